@@ -1,0 +1,1 @@
+"""Doors to the operating system: commands, waiting, progress, ownership. Knows nothing of engines or clusters."""

@@ -1,0 +1,40 @@
+"""The only place that sleeps. A wait has a deadline, and an expired deadline raises."""
+
+import time
+from collections.abc import Callable
+from typing import TypeVar
+
+from labsupport.errors import WaitExpired
+
+Found = TypeVar("Found")
+
+
+def wait_until(
+    look: Callable[[], Found | None],
+    what: str,
+    *,
+    within_seconds: float,
+    every_seconds: float = 0.02,
+    do: str = "look at the log named above, then run `./lab doctor`",
+    last_seen: Callable[[], str] = lambda: "it had not happened yet",
+) -> Found:
+    """Call `look` until it returns something true, and return that.
+
+    Args:
+        look: returns the awaited thing, or None/False while it is not there. Its exceptions pass through.
+        what: the awaited thing as a noun phrase, for the error.
+        every_seconds: pause between looks; grows by half each time up to ten times this.
+        last_seen: asked once when the deadline passes, to say what was there instead.
+
+    Raises:
+        WaitExpired: the deadline passed.
+    """
+    deadline = time.monotonic() + within_seconds
+    pause = every_seconds
+    while not (found := look()):
+        left = deadline - time.monotonic()
+        if left <= 0:
+            raise WaitExpired(f"wait for {what}, at most {within_seconds:g} s", last_seen(), do)
+        time.sleep(min(pause, left))
+        pause = min(pause * 1.5, every_seconds * 10)
+    return found

@@ -1,0 +1,3 @@
+module labsupport.invalid/toolchain/kind
+
+go 1.26.0

@@ -1,0 +1,3 @@
+module labsupport.invalid/toolchain/local-path
+
+go 1.26.0
