@@ -13,6 +13,7 @@ from typing import Protocol
 from labsupport.errors import CommandFailed, WaitExpired
 
 NO_SUCH_COMMAND = 127
+CANNOT_START = (FileNotFoundError, PermissionError, NotADirectoryError)
 
 
 @dataclass(frozen=True)
@@ -80,18 +81,8 @@ class LocalRunner:
     ) -> CommandResult:
         started = time.monotonic()
         try:
-            process = subprocess.Popen(
-                list(argv),
-                stdin=subprocess.PIPE if invocation.stdin is not None else subprocess.DEVNULL,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.PIPE,
-                text=True,
-                errors="replace",
-                env={**os.environ, **self.environment, **invocation.environment},
-                cwd=invocation.folder,
-                start_new_session=True,
-            )
-        except (FileNotFoundError, PermissionError, NotADirectoryError) as error:
+            process = self._open(argv, invocation, stderr=subprocess.PIPE)
+        except CANNOT_START as error:
             return CommandResult(tuple(argv), NO_SUCH_COMMAND, "", str(error), time.monotonic() - started)
         with process:
             try:
@@ -107,7 +98,9 @@ class LocalRunner:
             except BaseException:
                 _kill_group(process)
                 raise
-        return CommandResult(tuple(argv), shell_exit_code(process.returncode), stdout, stderr, time.monotonic() - started)
+        return CommandResult(
+            tuple(argv), shell_exit_code(process.returncode), stdout, stderr, time.monotonic() - started
+        )
 
     def stream(
         self,
@@ -120,18 +113,8 @@ class LocalRunner:
         started = time.monotonic()
         tail: list[str] = []
         try:
-            process = subprocess.Popen(
-                list(argv),
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.STDOUT,
-                text=True,
-                errors="replace",
-                env={**os.environ, **self.environment, **invocation.environment},
-                cwd=invocation.folder,
-                start_new_session=True,
-            )
-        except (FileNotFoundError, PermissionError, NotADirectoryError) as error:
+            process = self._open(argv, invocation, stderr=subprocess.STDOUT)
+        except CANNOT_START as error:
             return CommandResult(tuple(argv), NO_SUCH_COMMAND, "", str(error), time.monotonic() - started)
         with process:
             assert process.stdout is not None
@@ -146,7 +129,14 @@ class LocalRunner:
             tuple(argv), shell_exit_code(process.returncode), "".join(tail), "", time.monotonic() - started
         )
 
-    def start(self, argv: Sequence[str], *, log: Path, pass_fds: Sequence[int] = (), invocation: Invocation = Invocation()) -> "Background":
+    def start(
+        self,
+        argv: Sequence[str],
+        *,
+        log: Path,
+        pass_fds: Sequence[int] = (),
+        invocation: Invocation = Invocation(),
+    ) -> "Background":
         """Start a command that goes on by itself, in its own session, both streams appended to `log`."""
         with log.open("ab") as stream:
             process = subprocess.Popen(
@@ -160,6 +150,19 @@ class LocalRunner:
                 pass_fds=tuple(pass_fds),
             )
         return Background(process, log)
+
+    def _open(self, argv: Sequence[str], invocation: Invocation, *, stderr: int) -> "subprocess.Popen[str]":
+        return subprocess.Popen(
+            list(argv),
+            stdin=subprocess.PIPE if invocation.stdin is not None else subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=stderr,
+            text=True,
+            errors="replace",
+            env={**os.environ, **self.environment, **invocation.environment},
+            cwd=invocation.folder,
+            start_new_session=True,
+        )
 
 
 class Background:
@@ -190,7 +193,9 @@ class Background:
             return shell_exit_code(self._process.wait(within_seconds))
         except subprocess.TimeoutExpired:
             raise WaitExpired(
-                shlex.join(map(str, self._process.args)) if isinstance(self._process.args, list) else "a background command",
+                shlex.join(map(str, self._process.args))
+                if isinstance(self._process.args, list)
+                else "a background command",
                 f"it still runs after {within_seconds:g} s",
                 f"look at {self.log}",
             ) from None
