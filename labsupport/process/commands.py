@@ -1,4 +1,4 @@
-"""The only door to other processes. Nothing outside this file imports subprocess, and no command goes through a shell."""
+"""The only door to other processes: nothing else imports subprocess, and no command goes through a shell."""
 
 import os
 import shlex
@@ -92,7 +92,7 @@ class LocalRunner:
                 stdout, stderr = process.communicate()
                 raise WaitExpired(
                     shlex.join(argv),
-                    f"still running after {within_seconds:g} s; it was killed. It had said: {(stderr or stdout)[-500:]!r}",
+                    f"still running after {within_seconds:g} s; it was killed, having said {(stderr or stdout)[-500:]!r}",
                     "find out what it waits for; `./lab doctor` says what works here",
                 ) from None
             except BaseException:
