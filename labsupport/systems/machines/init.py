@@ -1,0 +1,97 @@
+"""Starts a namespaces machine and is its PID 1: `python -I -S init.py FOLDER STATUS_FD OWNER_FD`.
+
+First it is the launcher: it joins the machine's cgroups and makes the namespaces, then forks. The child is PID 1; the
+launcher waits for it. PID 1 builds the machine's files, serves the control socket, and ends with its owner (whose pidfd
+is OWNER_FD; -1 for a machine that is ended by `down`) or with the launcher. When it ends, the kernel ends all else.
+FOLDER/machine.json says what to build. STATUS_FD gets one line per phase, at last `ready` or `failed: …`.
+
+Standard library only: see inside/.
+"""
+
+import json
+import os
+import signal
+import socket
+import sys
+import traceback
+
+sys.path.insert(0, __file__.rsplit("/", 4)[0])
+
+from labsupport.systems.machines.inside import cgroups, kernel
+from labsupport.systems.machines.inside.control import Control
+from labsupport.systems.machines.inside.mounts import MachineFiles
+
+NAMESPACES = kernel.CLONE_NEWPID | kernel.CLONE_NEWNS | kernel.CLONE_NEWNET | kernel.CLONE_NEWIPC | kernel.CLONE_NEWUTS
+
+
+def main(folder: str, status: int, owner: int) -> int:
+    with open(f"{folder}/machine.json") as source:
+        settings = json.load(source)
+    try:
+        _say(status, "launched")
+        hierarchies = cgroups.hierarchies()
+        cgroups.join(settings["cgroup"], hierarchies)
+        kernel.unshare(kernel.CLONE_NEWCGROUP)
+        cgroups.settle(settings["cgroup"], hierarchies)
+        _say(status, "cgroups")
+        kernel.unshare(NAMESPACES)
+        launcher = os.pidfd_open(os.getpid())
+        child = os.fork()
+        if child == 0:
+            _be_first(folder, settings, hierarchies, status, [launcher, *([owner] if owner >= 0 else [])])
+        _say(status, f"pid {child}")
+    except Exception as error:
+        traceback.print_exc()
+        _say(status, f"failed: {error}")
+        return 1
+    os.close(status)
+    if owner >= 0:
+        os.close(owner)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+
+
+def _be_first(folder: str, settings: dict, hierarchies: list, status: int, ends_with: list[int]) -> None:
+    """Be PID 1. Never returns: whatever goes wrong here ends the machine, and says so first."""
+    try:
+        kernel.die_with_parent(signal.SIGKILL)
+        for number in (signal.SIGINT, signal.SIGHUP, signal.SIGPIPE, signal.SIGQUIT):
+            signal.signal(number, signal.SIG_IGN)
+        kernel.set_host_name(settings["host_name"])
+        _say(status, "inside")
+        MachineFiles(folder, settings["visible"], hierarchies).build(settings["host_name"], settings["resolver"])
+        _say(status, "files")
+        os.chdir("/")
+        listener = _listen(folder)
+        control = Control(listener, ends_with)
+        _say(status, "ready")
+        os.close(status)
+        control.serve()
+    except BaseException as error:
+        traceback.print_exc()
+        _say(status, f"failed: {error}")
+    finally:
+        sys.stderr.flush()
+        os._exit(0)
+
+
+def _listen(folder: str) -> socket.socket:
+    listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    # By way of the current folder: the path of a socket may have 107 bytes only.
+    os.chdir(folder)
+    listener.bind("control.sock")
+    os.chmod("control.sock", 0o600)
+    os.chdir("/")
+    listener.listen(64)
+    return listener
+
+
+def _say(status: int, line: str) -> None:
+    try:
+        os.write(status, line.replace("\n", " ").encode() + b"\n")
+    except OSError:
+        pass  # its reader has gone; the pidfds tell the rest
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1], int(sys.argv[2]), int(sys.argv[3])))

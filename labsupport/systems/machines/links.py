@@ -1,0 +1,95 @@
+"""The wire between this computer and a machine, and the switch that inner machines hang on.
+
+The wire is a veth pair in a link-local /30 of its own; its end on this computer has the lab's name, so that an
+inventory finds it, and the kernel removes it with the machine's network namespace. The switch is a bridge in a network
+namespace of its own inside the machine: packets between inner machines never meet the firewall rules of an engine.
+"""
+
+import ipaddress
+import re
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from labsupport.errors import MachineError
+from labsupport.process.commands import Invocation, Runner
+
+# 169.254.0 and .255 are reserved; 169 and 170 hold the metadata services of clouds.
+_AVOIDED_THIRD_NUMBERS = frozenset({0, 169, 170, 255})
+_LINK_LOCAL = ipaddress.IPv4Network("169.254.0.0/16")
+
+
+@dataclass(frozen=True)
+class Link:
+    """A /30: this computer's address in it, and the machine's."""
+
+    network: str
+
+    @property
+    def host_address(self) -> str:
+        return str(ipaddress.IPv4Network(self.network)[1])
+
+    @property
+    def address(self) -> str:
+        return str(ipaddress.IPv4Network(self.network)[2])
+
+
+def choose_link(name: str, taken: Collection[str]) -> Link:
+    """Return a /30 that overlaps none of the networks in `taken`; where the search begins depends on the name.
+
+    Raises:
+        MachineError: all are taken.
+    """
+    busy = [ipaddress.IPv4Network(network) for network in taken]
+    start = int(name.rpartition("-")[2], 16)
+    for network in _candidates(start):
+        if not any(network.overlaps(other) for other in busy):
+            return Link(str(network))
+    raise MachineError(
+        f"find two free link-local addresses for {name}",
+        f"all of {_LINK_LOCAL} is in use, by {len(busy)} networks",
+        "end labs that nobody uses: `./lab status`, `./lab down`, `./lab clean`",
+    )
+
+
+def _candidates(start: int) -> Iterator[ipaddress.IPv4Network]:
+    blocks = 1 << 14
+    for offset in range(blocks):
+        first = int(_LINK_LOCAL.network_address) + 4 * ((start + offset) % blocks)
+        if (first >> 8) & 0xFF not in _AVOIDED_THIRD_NUMBERS:
+            yield ipaddress.IPv4Network((first, 30))
+
+
+def networks_in_use(routes: Path = Path("/proc/net/route")) -> set[str]:
+    """Return the link-local networks this computer has routes to, other than the whole range."""
+    found = set()
+    for line in routes.read_text().splitlines()[1:]:
+        fields = line.split()
+        address, mask = (int.from_bytes(bytes.fromhex(fields[index]), "little") for index in (1, 7))
+        network = ipaddress.IPv4Network((address, mask.bit_count()))
+        if network.subnet_of(_LINK_LOCAL) and network != _LINK_LOCAL:
+            found.add(str(network))
+    return found
+
+
+def connect(name: str, link: Link, pid: int, host: Runner) -> None:
+    """Make the wire: one end here, called `name`; the other, `eth0`, in the network namespace of process `pid`."""
+    _ip(
+        host,
+        f"link add {name} type veth peer name eth0 netns {pid}",
+        f"address add {link.host_address}/30 dev {name}",
+        f"link set {name} up",
+    )
+
+
+def configure_inside(link: Link, pid: int, host: Runner) -> None:
+    commands = ("link set lo up", f"address add {link.address}/30 dev eth0", "link set eth0 up")
+    _ip(host, *commands, prefix=("nsenter", f"--net=/proc/{pid}/ns/net", "--"))
+
+
+def _ip(runner: Runner, *commands: str, prefix: tuple[str, ...] = ()) -> None:
+    result = runner.run([*prefix, "ip", "-batch", "-"], invocation=Invocation(stdin="\n".join(commands) + "\n"))
+    if not result.succeeded:
+        failed = re.search(r"-:(\d+)$", result.stderr.strip())
+        tried = f"ip {commands[int(failed[1]) - 1]}" if failed else "; ".join(f"ip {each}" for each in commands)
+        raise MachineError(tried, result.stderr.strip() or result.stdout.strip(), "`./lab doctor` says what is missing")

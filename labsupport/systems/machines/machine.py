@@ -1,0 +1,60 @@
+"""What a machine promises, whatever its kind: a private computer of ours that runs commands and daemons."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Protocol
+
+from labsupport.process.commands import Runner
+
+
+class Service(Protocol):
+    """A daemon that runs inside a machine; `pid` as this computer counts, `exit_code` None while it runs."""
+
+    name: str
+    pid: int
+    log: Path
+
+    @property
+    def exit_code(self) -> int | None: ...
+
+    def is_running(self) -> bool: ...
+
+    def signal(self, number: int) -> None: ...
+
+    def stop(self, within_seconds: float = 10) -> int:
+        """Ask it to end (SIGTERM), kill it at the deadline, and return its exit code."""
+        ...
+
+
+class Machine(Protocol):
+    """A private computer.
+
+    Attributes:
+        name: of the lab that it belongs to, or of the inner machine.
+        kind: namespaces, container or vm.
+        folder: its run folder, at the same path inside and outside.
+        address: what this computer dials to reach a port of the machine.
+        host_address: this computer as the machine sees it.
+        pid: its PID 1, as this computer counts.
+        runner: runs commands inside.
+    """
+
+    name: str
+    kind: str
+    folder: Path
+    address: str
+    host_address: str
+    pid: int
+    runner: Runner
+
+    def start(self, name: str, argv: Sequence[str], *, environment: Mapping[str, str] | None = None) -> Service:
+        """Start a daemon as a child of PID 1; both its streams are appended to folder/log/NAME.log."""
+        ...
+
+    def nested(self, name: str) -> "Machine":
+        """Start an inner machine, on the switch of this one. Its end is its own; this one's end is its end."""
+        ...
+
+    def close(self) -> None:
+        """End the machine, all it runs, and what it left."""
+        ...
