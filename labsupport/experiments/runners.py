@@ -1,0 +1,190 @@
+"""Two runners that stand where a trial's commands run: one records another runner, one replays evidence.
+
+Replay never invents: what was not recorded raises NotRecorded and says what it would need.
+"""
+
+import datetime
+import difflib
+import json
+import shlex
+from collections.abc import Callable, Sequence
+from typing import Any, Protocol
+
+from labsupport.errors import NotRecorded, UsageError, WaitExpired
+from labsupport.experiments.evidence import Evidence, ObservationRecord, StepRecord
+from labsupport.experiments.scrubbing import Scrubber, kind_of_ids
+from labsupport.experiments.steps import Recording
+from labsupport.process.commands import CommandResult, Invocation, Runner
+
+MOST_CHARACTERS = 200_000
+
+
+class Source(Runner, Protocol):
+    """Where a trial's steps and observations come from. `recorded` is None when they are live."""
+
+    recorded: Recording | None
+    simulated: tuple[str, ...]
+
+    def observe(self, name: str, look: Callable[[], Any], *, repeatable: bool = False) -> Any:
+        """Return the JSON value `look` reads, or the one recorded under this name, without calling `look`."""
+        ...
+
+    def run_again(self, argv: Sequence[str], *, within_seconds: float, invocation: Invocation) -> CommandResult:
+        """Run a command that does not depend on what ran before it: its recording may be shown more than once."""
+        ...
+
+
+class RecordingRunner:
+    """Runs commands on another runner and writes down, scrubbed, what they left."""
+
+    recorded: Recording | None = None
+
+    def __init__(self, inner: Runner, scrubber: Scrubber | None = None, simulated: Sequence[str] = ()) -> None:
+        self.inner = inner
+        self.scrubber = scrubber or Scrubber()
+        self.simulated = tuple(simulated)
+        self.steps: list[StepRecord] = []
+        self.observations: list[ObservationRecord] = []
+
+    def run(
+        self, argv: Sequence[str], *, within_seconds: float = 60, invocation: Invocation = Invocation()
+    ) -> CommandResult:
+        asked = _asked(argv, invocation, self.scrubber)
+        try:
+            result = self.inner.run(argv, within_seconds=within_seconds, invocation=invocation)
+        except WaitExpired as error:
+            happened = self.scrubber.text(error.happened)
+            self.steps.append(asked.model_copy(update={"expired": happened, "seconds": within_seconds}))
+            raise
+        kind = kind_of_ids(argv)
+        left = {
+            "exit_code": result.exit_code,
+            "stdout": self._kept(result.stdout, kind),
+            "stderr": self._kept(result.stderr, kind),
+            "seconds": round(result.seconds, 1 if result.seconds >= 1 else 2),
+        }
+        self.steps.append(asked.model_copy(update=left))
+        return result
+
+    def run_again(self, argv: Sequence[str], *, within_seconds: float, invocation: Invocation) -> CommandResult:
+        return self.run(argv, within_seconds=within_seconds, invocation=invocation)
+
+    def observe(self, name: str, look: Callable[[], Any], *, repeatable: bool = False) -> Any:
+        del repeatable
+        value = json_value(name, look())
+        self.observations.append(ObservationRecord(name=name, value=self.scrubber.value(value)))
+        return value
+
+    def _kept(self, stream: str, kind: str) -> str:
+        text = self.scrubber.text(stream, kind)
+        if len(text) <= MOST_CHARACTERS:
+            return text
+        return f"{text[:MOST_CHARACTERS]}\n… {len(text) - MOST_CHARACTERS} more characters were not recorded\n"
+
+
+class ReplayRunner:
+    """Answers commands and observations from evidence, the same one several times in the order it was recorded."""
+
+    def __init__(self, evidence: Evidence, reason: str, scrubber: Scrubber | None = None) -> None:
+        self.evidence = evidence
+        self.scrubber = scrubber or Scrubber()
+        self.recorded: Recording | None = recording_of(evidence, reason)
+        self.simulated = evidence.simulated
+        self._served: dict[str, int] = {}
+
+    def run(
+        self, argv: Sequence[str], *, within_seconds: float = 60, invocation: Invocation = Invocation()
+    ) -> CommandResult:
+        return self._replay(argv, within_seconds, invocation, again=False)
+
+    def run_again(self, argv: Sequence[str], *, within_seconds: float, invocation: Invocation) -> CommandResult:
+        return self._replay(argv, within_seconds, invocation, again=True)
+
+    def observe(self, name: str, look: Callable[[], Any], *, repeatable: bool = False) -> Any:
+        del look
+        values = [record.value for record in self.evidence.observations if record.name == name]
+        names = [record.name for record in self.evidence.observations]
+        number = self._next(f"observe {name}", len(values), names, name, again=repeatable)
+        return json.loads(json.dumps(values[number]))
+
+    def _replay(
+        self, argv: Sequence[str], within_seconds: float, invocation: Invocation, *, again: bool
+    ) -> CommandResult:
+        asked = _asked(argv, invocation, self.scrubber)
+        records = [record for record in self.evidence.steps if (record.key, record.stdin) == (asked.key, asked.stdin)]
+        keys = [record.key for record in self.evidence.steps]
+        record = records[self._next(shlex.join(argv), len(records), keys, asked.key, again=again)]
+        if record.expired is not None or record.exit_code is None:
+            raise WaitExpired(
+                shlex.join(argv),
+                f"when this was recorded: {record.expired}",
+                "find out what it waits for; on a live engine it can be tried again",
+            )
+        return CommandResult(tuple(argv), record.exit_code, record.stdout, record.stderr, record.seconds)
+
+    def _next(self, tried: str, count: int, names: list[str], name: str, *, again: bool) -> int:
+        """The place of the next answer among `count` of the same name; a repeatable one starts over."""
+        served = self._served.get(name, 0)
+        if not count:
+            raise self._not_recorded(tried, f"{_closest(name, names)}")
+        if served >= count and not again:
+            times = "once" if count == 1 else f"{count} times"
+            raise self._not_recorded(
+                tried, f"it was recorded {times}, and this is one more. Run the cell that opens the trial to start over"
+            )
+        self._served[name] = served + 1
+        return served % count
+
+    def _not_recorded(self, tried: str, why: str) -> NotRecorded:
+        assert self.recorded is not None
+        return NotRecorded(
+            tried,
+            f"no answer to this is in the recording of {self.evidence.experiment} ({self.recorded.date}): {why}",
+            f"this needs a live engine or cluster; here there is only the recording, because {self.recorded.reason}. "
+            "`./lab doctor` says what would change that",
+        )
+
+
+def recording_of(evidence: Evidence, reason: str) -> Recording:
+    """What to say above everything that comes from this evidence."""
+    return Recording(evidence.recorded, evidence.provenance.versions, reason, evidence.backend)
+
+
+def today() -> datetime.date:
+    """The day in UTC: the same wherever it is asked."""
+    return datetime.datetime.now(datetime.UTC).date()
+
+
+def json_value(name: str, value: Any) -> Any:
+    """Turn a value into what it will be when read back from evidence (tuples become lists).
+
+    Raises:
+        UsageError: it holds something JSON has no word for.
+    """
+    try:
+        return json.loads(json.dumps(value, allow_nan=False))
+    except (TypeError, ValueError) as error:
+        raise UsageError(
+            f"observe {name!r}",
+            f"its value cannot be written to evidence: {error}",
+            "return texts, numbers, true/false, None, and lists and dicts of them",
+        ) from None
+
+
+def _asked(argv: Sequence[str], invocation: Invocation, scrubber: Scrubber) -> StepRecord:
+    """The record of a command before it ran. Its key has, like a line of shell, the environment and folder first."""
+    words = scrubber.argv(argv)
+    settings = [f"{name}={value}" for name, value in sorted(invocation.environment.items())]
+    folder = ["cd", *scrubber.argv([str(invocation.folder)]), "&&"] if invocation.folder else []
+    stdin = None if invocation.stdin is None else scrubber.argv([invocation.stdin])[0]
+    return StepRecord(
+        key=" ".join([*folder, *map(shlex.quote, scrubber.argv(settings)), shlex.join(words)]).strip(),
+        argv=words,
+        exit_code=None,
+        stdin=stdin,
+    )
+
+
+def _closest(name: str, names: Sequence[str]) -> str:
+    close = difflib.get_close_matches(name, names, n=1, cutoff=0.5)
+    return f"the closest it has is `{close[0]}`" if close else f"it has {len(names)} others"
