@@ -1,0 +1,192 @@
+"""What exists on an engine, and removing what came since. Never touches what was there before."""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from labsupport.errors import EngineError
+
+if TYPE_CHECKING:
+    import docker
+
+# Made by the engine itself on every start.
+BUILT_IN_NETWORKS = frozenset({"bridge", "host", "none"})
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """Identities of everything on an engine at one moment. `tags` says which image each name meant."""
+
+    containers: frozenset[str]
+    networks: frozenset[str]
+    volumes: frozenset[str]
+    images: frozenset[str]
+    tags: dict[str, str]
+    build_cache: frozenset[str]
+
+
+@dataclass(frozen=True)
+class Removed:
+    """Names of what was removed, by kind.
+
+    `lost` are names from before whose image is gone for good: a build that reuses a name ends the older image.
+    """
+
+    containers: tuple[str, ...] = ()
+    networks: tuple[str, ...] = ()
+    volumes: tuple[str, ...] = ()
+    images: tuple[str, ...] = ()
+    build_cache: int = 0
+    lost: tuple[str, ...] = ()
+
+    def __bool__(self) -> bool:
+        return bool(self.containers or self.networks or self.volumes or self.images or self.build_cache)
+
+
+@dataclass
+class _Refusals:
+    """Removals the engine refused; told together, after everything else was tried."""
+
+    said: list[str] = field(default_factory=list)
+
+    def attempt(self, what: str, remove: Callable[[], object]) -> bool:
+        from docker.errors import APIError, NotFound
+
+        try:
+            remove()
+        except NotFound:
+            return True
+        except APIError as error:
+            self.said.append(f"{what}: {error.explanation or error}")
+            return False
+        return True
+
+
+def take_snapshot(client: "docker.DockerClient") -> Snapshot:
+    images = client.api.images()
+    return Snapshot(
+        containers=frozenset(each["Id"] for each in client.api.containers(all=True)),
+        networks=frozenset(each["Id"] for each in client.api.networks()),
+        volumes=frozenset(each["Name"] for each in client.api.volumes()["Volumes"] or ()),
+        images=frozenset(each["Id"] for each in images),
+        tags=_tags(images),
+        build_cache=_build_cache(client),
+    )
+
+
+def remove_since(client: "docker.DockerClient", before: Snapshot) -> Removed:
+    """Remove what is there now and was not there at `before`; give names back to the images they meant.
+
+    Raises:
+        EngineError: the engine refused some of it; all the rest is removed.
+    """
+    refusals = _Refusals()
+    removed = Removed(
+        containers=_remove_containers(client, before, refusals),
+        networks=_remove_networks(client, before, refusals),
+        volumes=_remove_volumes(client, before, refusals),
+        images=_remove_images(client, before, refusals),
+        build_cache=_remove_build_cache(client, before),
+        lost=_names_without_image(client, before),
+    )
+    if refusals.said:
+        raise EngineError(
+            "remove what the last trial made",
+            "; ".join(refusals.said),
+            "close whatever still uses it, then `./lab reset`",
+        )
+    return removed
+
+
+def _remove_containers(client: "docker.DockerClient", before: Snapshot, refusals: _Refusals) -> tuple[str, ...]:
+    new = [each for each in client.api.containers(all=True) if each["Id"] not in before.containers]
+    return tuple(
+        _name_of(each)
+        for each in new
+        # Anonymous volumes go with their container.
+        if refusals.attempt(
+            f"container {_name_of(each)}", partial(client.api.remove_container, each["Id"], v=True, force=True)
+        )
+    )
+
+
+def _remove_networks(client: "docker.DockerClient", before: Snapshot, refusals: _Refusals) -> tuple[str, ...]:
+    new = [
+        each
+        for each in client.api.networks()
+        if each["Id"] not in before.networks and each["Name"] not in BUILT_IN_NETWORKS
+    ]
+    return tuple(
+        each["Name"]
+        for each in new
+        if refusals.attempt(f"network {each['Name']}", partial(client.api.remove_network, each["Id"]))
+    )
+
+
+def _remove_volumes(client: "docker.DockerClient", before: Snapshot, refusals: _Refusals) -> tuple[str, ...]:
+    new = [each["Name"] for each in client.api.volumes()["Volumes"] or () if each["Name"] not in before.volumes]
+    return tuple(
+        name for name in new if refusals.attempt(f"volume {name}", partial(client.api.remove_volume, name, force=True))
+    )
+
+
+def _remove_images(client: "docker.DockerClient", before: Snapshot, refusals: _Refusals) -> tuple[str, ...]:
+    now = client.api.images()
+    tags = _tags(now)
+    for tag, image in before.tags.items():
+        if tags.get(tag) != image:
+            refusals.attempt(f"image {tag}", partial(client.api.tag, image, tag))
+    gone = []
+    for tag in sorted(tags.keys() - before.tags.keys()):
+        if refusals.attempt(f"image {tag}", partial(client.api.remove_image, tag, force=True)):
+            gone.append(tag)
+    # What is left of them has no name: builds without a tag, and images whose name was moved to a newer one.
+    for image in {each["Id"] for each in client.api.images()} - before.images:
+        if refusals.attempt(f"image {image}", partial(client.api.remove_image, image, force=True)):
+            gone.append(image)
+    return tuple(gone)
+
+
+def _names_without_image(client: "docker.DockerClient", before: Snapshot) -> tuple[str, ...]:
+    return tuple(sorted(before.tags.keys() - _tags(client.api.images()).keys()))
+
+
+def _remove_build_cache(client: "docker.DockerClient", before: Snapshot) -> int:
+    new = _build_cache(client) - before.build_cache
+    if not new:
+        return 0
+    if not before.build_cache:
+        client.api.prune_builds(all=True)
+        return len(new)
+    # A record goes only after those made from it, so go round until a round changes nothing.
+    left = new
+    while left:
+        for record in left:
+            client.api.prune_builds(all=True, filters={"id": record})  # type: ignore[arg-type]
+        still = _build_cache(client) & left
+        if still == left:
+            break
+        left = still
+    return len(new) - len(left)
+
+
+def _build_cache(client: "docker.DockerClient") -> frozenset[str]:
+    # client.df() measures images and volumes too, which takes a while; this asks for the one part.
+    answer = client.api.get(
+        f"{client.api.base_url}/v{client.api.api_version}/system/df", params={"type": "build-cache"}
+    )
+    answer.raise_for_status()
+    usage = answer.json()
+    # Since API 1.52 the records stand below BuildCacheUsage; before that, and on request, in BuildCache.
+    records = usage.get("BuildCache") or (usage.get("BuildCacheUsage") or {}).get("Items") or ()
+    return frozenset(record["ID"] for record in records)
+
+
+def _tags(images: Iterable[dict[str, Any]]) -> dict[str, str]:
+    return {tag: image["Id"] for image in images for tag in image.get("RepoTags") or () if tag != "<none>:<none>"}
+
+
+def _name_of(container: dict[str, Any]) -> str:
+    names = container.get("Names") or [container["Id"][:12]]
+    return str(names[0]).lstrip("/")
