@@ -1,0 +1,1 @@
+"""Machines, engines, clusters and their tools: everything that knows Docker, Kubernetes or this computer."""

@@ -1,0 +1,318 @@
+"""The command line: words in, exit code out. The only file that imports typer and rich.
+
+Commands call lab.py, running.py, starting.py and testing.py and never a machine, engine or cluster.
+Everything heavy is imported by the command that needs it: `./lab --version` answers at once.
+"""
+
+import json
+import os
+import sys
+from enum import StrEnum
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from labsupport import console
+from labsupport.errors import LabError, UsageError
+from labsupport.project import this_project
+
+if TYPE_CHECKING:
+    from labsupport.lab import LabOptions
+
+INTERRUPTED = 130
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode="markdown",
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    help="""Hands-on labs on Docker and Kubernetes: every claim is settled by an experiment you run.
+
+    **Begin with** `./lab doctor` (what works on this computer), then `./lab start` (JupyterLab on a live lab).
+
+    A lab is private: its own engine and cluster, nothing of yours is used or changed, and it ends with the command
+    that started it. Your copies of the notebooks are in work/, reports in build/report/, tools in your cache folder.
+
+    **Exit codes**: 0 all is well · 1 something failed · 2 the command was not understood · 3 this computer lacks
+    something, and the message says how to get it · 130 stopped with Ctrl-C.""",
+)
+
+
+class EngineChoice(StrEnum):
+    AUTO = "auto"
+    PRIVATE = "private"
+    OWN = "own"
+    REPLAY = "replay"
+
+
+class ClusterChoice(StrEnum):
+    AUTO = "auto"
+    EMBEDDED = "embedded"
+    KIND = "kind"
+    OWN = "own"
+    REPLAY = "replay"
+
+
+class MachineChoice(StrEnum):
+    AUTO = "auto"
+    NAMESPACES = "namespaces"
+    CONTAINER = "container"
+    VM = "vm"
+    NONE = "none"
+
+
+Engine = Annotated[EngineChoice, typer.Option(help="Docker: the lab's private engine, your own, or recorded evidence.")]
+Cluster = Annotated[ClusterChoice, typer.Option(help="Kubernetes: embedded, kind, your own context, or recorded.")]
+Machine = Annotated[MachineChoice, typer.Option(help="The private computer the lab runs on.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
+Notebooks = Annotated[list[str] | None, typer.Argument(metavar="[NOTEBOOK]…", help="06, a slug, or a part of one.")]
+Jobs = Annotated[int, typer.Option(min=1, max=16, help="How many notebooks at once.")]
+
+
+def main() -> int:
+    """Run the command line and return its exit code; a LabError becomes one clear message."""
+    try:
+        app(prog_name="./lab")
+    except LabError as error:
+        print(error, file=sys.stderr)
+        return error.exit_code
+    except SystemExit as leaving:
+        if leaving.code == INTERRUPTED:
+            print("\nStopped. What the lab had started has ended.", file=sys.stderr)
+        return int(leaving.code or 0)
+    return 0
+
+
+@app.callback(invoke_without_command=True)
+def lab(version: Annotated[bool, typer.Option("--version", help="Print the version and leave.")] = False) -> None:
+    if version:
+        print(f"lab {this_project().version}")
+        raise typer.Exit
+
+
+@app.command()
+def start(
+    engine: Engine = EngineChoice.AUTO,
+    cluster: Cluster = ClusterChoice.AUTO,
+    machine: Machine = MachineChoice.AUTO,
+    port: Annotated[int, typer.Option(help="First port to try; the next free one is taken.")] = 8888,
+    browser: Annotated[bool, typer.Option(help="Open the browser.")] = True,
+) -> None:
+    """Open JupyterLab on a live lab.
+
+    Notebooks are copied to work/, and your edits there are kept. Kernels and terminals have docker and kubectl of this
+    lab on PATH. The server listens on this computer only. **Ctrl-C** ends JupyterLab and the lab.
+
+    Example: `./lab start`, or on a remote computer `./lab start --no-browser` and open the address it prints.
+    """
+    from labsupport import lab as labs
+    from labsupport import starting, workspace
+    from labsupport.notebooks import all_notebooks
+
+    project = this_project()
+    handout = workspace.hand_out(project, all_notebooks(project))
+    for name in handout.kept:
+        print(f"Kept your edited work/{name}; a newer edition is there: ./lab reset {name}")
+    with console.Screen() as screen, labs.hold(_options(engine, cluster, machine), screen.show) as live:
+        screen.close()
+        with starting.serve(project, labs.environment_of(live.name), port=port) as server:
+            print(f"Lab {live.name}: engine {live.engine}, cluster {live.cluster}, machine {live.machine}")
+            print(f"JupyterLab: {server.url}\nCtrl-C ends JupyterLab and the lab.", flush=True)
+            if browser and _has_display():
+                typer.launch(server.url)
+            server.wait()
+
+
+@app.command()
+def run(
+    notebooks: Notebooks = None,
+    engine: Engine = EngineChoice.AUTO,
+    cluster: Cluster = ClusterChoice.AUTO,
+    machine: Machine = MachineChoice.AUTO,
+    jobs: Jobs = 1,
+) -> None:
+    """Execute notebooks from top to bottom and write build/report/index.html.
+
+    Works on copies; goes on after a notebook that failed, and then ends with exit code 1.
+
+    Examples: `./lab run` · `./lab run 06` · `./lab run --engine replay` (needs neither root nor Docker)
+    """
+    project = this_project()
+    results = console.execute(project, notebooks or [], _options(engine, cluster, machine), jobs)
+    raise typer.Exit(console.summarise(project, results))
+
+
+@app.command(context_settings={"ignore_unknown_options": True, "allow_extra_args": True})
+def test(context: typer.Context) -> None:
+    """Run the whole test suite: lint, types, layers, tests. Arguments go to pytest, which then runs alone.
+
+    Tests that need what is not here skip and say so; `LAB_REQUIRE=engine,browser` turns such skips into failures.
+
+    Examples: `./lab test` · `./lab test tests/unit -k notebooks`
+    """
+    from labsupport import testing
+
+    results = testing.run_checks(
+        this_project(), context.args, show=console.print_line, listener=console.print_announcement
+    )
+    print(
+        "\n".join(f"{'ok    ' if one.exit_code == 0 else 'FAILED'} {one.name} ({one.seconds:.0f} s)" for one in results)
+    )
+    raise typer.Exit(any(one.exit_code for one in results))
+
+
+@app.command()
+def doctor(as_json: AsJson = False) -> None:
+    """Say what works on this computer, what does not, why, and how to change it. Changes nothing."""
+    from rich import box
+    from rich.console import Console
+    from rich.table import Table
+
+    from labsupport import lab as labs
+
+    found = labs.doctor()
+    if as_json:
+        print(json.dumps([vars(one) for one in found], indent=2, default=str))
+        return
+    table = Table("", "What", "Why", "To change it", box=box.SIMPLE_HEAD)
+    for one in found:
+        table.add_row("yes" if one.available else "no", one.name, one.because, one.change_it)
+    Console().print(table)
+
+
+@app.command()
+def up(
+    engine: Engine = EngineChoice.AUTO, cluster: Cluster = ClusterChoice.AUTO, machine: Machine = MachineChoice.AUTO
+) -> None:
+    """Start a lab that stays until `./lab down`. Then: `./lab shell`."""
+    from labsupport import lab as labs
+
+    with console.Screen() as screen:
+        live = labs.up(_options(engine, cluster, machine), screen.show)
+    print(f"Lab {live.name} is up: engine {live.engine}, cluster {live.cluster}, address {live.address}")
+    print("./lab shell opens a shell with its docker and kubectl; ./lab down ends it.")
+
+
+@app.command()
+def status(as_json: AsJson = False) -> None:
+    """List the labs that run on this computer."""
+    from labsupport import lab as labs
+
+    running = labs.status()
+    if as_json:
+        print(json.dumps([vars(one) for one in running], indent=2, default=str))
+    elif not running:
+        print("No lab is running. ./lab start or ./lab up starts one.")
+    for one in [] if as_json else running:
+        print(f"{one.name}  machine {one.machine}  engine {one.engine}  cluster {one.cluster}  address {one.address}")
+        print(f"            since {one.started}, ends with {one.owner}")
+
+
+@app.command(context_settings={"ignore_unknown_options": True})
+def shell(command: Annotated[list[str] | None, typer.Argument(help="Run this instead of your shell.")] = None) -> None:
+    """Open a shell whose docker and kubectl are those of the running lab.
+
+    Examples: `./lab shell` · `./lab shell docker ps`
+    """
+    from labsupport import lab as labs
+
+    environment = {**os.environ, **labs.environment_of()}
+    argv = command or [os.environ.get("SHELL", "/bin/sh")]
+    try:
+        os.execvpe(argv[0], argv, environment)
+    except OSError as problem:
+        raise UsageError(" ".join(argv), str(problem.strerror), "name a program that is on PATH") from problem
+
+
+@app.command()
+def down() -> None:
+    """End the lab that `./lab up` started, and say what was left of it (nothing)."""
+    from labsupport import lab as labs
+
+    with console.Screen() as screen:
+        ended = labs.down(listener=screen.show)
+    print("\n".join(ended) or "No lab was up.")
+
+
+@app.command()
+def reset(
+    notebook: Annotated[str | None, typer.Argument(help="Also bring back a fresh copy of this one.")] = None,
+) -> None:
+    """Back to a known state: the running lab's trial objects go; NOTEBOOK in work/ becomes a fresh copy."""
+    from labsupport import lab as labs
+    from labsupport import workspace
+    from labsupport.notebooks import find_notebooks
+
+    project = this_project()
+    chosen = find_notebooks(project, [notebook]) if notebook else []
+    for name in workspace.hand_out(project, chosen, reset=True).written if chosen else ():
+        print(f"fresh copy: work/{name}")
+    print("\n".join(labs.reset()) or "No running lab had objects to remove.")
+
+
+@app.command()
+def clean(
+    everything: Annotated[bool, typer.Option("--all", help="Also the downloaded and built tools and images.")] = False,
+) -> None:
+    """Remove everything any lab left on this computer. Your notebooks in work/ stay."""
+    from labsupport import lab as labs
+
+    with console.Screen() as screen:
+        removed = labs.clean(caches=everything, listener=screen.show)
+    print("\n".join(removed) or "Nothing was left.")
+
+
+@app.command()
+def record(notebooks: Notebooks = None, machine: Machine = MachineChoice.AUTO) -> None:
+    """Run notebooks live and keep what was seen as recorded evidence (for maintainers).
+
+    Writes notebooks/evidence/ and the stored output of each notebook's last cell. Nothing is written for a notebook
+    that failed.
+    """
+    from labsupport import lab as labs
+
+    project = this_project()
+    results = console.execute(project, notebooks or [], _options(EngineChoice.PRIVATE, ClusterChoice.AUTO, machine), 1)
+    for path in labs.record(project, [(one.slug, one.path) for one in results if one.passed]):
+        print(f"recorded {path.relative_to(project.root)}")
+    raise typer.Exit(console.summarise(project, results))
+
+
+@app.command()
+def verify(notebooks: Notebooks = None, machine: Machine = MachineChoice.AUTO, as_json: AsJson = False) -> None:
+    """Run notebooks live and compare with the recorded evidence; print the ledger. Exit code 1 when they differ."""
+    from labsupport import lab as labs
+
+    project = this_project()
+    results = console.execute(project, notebooks or [], _options(EngineChoice.PRIVATE, ClusterChoice.AUTO, machine), 1)
+    comparison = labs.verify(project, [one.slug for one in results])
+    if as_json:
+        print(json.dumps(comparison.as_data(), indent=2))
+    else:
+        print(comparison.as_text())
+    failed = [one for one in results if not one.passed]
+    raise typer.Exit(bool(failed) or not comparison.agrees)
+
+
+@app.command()
+def generate() -> None:
+    """Write notebooks/*.ipynb from notebooks/source/*.py (for maintainers). Stored outputs are kept."""
+    from labsupport.notebooks import generate_all
+
+    changed = generate_all(this_project())
+    print("\n".join(f"wrote notebooks/{one.path.name}" for one in changed) or "All notebooks were up to date.")
+
+
+def _options(engine: EngineChoice, cluster: ClusterChoice, machine: MachineChoice) -> "LabOptions":
+    from labsupport.lab import LabOptions
+
+    return LabOptions(engine=engine.value, cluster=cluster.value, machine=machine.value)
+
+
+def _has_display() -> bool:
+    return sys.platform == "darwin" or bool(os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,105 @@
+"""What people read in the terminal while notebooks run: progress on stderr, a summary on stdout."""
+
+import os
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from labsupport.errors import RequirementMissing
+from labsupport.process.progress import Progress
+from labsupport.project import Project
+from labsupport.running import ExecutedNotebook, NotebookProgress, RunPlan, run_notebooks, write_report
+from labsupport.starting import give_to_caller
+
+if TYPE_CHECKING:
+    from labsupport.lab import LabOptions
+
+QUIET_SECONDS = 5.0
+CLEAR_LINE = "\r\033[K"
+
+
+class Screen:
+    """Shows progress on stderr: a moving line on a terminal, else a line now and then."""
+
+    def __init__(self) -> None:
+        self._terminal = sys.stderr.isatty()
+        self._last_text, self._last_seconds = "", 0.0
+
+    def __enter__(self) -> "Screen":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def show(self, progress: Progress) -> None:
+        percent = "" if progress.fraction is None else f"[{progress.fraction:4.0%}] "
+        now = time.monotonic()
+        # An announcement (no fraction) stays readable; steps on the way overwrite each other.
+        if self._terminal and percent:
+            print(f"{CLEAR_LINE}{percent}{progress.text}"[:120], end="", file=sys.stderr, flush=True)
+        elif progress.text != self._last_text and (not percent or now - self._last_seconds >= QUIET_SECONDS):
+            print(f"{CLEAR_LINE if self._terminal else percent}{progress.text}", file=sys.stderr, flush=True)
+            self._last_seconds = now
+        self._last_text = progress.text
+
+    def close(self) -> None:
+        if self._terminal and self._last_text:
+            print(CLEAR_LINE, end="", file=sys.stderr, flush=True)
+        self._last_text = ""
+
+
+def execute(project: Project, names: Sequence[str], options: "LabOptions", jobs: int) -> list[ExecutedNotebook]:
+    """Make what the notebooks need ready, then run them, both with progress.
+
+    Raises:
+        UsageError: a name means no notebook.
+        RequirementMissing: this computer cannot run what `options` ask for.
+    """
+    from labsupport import lab
+    from labsupport.notebooks import find_notebooks
+
+    chosen = find_notebooks(project, names)
+    if not chosen:
+        raise RequirementMissing(f"find notebooks in {project.notebooks}", "there are none", "clone the project again")
+    with Screen() as screen:
+
+        def show(step: NotebookProgress) -> None:
+            text = f"{step.slug} cell {step.cell}/{step.cells}: {step.doing}"
+            screen.show(Progress(text, step.cell / max(step.cells, 1)))
+
+        lab.prepare(options, screen.show)
+        asked = {"engine": options.engine, "cluster": options.cluster}
+        plan = RunPlan(
+            chosen,
+            {name: value for name, value in asked.items() if value != "auto"},
+            {"LAB_MACHINE": options.machine, "LAB_EVIDENCE": str(project.live_evidence)},
+            jobs,
+        )
+        try:
+            return run_notebooks(project, plan, show)
+        finally:
+            give_to_caller(project)
+
+
+def summarise(project: Project, results: Sequence[ExecutedNotebook]) -> int:
+    """Print one line per notebook, write the report and name it; return the exit code."""
+    for one in results:
+        outcome = "passed" if one.passed else "FAILED"
+        print(f"{outcome}  {one.slug}  {one.cells_done}/{one.cells} cells  {one.seconds:.1f} s")
+        if not one.passed:
+            print("        " + one.error.replace("\n", "\n        "))
+    page = write_report(project, results)
+    give_to_caller(project)
+    failed = sum(not one.passed for one in results)
+    print(f"{len(results) - failed} of {len(results)} notebooks passed. Report: {os.path.relpath(page, Path.cwd())}")
+    return int(failed > 0)
+
+
+def print_line(line: str) -> None:
+    print(line, flush=True)
+
+
+def print_announcement(progress: Progress) -> None:
+    print(f"— {progress.text}", flush=True)

@@ -1,0 +1,147 @@
+"""Notebook files: finds them by name, and makes the learners' .ipynb from the maintainers' percent source.
+
+Runs nothing. The stored output of the last cell comes from `./lab record`; generating keeps it.
+"""
+
+import difflib
+import re
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from labsupport.errors import UsageError
+from labsupport.project import Project
+
+SOLUTION = re.compile(r"^[ \t]*### BEGIN SOLUTION\n.*?^[ \t]*### END SOLUTION[ \t]*$", re.MULTILINE | re.DOTALL)
+INVITATION = "# Write your answer here, then run this cell."
+COMPARED = "nbval-check-output"
+KERNEL = {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"}
+
+
+@dataclass(frozen=True)
+class NotebookFile:
+    """One lesson: `slug` is its file name without suffix, such as 06-dockerfile-instructions."""
+
+    slug: str
+    path: Path
+
+
+def all_notebooks(project: Project) -> list[NotebookFile]:
+    """Return the lessons in course order."""
+    return [NotebookFile(path.stem, path) for path in sorted(project.notebooks.glob("[0-9][0-9]-*.ipynb"))]
+
+
+def find_notebooks(project: Project, names: Sequence[str]) -> list[NotebookFile]:
+    """Return the lessons that `names` mean, in the order given; all of them when no name is given.
+
+    A name may be the number ("06", "6"), the slug, a unique part of it, or a path to the .ipynb.
+
+    Raises:
+        UsageError: a name fits none or several; the message has the nearest.
+    """
+    known = all_notebooks(project)
+    return [_find(known, name) for name in names] if names else known
+
+
+def _find(known: list[NotebookFile], name: str) -> NotebookFile:
+    wanted = Path(name).name.removesuffix(".ipynb").lower()
+    number = f"{wanted.zfill(2)}-"
+    for fits in (
+        [one for one in known if one.slug == wanted],
+        [one for one in known if one.slug.startswith(number)],
+        [one for one in known if wanted and wanted in one.slug],
+    ):
+        if len(fits) == 1:
+            return fits[0]
+    slugs = [one.slug for one in known]
+    titles = {slug.split("-", 1)[1]: slug for slug in slugs}
+    near = difflib.get_close_matches(wanted, slugs, 1, 0.4) or [
+        titles[title] for title in difflib.get_close_matches(wanted, titles, 1, 0.4)
+    ]
+    nearest = f"did you mean {near[0]}? " if near else ""
+    raise UsageError(
+        f"find the notebook {name!r}",
+        "no notebook has that name, or several have it in theirs",
+        f"{nearest}There are: {', '.join(slugs) or 'none in this clone'}",
+    )
+
+
+def generate_all(project: Project) -> list[NotebookFile]:
+    """Write every .ipynb from its source; return those that changed."""
+    changed = []
+    for source in sorted(project.sources.glob("[0-9][0-9]-*.py")):
+        target = project.notebooks / f"{source.stem}.ipynb"
+        before = target.read_text(encoding="utf-8") if target.exists() else None
+        after = generate(source.read_text(encoding="utf-8"), before)
+        if after != before:
+            target.write_text(after, encoding="utf-8")
+            changed.append(NotebookFile(source.stem, target))
+    return changed
+
+
+def generate(source: str, existing: str | None) -> str:
+    """Return the text of the .ipynb made from percent-format `source`.
+
+    Solutions are replaced by an invitation. Cell ids follow from the headings, so that an edit in one section leaves
+    the ids of the others alone. Outputs are empty but for the compared cell, which keeps what `existing` has.
+    """
+    # Imported here: these cost more than the whole `./lab --version`.
+    import jupytext
+    import nbformat
+
+    notebook = jupytext.reads(source, fmt="py:percent")
+    stored = _stored_outputs(existing)
+    section, seen, count = "start", Counter[str](), 0
+    for cell in notebook.cells:
+        section = _heading_slug(cell.source) or section if cell.cell_type == "markdown" else section
+        seen[section] += 1
+        cell["id"] = section if seen[section] == 1 else f"{section}-{seen[section]}"
+        if cell.cell_type != "code":
+            continue
+        count += 1
+        cell["source"] = SOLUTION.sub(INVITATION, cell.source)
+        compared = COMPARED in cell.metadata.get("tags", [])
+        cell["outputs"] = stored if compared else []
+        # nbval skips a cell without a count and refuses one that has outputs but no count.
+        cell["execution_count"] = count if compared and stored else None
+    notebook["metadata"] = {"kernelspec": KERNEL, "language_info": {"name": "python"}}
+    notebook["nbformat"], notebook["nbformat_minor"] = 4, 5
+    nbformat.validate(notebook)
+    return nbformat.writes(notebook).rstrip("\n") + "\n"
+
+
+def with_stored_output(notebook_text: str, executed_text: str) -> str:
+    """Return the notebook with the compared cell's outputs taken from its executed copy."""
+    import nbformat
+
+    notebook = nbformat.reads(notebook_text, as_version=4)
+    outputs = _stored_outputs(executed_text)
+    count = 0
+    for cell in notebook.cells:
+        count += cell.cell_type == "code"
+        if cell.cell_type == "code" and COMPARED in cell.metadata.get("tags", []):
+            cell["outputs"], cell["execution_count"] = outputs, count
+    return nbformat.writes(notebook).rstrip("\n") + "\n"
+
+
+def _stored_outputs(text: str | None) -> list[Any]:
+    if text is None:
+        return []
+    import nbformat
+
+    for cell in nbformat.reads(text, as_version=4).cells:
+        if COMPARED in cell.metadata.get("tags", []):
+            for output in cell.outputs:
+                if "execution_count" in output:
+                    output["execution_count"] = None
+            return list(cell.outputs)
+    return []
+
+
+def _heading_slug(markdown: str) -> str:
+    first = re.match(r"#{1,6} +(.+)", markdown)
+    if not first:
+        return ""
+    return re.sub(r"[^a-z0-9]+", "-", first.group(1).lower()).strip("-")[:48].strip("-") or "section"

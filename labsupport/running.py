@@ -1,0 +1,251 @@
+"""Executes notebooks with papermill, on copies under build/, and collects what happened into the report.
+
+Each notebook has a kernel of this project's own interpreter; the notebook opens its lab itself, so the lab ends
+with its kernel. Knows nothing of engines or clusters, and prints nothing: progress goes to a listener.
+"""
+
+import os
+import shutil
+import signal
+import time
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from labsupport import errors
+from labsupport.errors import MachineError
+from labsupport.notebooks import NotebookFile
+from labsupport.project import Project
+
+SECONDS_PER_CELL = 1800
+SECONDS_TO_STOP = 15
+
+
+@dataclass(frozen=True)
+class NotebookProgress:
+    """Where one notebook is: `cell` of `cells` code cells is about to run; equal once all ran."""
+
+    slug: str
+    cell: int
+    cells: int
+    doing: str
+
+
+NotebookListener = Callable[[NotebookProgress], None]
+
+
+@dataclass(frozen=True)
+class ExecutedNotebook:
+    """One finished execution. `error` is empty when it passed, else the failing cell's last words."""
+
+    slug: str
+    title: str
+    path: Path
+    seconds: float
+    cells: int
+    cells_done: int
+    error: str = ""
+
+    @property
+    def passed(self) -> bool:
+        return not self.error
+
+
+@dataclass(frozen=True)
+class RunPlan:
+    """What to execute and how: papermill parameters, the kernels' extra environment, how many at once."""
+
+    notebooks: Sequence[NotebookFile]
+    parameters: Mapping[str, Any] = field(default_factory=dict)
+    environment: Mapping[str, str] = field(default_factory=dict)
+    jobs: int = 1
+
+
+def run_notebooks(project: Project, plan: RunPlan, listener: NotebookListener) -> list[ExecutedNotebook]:
+    """Execute every notebook of the plan, going on after a failed one; return results in the plan's order.
+
+    On Ctrl-C every kernel is interrupted, so that each closes its lab, and KeyboardInterrupt passes through.
+    """
+    _quiet_the_libraries()
+    folder = _fresh_folder(project, plan.notebooks)
+    kernels = Kernels(project, folder, plan.environment)
+    pool = ThreadPoolExecutor(max_workers=max(plan.jobs, 1), thread_name_prefix="notebook")
+    futures = [pool.submit(_execute, one, folder, plan.parameters, kernels, listener) for one in plan.notebooks]
+    try:
+        wait(futures)
+    except KeyboardInterrupt:
+        pool.shutdown(wait=False, cancel_futures=True)
+        _stop(futures, kernels)
+        raise
+    pool.shutdown()
+    return [future.result() for future in futures]
+
+
+class Kernels:
+    """Starts kernels with this project's interpreter and none of the user's Jupyter settings; can signal them all."""
+
+    def __init__(self, project: Project, folder: Path, environment: Mapping[str, str]) -> None:
+        self._python = str(project.python)
+        self._folder = folder
+        private = {"IPYTHONDIR": str(folder / "ipython"), "JUPYTER_CONFIG_DIR": str(folder / "jupyter")}
+        self._environment = {**os.environ, **private, **environment}
+        self._pids: list[int] = []
+
+    def manager_class(self, slug: str) -> type:
+        """Return the kernel manager class papermill shall use for one notebook."""
+        from jupyter_client.kernelspec import KernelSpec
+        from jupyter_client.manager import AsyncKernelManager
+
+        kernels = self
+
+        class ProjectKernelManager(AsyncKernelManager):
+            def __init__(self, **options: Any) -> None:
+                super().__init__(**options)
+                self._kernel_spec = KernelSpec(
+                    argv=[kernels._python, "-P", "-m", "ipykernel_launcher", "-f", "{connection_file}"],
+                    display_name="Python 3 (ipykernel)",
+                    language="python",
+                )
+                self.connection_file = str(kernels._folder / f"kernel-{slug}.json")
+
+            async def _async_start_kernel(self, **options: Any) -> None:
+                with (kernels._folder / f"kernel-{slug}.log").open("wb") as log:
+                    streams = {"stdout": log.fileno(), "stderr": log.fileno()}
+                    await super()._async_start_kernel(**{**options, **streams, "env": kernels._environment})
+                kernels._pids.append(self.provisioner.pid)
+
+            start_kernel = _async_start_kernel
+
+        return ProjectKernelManager
+
+    def signal_all(self, number: int) -> None:
+        for pid in self._pids:
+            with suppress(ProcessLookupError):
+                os.kill(pid, number)
+
+
+def _execute(
+    notebook: NotebookFile, folder: Path, parameters: Mapping[str, Any], kernels: Kernels, listener: NotebookListener
+) -> ExecutedNotebook:
+    import nbformat
+    import papermill
+
+    source = folder / f"{notebook.slug}.ipynb"
+    executed = folder / "executed" / source.name
+    content = nbformat.read(source, as_version=4)
+    cells = sum(1 for cell in content.cells if cell.cell_type == "code" and cell.source.strip())
+    done = 0
+
+    def before_cell(cell: Any, cell_index: int) -> None:
+        if cell.cell_type == "code":
+            first = next((line for line in cell.source.splitlines() if line and not line.startswith("#")), "")
+            listener(NotebookProgress(notebook.slug, min(done, cells), cells, first[:60]))
+
+    def after_cell(cell: Any, cell_index: int, execute_reply: Any) -> None:
+        nonlocal done
+        done += "injected-parameters" not in cell.metadata.get("tags", [])
+
+    started = time.monotonic()
+    error = ""
+    listener(NotebookProgress(notebook.slug, 0, cells, "starting its kernel"))
+    try:
+        papermill.execute_notebook(
+            str(source),
+            str(executed),
+            parameters=dict(parameters),
+            kernel_name="python3",
+            progress_bar=False,
+            execution_timeout=SECONDS_PER_CELL,
+            resources={"metadata": {"path": str(folder)}},
+            kernel_manager_class=kernels.manager_class(notebook.slug),
+            on_cell_start=before_cell,
+            on_cell_executed=after_cell,
+        )
+    except Exception as problem:  # a notebook can fail in any way; the others still run
+        error = _last_words(problem)
+    listener(NotebookProgress(notebook.slug, cells if not error else done, cells, "failed" if error else "passed"))
+    seconds = time.monotonic() - started
+    return ExecutedNotebook(notebook.slug, _title(content), executed, seconds, cells, min(done, cells), error)
+
+
+def _stop(futures: Sequence["Future[ExecutedNotebook]"], kernels: Kernels) -> None:
+    kernels.signal_all(signal.SIGINT)
+    running = wait(futures, timeout=SECONDS_TO_STOP).not_done
+    if running:
+        kernels.signal_all(signal.SIGKILL)
+        wait(running, timeout=SECONDS_TO_STOP)
+
+
+def _fresh_folder(project: Project, notebooks: Sequence[NotebookFile]) -> Path:
+    """Return build/run holding copies of the notebooks and their assets, and an empty folder for the executed ones."""
+    folder = project.build / "run"
+    try:
+        shutil.rmtree(folder, ignore_errors=True)
+        (folder / "executed").mkdir(parents=True)
+        for notebook in notebooks:
+            shutil.copyfile(notebook.path, folder / notebook.path.name)
+            shutil.rmtree(project.live_evidence / notebook.slug, ignore_errors=True)
+            assets = project.assets / notebook.slug
+            if assets.is_dir():
+                shutil.copytree(assets, folder / "assets" / notebook.slug)
+    except OSError as problem:
+        raise MachineError(
+            f"copy the notebooks into {folder}",
+            f"{problem.strerror}: {problem.filename}",
+            "make room or make the clone writable, then run the same command again",
+        ) from problem
+    return folder
+
+
+def _title(content: Any) -> str:
+    for cell in content.cells:
+        if cell.cell_type == "markdown" and cell.source.startswith("# "):
+            return str(cell.source.splitlines()[0][2:].strip())
+    return ""
+
+
+def _last_words(problem: Exception) -> str:
+    """Say in a few lines what ended a notebook: the cell's own error where there is one."""
+    value = getattr(problem, "evalue", None)
+    if value is None:
+        return str(problem)[-2000:] or type(problem).__name__
+    name = str(getattr(problem, "ename", ""))
+    # Errors of this project are complete sentences; their class name adds nothing.
+    own = isinstance(getattr(errors, name, None), type)
+    return str(value) if own else f"{name}: {value}"
+
+
+def _quiet_the_libraries() -> None:
+    # papermill and nbclient log every warning to the terminal, over the progress; what matters comes back as results.
+    import logging
+    import warnings
+
+    for name in ("papermill", "traitlets", "nbclient", "jupyter_client"):
+        logging.getLogger(name).setLevel(logging.CRITICAL)
+    warnings.filterwarnings("ignore", module=r"(zmq|papermill|nbclient|jupyter_client|nbformat).*")
+
+
+def write_report(project: Project, results: Sequence[ExecutedNotebook]) -> Path:
+    """Write build/report/ from what was executed and seen; return its first page."""
+    from labsupport.display import report
+
+    notebooks = [
+        report.ExecutedNotebook(
+            slug=one.slug,
+            title=one.title,
+            path=one.path,
+            outcome="passed" if one.passed else "failed",
+            seconds=one.seconds,
+            cells=one.cells,
+            cells_done=one.cells_done,
+            error=one.error,
+        )
+        for one in results
+    ]
+    facts = {"Version": project.version, "Date": time.strftime("%Y-%m-%d %H:%M %Z")}
+    return report.write_report(
+        project.report, notebooks, evidence=project.live_evidence, claims=project.claims, facts=facts
+    )

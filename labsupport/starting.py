@@ -1,0 +1,162 @@
+"""JupyterLab on a live lab: starts the server with the lab's environment and ends it with the command that asked.
+
+The server listens on this computer only, behind a token, and runs as the person who typed the command, also under
+sudo. Knows nothing of engines or clusters: the environment it is given has their addresses.
+"""
+
+import json
+import os
+import pwd
+import secrets
+import shutil
+import signal
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from labsupport.errors import MachineError, WaitExpired
+from labsupport.process.commands import Background, Invocation, LocalRunner
+from labsupport.process.waiting import wait_until
+from labsupport.project import Project
+
+SECONDS_TO_START = 60
+SECONDS_TO_STOP = 10
+PORTS_TRIED = 50
+FOREVER_SECONDS = 10 * 365 * 24 * 3600.0
+
+
+@dataclass(frozen=True)
+class Account:
+    """Somebody on this computer, as numbers and home folder."""
+
+    user: int
+    group: int
+    home: str
+    name: str
+
+
+def calling_account() -> Account:
+    """Return who typed the command: the caller of sudo where there is one, else this process's user."""
+    user = int(os.environ.get("SUDO_UID") or os.geteuid()) if os.geteuid() == 0 else os.geteuid()
+    try:
+        account = pwd.getpwuid(user)
+    except KeyError:  # a container may run under a number without a name
+        return Account(user, os.getegid(), os.environ.get("HOME", "/"), str(user))
+    return Account(user, account.pw_gid, account.pw_dir, account.pw_name)
+
+
+def give_to_caller(project: Project) -> None:
+    """Under sudo, hand what root made in work/ and build/ to the person who called sudo."""
+    account = calling_account()
+    if os.geteuid() == account.user:
+        return
+    for folder in (project.work, project.build):
+        for path in [folder, *folder.rglob("*")] if folder.is_dir() else []:
+            os.chown(path, account.user, account.group, follow_symlinks=False)
+
+
+class Server:
+    """A running JupyterLab."""
+
+    def __init__(self, process: Background, url: str) -> None:
+        self._process = process
+        self.url = url
+
+    def wait(self) -> None:
+        """Return when the server ends by itself (File > Shut Down)."""
+        self._process.wait(FOREVER_SECONDS)
+
+
+@contextmanager
+def serve(project: Project, lab_environment: Mapping[str, str], *, port: int) -> Iterator[Server]:
+    """Run JupyterLab on work/ until the block ends; the next free port is taken when `port` is not free.
+
+    Raises:
+        MachineError: the server did not come up; the message has its last words.
+    """
+    account = calling_account()
+    private = project.build / "jupyter"
+    shutil.rmtree(private / "runtime", ignore_errors=True)
+    for folder in (private / "runtime", private / "config", private / "data", private / "ipython"):
+        folder.mkdir(parents=True, exist_ok=True)
+    private.chmod(0o700)
+    log = private / "server.log"
+    log.write_text("")
+    give_to_caller(project)
+    token = secrets.token_urlsafe(24)
+    process = LocalRunner().start(
+        _command(project, account, port),
+        log=log,
+        invocation=Invocation(environment=_environment(project, account, lab_environment, token), folder=project.work),
+    )
+    try:
+        yield Server(process, _wait_for_url(process, private / "runtime", log, token))
+    finally:
+        _stop(process)
+
+
+def _command(project: Project, account: Account, port: int) -> list[str]:
+    server = [
+        *(str(project.python), "-P", "-m", "jupyterlab", "--no-browser"),
+        *("--ServerApp.ip=127.0.0.1", f"--ServerApp.port={port}", f"--ServerApp.port_retries={PORTS_TRIED}"),
+        *(f"--ServerApp.root_dir={project.work}", "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate"),
+        *("--LabApp.news_url=None", "--ServerApp.allow_root=True"),
+    ]
+    setpriv = shutil.which("setpriv")
+    if not setpriv:
+        return server
+    # A killed command line must not leave its server: the kernel ends it with its parent.
+    prefix = [setpriv, "--pdeathsig", "TERM"]
+    if account.user != os.geteuid():
+        prefix += [f"--reuid={account.user}", f"--regid={account.group}", "--init-groups"]
+    return [*prefix, "--", *server]
+
+
+def _environment(
+    project: Project, account: Account, lab_environment: Mapping[str, str], token: str
+) -> Mapping[str, str]:
+    private = project.build / "jupyter"
+    path = lab_environment.get("PATH", os.environ.get("PATH", ""))
+    return {
+        **lab_environment,
+        "PATH": f"{project.python.parent}{os.pathsep}{path}",
+        "HOME": account.home,
+        "USER": account.name,
+        # Not on the command line, where everyone on this computer could read it.
+        "JUPYTER_TOKEN": token,
+        "JUPYTER_PATH": str(project.root / ".venv" / "share" / "jupyter"),
+        "JUPYTER_RUNTIME_DIR": str(private / "runtime"),
+        "JUPYTER_CONFIG_DIR": str(private / "config"),
+        "JUPYTER_DATA_DIR": str(private / "data"),
+        "IPYTHONDIR": str(private / "ipython"),
+    }
+
+
+def _wait_for_url(process: Background, runtime: Path, log: Path, token: str) -> str:
+    def look() -> str | None:
+        if process.exit_code is not None:
+            raise MachineError(
+                "start JupyterLab", f"it ended at once: {_last_lines(log)}", f"the whole log is in {log}; ./lab doctor"
+            )
+        for file in runtime.glob("jpserver-*.json"):
+            try:
+                server = json.loads(file.read_text())
+            except ValueError:  # half written: look again
+                return None
+            return f"{server['url']}lab?token={token}"
+        return None
+
+    return wait_until(look, "JupyterLab to answer", within_seconds=SECONDS_TO_START, last_seen=lambda: _last_lines(log))
+
+
+def _last_lines(log: Path) -> str:
+    return " / ".join(log.read_text(errors="replace").splitlines()[-5:]) or "it said nothing"
+
+
+def _stop(process: Background) -> None:
+    # Asked first, so that kernels close their labs; then ended.
+    process.signal(signal.SIGTERM)
+    with suppress(WaitExpired):
+        process.wait(SECONDS_TO_STOP)
+    process.close()

@@ -1,0 +1,48 @@
+"""What every test shares: the project, and the rule that a missing capability skips aloud, or fails where required."""
+
+import os
+import shutil
+import sys
+from collections.abc import Callable
+
+import pytest
+
+from labsupport.project import Project, this_project
+
+
+def _no_root() -> str:
+    return "" if os.geteuid() == 0 else "this user is not root"
+
+
+def _no_machine() -> str:
+    return "the namespaces machine exists on Linux only" if sys.platform != "linux" else _no_root()
+
+
+def _no_browser() -> str:
+    return "" if shutil.which("chromium") else "chromium is not on PATH"
+
+
+# Why a capability is missing; empty where it is there. The engine needs nothing but a machine: its tools are built.
+WHY_NOT: dict[str, Callable[[], str]] = {
+    "root": _no_root,
+    "machine": _no_machine,
+    "engine": _no_machine,
+    "cluster": _no_machine,
+    "browser": _no_browser,
+}
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    required = os.environ.get("LAB_REQUIRE", "").split(",")
+    for mark in item.iter_markers("needs"):
+        for capability in mark.args:
+            reason = WHY_NOT[capability]()
+            if reason and capability in required:
+                pytest.fail(f"LAB_REQUIRE lists {capability}, but {reason}", pytrace=False)
+            if reason:
+                pytest.skip(f"needs {capability}: {reason}")
+
+
+@pytest.fixture(scope="session")
+def project() -> Project:
+    return this_project()
