@@ -1,0 +1,280 @@
+"""The widget of every notebook: set the controls, predict, run, compare, read why. It plays positions; it knows none.
+
+`Explorer` works without a browser: CI sweeps `positions()` with `play_all()`.
+"""
+
+import itertools
+import traceback
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import anywidget
+import traitlets
+
+from labsupport.display.markup import Markup, Shown, element, join
+from labsupport.display.notebook import as_shown
+from labsupport.display.origin import LIVE, Origin
+from labsupport.display.style import AVAILABILITY, PREDICTED, chip, stylesheet
+from labsupport.display.tables import Table, table
+from labsupport.errors import LabError, NotRecorded
+from labsupport.process.progress import Progress
+
+Position = Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class Played:
+    """What one position showed.
+
+    Args:
+        shown: what to look at: a `Shown`, or anything with `.shown()`, or text.
+        seen: the answer to the question, as short as a prediction.
+        explanation: why it came out so; plain sentences.
+    """
+
+    shown: object
+    seen: str
+    explanation: str = ""
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """One position someone ran: what they predicted and what came of it, or why nothing did."""
+
+    position: Position
+    prediction: str
+    played: Played | None
+    error: Exception | None = None
+
+    @property
+    def as_predicted(self) -> bool | None:
+        """None without a prediction or without a result."""
+        if self.played is None or not self.prediction.strip():
+            return None
+        return _plain(self.prediction) == _plain(self.played.seen)
+
+
+@dataclass(frozen=True)
+class Question:
+    """What the learner predicts: in one of `answers`, or in their own words with `example` as a hint of the form."""
+
+    text: str
+    answers: tuple[str, ...] = ()
+    example: str = ""
+
+
+class Explorer:
+    """Controls, a prediction, a run, and the comparison of both.
+
+    Args:
+        title: the question in a few words.
+        controls: name of the parameter → its options, the first of which is set at the start.
+        play: runs one position for real, or looks it up in the recording; raises `LabError` when it can't.
+        question: what the learner predicts.
+        preview: the command a position means, shown before it runs.
+        origin: where the results come from; replay carries its banner inside the widget.
+    """
+
+    def __init__(
+        self,
+        title: str,
+        controls: Mapping[str, Sequence[str]],
+        play: Callable[[Position], Played],
+        *,
+        question: Question,
+        preview: Callable[[Position], str] | None = None,
+        origin: Origin = LIVE,
+    ) -> None:
+        for name, options in controls.items():
+            if not options or len(set(options)) != len(options):
+                raise ValueError(f"control {name}: its options must be there and differ, not {list(options)}")
+        self.title = title
+        self.controls = {name: tuple(options) for name, options in controls.items()}
+        self.question = question
+        self.attempts: list[Attempt] = []
+        self._play = play
+        self._preview = preview
+        self._origin = origin
+        self._face: _Face | None = None
+
+    def positions(self) -> Iterator[dict[str, str]]:
+        """Every combination of the controls, the last control changing fastest."""
+        for options in itertools.product(*self.controls.values()):
+            yield dict(zip(self.controls, options, strict=True))
+
+    def play(self, position: Position, prediction: str = "") -> Attempt:
+        """Play one position and keep the attempt; an error is kept in it, not raised."""
+        self._check(position)
+        try:
+            attempt = Attempt(dict(position), prediction, self._play(position))
+        except Exception as error:
+            attempt = Attempt(dict(position), prediction, None, error)
+        self.attempts.append(attempt)
+        return attempt
+
+    def play_all(self) -> list[Attempt]:
+        """Play every position, without predictions."""
+        return [self.play(position) for position in self.positions()]
+
+    def listen(self, progress: Progress) -> None:
+        """Show the progress of the position under way; hand this to whatever takes a listener."""
+        if self._face is not None:
+            self._face.status = str(_working(progress.text, progress.fraction))
+
+    def table(self) -> Table:
+        """What has been tried so far, one row an attempt."""
+        columns = [*self.controls, "predicted", "it was"]
+        rows = [
+            [*attempt.position.values(), attempt.prediction or None, _outcome(attempt)] for attempt in self.attempts
+        ]
+        return table(f"{self.title}: tried so far", columns, rows, header_columns=len(self.controls))
+
+    def fallback(self) -> Shown:
+        """What stands where widgets do not render: the controls, and what has been tried."""
+        rows = [[name, ", ".join(options)] for name, options in self.controls.items()]
+        count = len(list(self.positions()))
+        known = table(f"{self.title}: {count} positions", ["control", "options"], rows, note=self.question.text)
+        hint = "This is a widget: open the notebook in JupyterLab to set the controls, predict and run."
+        parts = [known.shown(), Shown(element("p", hint, class_="lab-muted"), hint)]
+        if self.attempts:
+            parts.append(self.table().shown())
+        parts.insert(0, self._where())
+        return Shown(join(part.html for part in parts), "\n\n".join(part.text for part in parts if part.text))
+
+    def _where(self) -> Shown:
+        return self._origin.banner() if self._origin.recorded else self._origin.line()
+
+    def _check(self, position: Position) -> None:
+        if set(position) != set(self.controls):
+            raise ValueError(f"a position sets {', '.join(self.controls)}, not {', '.join(position) or 'nothing'}")
+        for name, option in position.items():
+            if option not in self.controls[name]:
+                raise ValueError(f"{name} can be {', '.join(self.controls[name])}, not {option!r}")
+
+    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, Any]:
+        if self._face is None:
+            self._face = self._make_face()
+        bundle: dict[str, Any] = dict(self._face._repr_mimebundle_()[0])
+        return {**bundle, **self.fallback()._repr_mimebundle_()}
+
+    def _make_face(self) -> "_Face":
+        start = {name: options[0] for name, options in self.controls.items()}
+        face = _Face(
+            view={
+                "title": self.title,
+                "controls": {name: list(options) for name, options in self.controls.items()},
+                "question": self.question.text,
+                "answers": list(self.question.answers),
+                "example": self.question.example,
+                "origin": str(self._where().html),
+            },
+            position=start,
+            preview=self._preview(start) if self._preview else "",
+        )
+        face.on_msg(self._asked)
+        face.observe(self._moved, "position")
+        return face
+
+    def _moved(self, change: Any) -> None:
+        if self._face is not None and self._preview:
+            self._face.preview = self._preview(change["new"])
+
+    def _asked(self, _: Any, content: dict[str, Any], __: Any) -> None:
+        """Answer the Run button. Nothing may escape: a traceback here would land in the server's log, unseen."""
+        face = self._face
+        assert face is not None
+        position, prediction = content["run"], str(content.get("prediction", ""))
+        face.busy, face.result = True, ""
+        face.status = str(_working("Running… The ■ in the toolbar stops it."))
+        try:
+            attempt = self.play(position, prediction)
+            face.result = str(join([attempt_shown(attempt).html, self._history()]))
+        except KeyboardInterrupt:
+            face.result = str(element("p", "Stopped, as you asked. Run starts it anew."))
+        except Exception as error:
+            face.result = str(error_shown(error).html)
+        finally:
+            face.busy = False
+            face.status = ""
+
+    def _history(self) -> Markup | None:
+        if len(self.attempts) < 2:
+            return None
+        return element("details", element("summary", f"All {len(self.attempts)} you tried"), self.table().html)
+
+
+def attempt_shown(attempt: Attempt) -> Shown:
+    """Show prediction beside result, the explanation, then what was seen."""
+    where = ", ".join(f"{name}: {option}" for name, option in attempt.position.items())
+    heading = Shown(element("p", where, class_="lab-muted lab-small"), where)
+    if attempt.error is not None or attempt.played is None:
+        failed = error_shown(attempt.error or RuntimeError("nothing was played"))
+        return Shown(join([heading.html, failed.html]), f"{heading.text}\n{failed.text}")
+    predicted = attempt.prediction.strip() or "nothing this time"
+    mark = None if attempt.as_predicted is None else PREDICTED[attempt.as_predicted]
+    versus = element(
+        "dl",
+        element("dt", "You predicted"),
+        element("dd", element("code", predicted) if attempt.prediction.strip() else predicted),
+        element("dt", "It was"),
+        element("dd", element("code", attempt.played.seen), " ", chip(mark) if mark else None),
+        class_="lab-versus",
+    )
+    what = as_shown(attempt.played.shown)
+    why = attempt.played.explanation
+    html = join([heading.html, versus, element("p", element("strong", "Why: "), why) if why else None, what.html])
+    told = [
+        heading.text,
+        f"You predicted: {predicted}",
+        f"It was: {attempt.played.seen}" + (f" ({mark.text})" if mark else ""),
+    ]
+    return Shown(html, "\n".join([*told, *([f"Why: {why}"] if why else []), what.text]))
+
+
+def error_shown(error: Exception) -> Shown:
+    """Show an error as three lines: what was tried, what happened, what to do. A fault of ours keeps its traceback."""
+    if isinstance(error, LabError):
+        pairs = (("Tried", error.tried), ("What happened", error.happened), ("What to do", error.do))
+        items = join(join([element("dt", name), element("dd", value)]) for name, value in pairs)
+        hue = AVAILABILITY["recorded"].hue if isinstance(error, NotRecorded) else "bad"
+        html = element(
+            "div", element("dl", items, class_="lab-facts"), class_=f"lab-panel lab-edge lab-hue-{hue}", role="alert"
+        )
+        return Shown(html, str(error))
+    said = f"The lab itself has a fault here: {type(error).__name__}: {error}"
+    lines = "".join(traceback.format_exception(error))
+    more = element("details", element("summary", "Where"), element("pre", lines))
+    html = element("div", element("p", said), more, class_="lab-panel lab-edge lab-hue-bad", role="alert")
+    return Shown(html, said)
+
+
+class _Face(anywidget.AnyWidget):  # type: ignore[misc]  # anywidget carries no types we can follow
+    """What the browser and the kernel share. Explorer fills it; explorer.js draws it."""
+
+    _esm = (Path(__file__).parent / "explorer.js").read_text(encoding="utf-8")
+    _css = stylesheet()
+    view = traitlets.Dict().tag(sync=True)
+    position = traitlets.Dict().tag(sync=True)
+    preview = traitlets.Unicode("").tag(sync=True)
+    busy = traitlets.Bool(False).tag(sync=True)
+    status = traitlets.Unicode("").tag(sync=True)
+    result = traitlets.Unicode("").tag(sync=True)
+
+
+def _working(text: str, fraction: float | None = None) -> Markup:
+    bar = element("progress", value=f"{fraction:.2f}", max="1") if fraction is not None else None
+    return element("span", text, " ", bar, class_="lab-busy")
+
+
+def _outcome(attempt: Attempt) -> str:
+    if attempt.played is not None:
+        return attempt.played.seen
+    error = attempt.error
+    return f"no result: {error.happened if isinstance(error, LabError) else error}"
+
+
+def _plain(text: str) -> str:
+    """Two answers that differ in spaces, quotes or case are the same answer."""
+    return "".join(text.split()).replace("'", '"').casefold()

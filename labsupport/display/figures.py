@@ -1,0 +1,228 @@
+"""Drawings: SVG in the theme's colours, with alt text and a table that says the same. Draws numbers; measures none."""
+
+import hashlib
+import io
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from labsupport.display.markup import Markup, Shown, element
+from labsupport.display.style import HATCHES, HUES, INK, LINE, MARKERS, MUTED, PAPER, SERIES
+from labsupport.display.tables import Cell, Column, Table, table
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+_SETTINGS: dict[str, Any] = {
+    "svg.fonttype": "none",
+    "svg.hashsalt": "labsupport",
+    "font.family": "DejaVu Sans",
+    "font.size": 10,
+    "text.color": INK.light,
+    "axes.edgecolor": MUTED.light,
+    "axes.labelcolor": INK.light,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.facecolor": "none",
+    "figure.facecolor": "none",
+    "xtick.color": MUTED.light,
+    "ytick.color": MUTED.light,
+    "xtick.labelcolor": INK.light,
+    "ytick.labelcolor": INK.light,
+    "grid.color": LINE.light,
+    "hatch.linewidth": 1.2,
+    "legend.frameon": False,
+}
+
+
+@dataclass(frozen=True)
+class Figure:
+    """A drawing with its words.
+
+    Args:
+        title: shown above it.
+        alt: what someone who does not see it needs to know: the kind of drawing and its point.
+        svg: inline SVG in the colours of style.py.
+        table: the same content as rows.
+    """
+
+    title: str
+    alt: str
+    svg: Markup
+    table: Table
+
+    def __post_init__(self) -> None:
+        if len(self.alt.split()) < 4:
+            raise ValueError(f"{self.title}: alt text must say what the figure shows, not {self.alt!r}")
+
+    def shown(self) -> Shown:
+        drawing = element("div", self.svg, class_="lab-drawing", role="region", tabindex="0", aria_label=self.title)
+        twin = element("details", element("summary", "The same as a table"), self.table.html)
+        html = element("figure", element("figcaption", self.title), drawing, twin, class_="lab-figure")
+        return Shown(html, f"{self.title}\n{self.alt}\n\n{self.table.text}")
+
+    def _repr_mimebundle_(self, include: object = None, exclude: object = None) -> dict[str, str]:
+        return self.shown()._repr_mimebundle_()
+
+    def __str__(self) -> str:
+        return self.shown().text
+
+
+@dataclass(frozen=True)
+class Measure:
+    """One row of a chart: its name, one or more values, and the group that says what the values mean."""
+
+    name: str
+    values: tuple[float, ...]
+    group: str = ""
+
+
+@dataclass(frozen=True)
+class Limit:
+    """A value worth a line across the chart, and what it is called."""
+
+    value: float
+    name: str
+
+
+def bars(
+    title: str, measures: Sequence[Measure], *, alt: str, axis: str, unit: str = "s", limit: Limit | None = None
+) -> Figure:
+    """Draw one horizontal bar for each measure (its first value); groups differ in colour, hatch and legend."""
+
+    def paint(axes: "Axes") -> None:
+        groups = list(dict.fromkeys(measure.group for measure in measures))
+        for group_index, group in enumerate(groups):
+            rows = [(row, measure) for row, measure in enumerate(measures) if measure.group == group]
+            axes.barh(
+                [row for row, _ in rows],
+                [measure.values[0] for _, measure in rows],
+                height=0.62,
+                color=SERIES[group_index % len(SERIES)].light,
+                hatch=HATCHES[group_index % len(HATCHES)],
+                edgecolor=PAPER.light,
+                linewidth=0,
+                label=group or None,
+            )
+        for row, measure in enumerate(measures):
+            axes.annotate(
+                f"{measure.values[0]:.2f} {unit}",
+                (measure.values[0], row),
+                xytext=(5, 0),
+                textcoords="offset points",
+                va="center",
+                bbox={"facecolor": PAPER.light, "edgecolor": "none", "pad": 1.5},
+            )
+        _dress(axes, [measure.name for measure in measures], axis, limit, legend=groups != [""])
+
+    rows: list[list[Cell]] = [[measure.name, measure.group, measure.values[0]] for measure in measures]
+    twin = _twin(title, [Column("what"), Column("group"), Column(axis, "number")], rows)
+    return draw(title, paint, alt=alt, twin=twin, rows=len(measures))
+
+
+def dots(
+    title: str, measures: Sequence[Measure], *, alt: str, axis: str, unit: str = "s", limit: Limit | None = None
+) -> Figure:
+    """Draw every value as a dot and the median as a bar across; groups differ in colour, marker and legend."""
+
+    def paint(axes: "Axes") -> None:
+        groups = list(dict.fromkeys(measure.group for measure in measures))
+        named: set[str] = set()
+        for row, measure in enumerate(measures):
+            index = groups.index(measure.group)
+            axes.scatter(
+                measure.values,
+                [row] * len(measure.values),
+                s=42,
+                marker=MARKERS[index % len(MARKERS)],
+                color=SERIES[index % len(SERIES)].light,
+                alpha=0.75,
+                label=measure.group if measure.group and measure.group not in named else None,
+                zorder=3,
+            )
+            named.add(measure.group)
+            axes.plot([_median(measure.values)] * 2, [row - 0.3, row + 0.3], color=INK.light, linewidth=2, zorder=4)
+        _dress(axes, [measure.name for measure in measures], axis, limit, legend=groups != [""])
+
+    rows: list[list[Cell]] = [
+        [each.name, each.group, len(each.values), _median(each.values), min(each.values), max(each.values)]
+        for each in measures
+    ]
+    numbers = [Column(f"{word} ({unit})", "number") for word in ("median", "least", "most")]
+    twin = _twin(title, [Column("what"), Column("group"), Column("runs", "number"), *numbers], rows)
+    return draw(title, paint, alt=alt, twin=twin, rows=len(measures))
+
+
+def draw(title: str, paint: Callable[["Axes"], None], *, alt: str, twin: Table, rows: float) -> Figure:
+    """Let `paint` draw on one pair of axes, tall enough for `rows` rows, and return the figure.
+
+    Paint with the light colours of style.py only: they become the theme's colours.
+    """
+    import matplotlib
+    from matplotlib.figure import Figure as Canvas
+
+    with matplotlib.rc_context(_SETTINGS):
+        canvas = Canvas(figsize=(6.4, 1.1 + 0.36 * rows), layout="constrained")
+        paint(canvas.add_subplot())
+        written = io.StringIO()
+        canvas.savefig(written, format="svg", metadata={"Date": None, "Creator": None})
+    return Figure(title, alt, themed_svg(written.getvalue(), alt), twin)
+
+
+def themed_svg(svg: str, alt: str) -> Markup:
+    """Make a drawn SVG fit to stand inside a page: theme colours, ids of its own, an accessible name, no preamble."""
+    own = hashlib.sha256((svg + alt).encode()).hexdigest()[:8]
+    svg = svg[svg.index("<svg") :]
+    svg = re.sub(r"<metadata>.*?</metadata>\s*", "", svg, flags=re.DOTALL)
+    for hue in HUES:
+        svg = re.sub(hue.light, hue.css.replace(hue.light, f"#L{hue.light[1:]}"), svg, flags=re.IGNORECASE)
+    svg = svg.replace("#L", "#")
+    svg = re.sub(r'(\bid="|url\(#|href="#)', rf"\1f{own}-", svg)
+    svg = re.sub(
+        r'<svg ([^>]*?)width="[^"]*" height="[^"]*"|<svg ([^>]*?)height="[^"]*" (.*?)width="[^"]*"', _bare, svg, count=1
+    )
+    name = Markup(' role="img" aria-label="') + Markup.escape(alt) + Markup('"')
+    return Markup(svg.replace("<svg", f"<svg{name}", 1))
+
+
+def _bare(match: "re.Match[str]") -> str:
+    return "<svg " + "".join(part for part in match.groups() if part)
+
+
+def _dress(axes: "Axes", names: Sequence[str], axis: str, limit: Limit | None, *, legend: bool) -> None:
+    axes.set_yticks(range(len(names)), names)
+    axes.invert_yaxis()
+    axes.tick_params(axis="y", length=0)
+    axes.set_xlabel(axis)
+    axes.set_xlim(left=0)
+    axes.margins(x=0.14)
+    axes.grid(axis="x", linewidth=0.8)
+    axes.set_axisbelow(True)
+    if limit:
+        axes.axvline(limit.value, color=INK.light, linewidth=1.2, linestyle=(0, (4, 3)))
+        axes.annotate(
+            limit.name,
+            (limit.value, 1),
+            xycoords=("data", "axes fraction"),
+            xytext=(0, 3),
+            textcoords="offset points",
+            ha="center",
+            color=INK.light,
+        )
+    if legend:
+        above_the_limit = 1.8 if limit else 0.4
+        axes.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=3, borderaxespad=above_the_limit)
+
+
+def _twin(title: str, columns: list[Column], rows: list[list[Cell]]) -> Table:
+    """Tell the groups (second column) only where there are some."""
+    if any(row[1] for row in rows):
+        return table(title, columns, rows)
+    return table(title, [columns[0], *columns[2:]], [[row[0], *row[2:]] for row in rows])
+
+
+def _median(values: Sequence[float]) -> float:
+    ordered = sorted(values)
+    middle = len(ordered) // 2
+    return ordered[middle] if len(ordered) % 2 else (ordered[middle - 1] + ordered[middle]) / 2

@@ -1,0 +1,57 @@
+"""Builds HTML with its plain-text twin. Knows tags and escaping; decides nothing about looks or content."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from markupsafe import Markup, escape
+
+__all__ = ["Markup", "Shown", "element", "join", "stack"]
+
+_EMPTY_ELEMENTS = frozenset({"br", "hr", "img", "input", "link", "meta"})
+
+
+def element(tag: str, *children: object, **attributes: object) -> Markup:
+    """Build one element; text is escaped, `Markup` is not.
+
+    Attribute names: a trailing underscore goes (`class_`), other underscores become hyphens (`aria_label`).
+    A value of None or False leaves the attribute out; True writes it without a value.
+    """
+    opening = Markup("<") + Markup(tag)
+    for name, value in attributes.items():
+        if value is None or value is False:
+            continue
+        opening += Markup(" ") + Markup(name.rstrip("_").replace("_", "-"))
+        if value is not True:
+            opening += Markup('="') + escape(value) + Markup('"')
+    opening += Markup(">")
+    if tag in _EMPTY_ELEMENTS:
+        return opening
+    return opening + join(children) + Markup("</" + tag + ">")
+
+
+def join(children: Iterable[object], between: object = "") -> Markup:
+    """Put children after one another, escaping those that are text; None is left out."""
+    return escape(between).join(escape(child) for child in children if child is not None)
+
+
+@dataclass(frozen=True)
+class Shown:
+    """What a person sees, twice: as HTML and as the plain text that says the same."""
+
+    html: Markup
+    text: str
+
+    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, str]:
+        return {"text/html": str(element("div", self.html, class_="lab")), "text/plain": self.text}
+
+    def __str__(self) -> str:
+        return self.text
+
+    def __repr__(self) -> str:
+        return self.text
+
+
+def stack(*parts: Shown) -> Shown:
+    """One below the other."""
+    return Shown(join(part.html for part in parts), "\n\n".join(part.text for part in parts))

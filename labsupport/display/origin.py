@@ -1,0 +1,68 @@
+"""Says where an output comes from: live, recorded, with simulated parts. Replay never looks live."""
+
+from dataclasses import dataclass
+from typing import Protocol
+
+from labsupport.display.markup import Markup, Shown, element, join
+from labsupport.display.style import AVAILABILITY, chip
+from labsupport.experiments.steps import Recording
+
+
+class Seen(Protocol):
+    """Anything that knows whether it was recorded, and what in it was not the real thing."""
+
+    @property
+    def recorded(self) -> Recording | None: ...
+    @property
+    def simulated(self) -> tuple[str, ...]: ...
+
+
+@dataclass(frozen=True)
+class Origin:
+    """Where outputs come from: `recorded` is None for a live run; `simulated` names the parts that were not real."""
+
+    recorded: Recording | None = None
+    simulated: tuple[str, ...] = ()
+
+    @classmethod
+    def of(cls, seen: Seen) -> "Origin":
+        return cls(seen.recorded, seen.simulated)
+
+    @property
+    def is_plain(self) -> bool:
+        """Live and all real: nothing has to be said."""
+        return self.recorded is None and not self.simulated
+
+    def line(self) -> Shown:
+        """One short line for a single output: what is not live, what is not real; otherwise `live`."""
+        words = [(AVAILABILITY["live"], "")]
+        if self.recorded:
+            words = [(AVAILABILITY["recorded"], " · ".join([str(self.recorded.date), *self.recorded.versions]))]
+        if self.simulated:
+            words.append((AVAILABILITY["simulated"], ", ".join(self.simulated)))
+        html = join(join([chip(mark), element("span", said) if said else None]) for mark, said in words)
+        text = " ".join(f"[{mark.word}{': ' + said if said else ''}]" for mark, said in words)
+        return Shown(element("div", html, class_="lab-origin"), text)
+
+    def line_unless_plain(self) -> Shown | None:
+        return None if self.is_plain else self.line()
+
+    def banner(self) -> Shown:
+        """What cannot be missed, above anything replayed; empty for a live run."""
+        if self.recorded is None:
+            return Shown(Markup(""), "")
+        versions = ", ".join(self.recorded.versions) or "unknown versions"
+        said = f"Nothing below runs now. It was recorded on {self.recorded.date} with {versions}."
+        rest = [f"Why: {self.recorded.reason}."] if self.recorded.reason else []
+        rest += [f"Simulated parts: {', '.join(self.simulated)}."] if self.simulated else []
+        html = element(
+            "div",
+            element("p", element("strong", "Recorded, not live"), " ", said),
+            *(element("p", line) for line in rest),
+            class_=f"lab-banner lab-hue-{AVAILABILITY['recorded'].hue}",
+            role="note",
+        )
+        return Shown(html, "\n".join([f"=== RECORDED, NOT LIVE === {said}", *rest]))
+
+
+LIVE = Origin()

@@ -1,0 +1,114 @@
+"""How a step, an observation, a check and a verdict look. A step is a terminal block whose command can be copied."""
+
+import json
+import signal
+from collections.abc import Mapping, Sequence
+
+from labsupport.display.markup import Markup, Shown, element, join
+from labsupport.display.origin import LIVE, Origin
+from labsupport.display.style import CHECKED, chip, verdict_mark
+from labsupport.experiments.checks import Check
+from labsupport.experiments.steps import Observation, Step
+
+LINES_AT_ONCE = 24
+
+
+def step_shown(step: Step) -> Shown:
+    """Show the command, both streams, exit code and seconds; what is not live or not real says so above all."""
+    silent = None if step.stdout or step.stderr else element("p", "(no output)", class_="lab-stream-name")
+    footer = element(
+        "footer",
+        element("span", exit_code_in_words(step.exit_code), class_="lab-exit"),
+        element("span", f"{step.seconds:.2f} s"),
+        element("span", "live") if step.recorded is None else None,
+    )
+    parts = [
+        element("pre", step.command, class_="lab-command"),
+        _stream("stdout", step.stdout),
+        _stream("stderr", step.stderr),
+        silent,
+        footer,
+    ]
+    return Shown(_block(step, f"Command and its output: {step.command}", parts), repr(step))
+
+
+def observation_shown(observation: Observation) -> Shown:
+    """Show a value read from an API, as JSON under its name."""
+    value = json.dumps(observation.value, indent=2, ensure_ascii=False)
+    parts = [element("p", observation.name, class_="lab-observed"), _stream("value", value)]
+    return Shown(_block(observation, f"Observed: {observation.name}", parts), repr(observation))
+
+
+def checks_shown(checks: Sequence[Check]) -> Shown:
+    """Show checks as a list: symbol, sentence, and what was expected and seen."""
+    items = join(element("li", _check_symbol(check), _check_body(check)) for check in checks)
+    return Shown(element("ul", items, class_="lab-checks"), "\n".join(str(check) for check in checks))
+
+
+def verdict_shown(
+    claim: str, sentence: str, verdict: str, alternatives: Mapping[str, Check], origin: Origin = LIVE
+) -> Shown:
+    """Show which of the alternatives stated beforehand held; the others stay visible.
+
+    Args:
+        verdict: "confirmed", "refuted", "conditional", "outdated" or "unclear".
+        alternatives: verdict word → the check that would mean it.
+    """
+    mark = verdict_mark(verdict)
+    above = origin.line_unless_plain()
+    rows = [
+        element("li", _check_symbol(check), element("strong", f"{word} if"), " ", _check_body(check))
+        for word, check in sorted(alternatives.items(), key=lambda item: item[0] != verdict)
+    ]
+    panel = element(
+        "div",
+        above.html if above else None,
+        element("p", chip(mark), " ", element("code", claim), " ", sentence, class_="lab-heading"),
+        element("ul", *rows, class_="lab-checks"),
+        class_=f"lab-panel lab-edge lab-hue-{mark.hue}",
+    )
+    text = [
+        *([above.text] if above else []),
+        f"{claim}: {mark.text}: {sentence}",
+        *(f"  {word} if: {check}".replace("\n", "\n  ") for word, check in alternatives.items()),
+    ]
+    return Shown(panel, "\n".join(text))
+
+
+def exit_code_in_words(code: int) -> str:
+    """Say an exit code the way a shell means it: 137 is 128 + 9, SIGKILL."""
+    known = {126: "found, but could not be run", 127: "command not found"}
+    if code in known:
+        return f"exit code {code} ({known[code]})"
+    try:
+        return f"exit code {code} (128 + {code - 128}: {signal.Signals(code - 128).name})"
+    except ValueError:
+        return f"exit code {code}"
+
+
+def _block(seen: Step | Observation, name: str, parts: Sequence[Markup | None]) -> Markup:
+    above = Origin.of(seen).line_unless_plain()
+    return element("div", above.html if above else None, *parts, class_="lab-step", role="group", aria_label=name)
+
+
+def _stream(name: str, text: str) -> Markup | None:
+    lines = text.rstrip("\n").split("\n") if text else []
+    if not lines:
+        return None
+    label = element("span", name, class_="lab-stream-name") if name == "stderr" else None
+    shown = element("pre", "\n".join(lines[:LINES_AT_ONCE]))
+    rest = None
+    if len(lines) > LINES_AT_ONCE:
+        summary = element("summary", f"{len(lines) - LINES_AT_ONCE} more lines of {name}")
+        rest = element("details", summary, element("pre", "\n".join(lines[LINES_AT_ONCE:])))
+    return join([element("div", label, shown, class_="lab-stream"), rest])
+
+
+def _check_symbol(check: Check) -> Markup:
+    mark = CHECKED[check.passed]
+    return element("span", mark.symbol, class_=f"lab-symbol lab-hue-{mark.hue}", aria_hidden="true")
+
+
+def _check_body(check: Check) -> Markup:
+    seen = f"{CHECKED[check.passed].word}: expected {check.expected}; seen {check.seen}"
+    return join([check.sentence, element("span", seen, class_="lab-seen")])
