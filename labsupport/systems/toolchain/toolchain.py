@@ -1,0 +1,246 @@
+"""Gets the programs a lab needs: PATH → cache → official release → Go build, and Debian's unpacked packages."""
+
+import hashlib
+import json
+import os
+import re
+import shutil
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import groupby
+from pathlib import Path
+
+from labsupport.errors import RequirementMissing, ToolchainError, UsageError
+from labsupport.process.commands import LocalRunner
+from labsupport.process.progress import Listener, Progress, silent
+from labsupport.systems.toolchain.builds import BuildRunner, GoBuilds
+from labsupport.systems.toolchain.catalogue import Catalogue, Platform, Tool, read_catalogue
+from labsupport.systems.toolchain.debian import AptGet, environment_for, program_in, write_wrappers
+from labsupport.systems.toolchain.releases import Releases
+from labsupport.systems.toolchain.store import KEEP_VARIABLE, Provenance, Store, cache_folder
+
+# Where programs are that an ordinary user's PATH does not list.
+SYSTEM_FOLDERS = ("/usr/local/sbin", "/usr/sbin", "/sbin")
+
+
+@dataclass(frozen=True)
+class DirectAccess:
+    """Programs without wrappers: a folder of links to the files themselves, and the environment they need."""
+
+    folder: Path
+    environment: dict[str, str]
+
+
+class Toolchain:
+    """Finds and gets tools. Names are those of tools and groups in toolchain/versions.toml.
+
+    Every call that needs a tool gets it first where it is missing, so `ensure` is only for doing that at a chosen time.
+    """
+
+    def __init__(
+        self,
+        cache: Path | None = None,
+        runner: BuildRunner | None = None,
+        listener: Listener = silent,
+        *,
+        catalogue: Catalogue | None = None,
+    ) -> None:
+        self.cache = cache or cache_folder()
+        self._runner = runner or LocalRunner()
+        self._listener = listener
+        self._catalogue = catalogue or read_catalogue()
+        self._store = Store(self.cache)
+        self._platform = Platform.here()
+        self._found: dict[str, Path] = {}
+
+    def ensure(self, *names: str) -> None:
+        """Have all tools of `names`; return at once where they are there.
+
+        Raises:
+            UsageError: no tool and no group has such a name.
+            RequirementMissing: something only the user can provide; the message says how.
+            ToolchainError: a tool could be had in none of the ways there are.
+        """
+        if not self._missing(names):
+            return
+        with self._store.alone(self._listener), self._store.workspace() as workspace:
+            missing = self._missing(names)  # again: while we waited, another lab may have added them
+            self._require_platform(missing)
+            self._unpack({tool.debian.set for tool in missing if tool.debian})
+            self._build(self._download([tool for tool in missing if tool.go], workspace), workspace)
+
+    def missing(self, *names: str) -> list[str]:
+        """Return the tools of `names` that `ensure` would have to get."""
+        return [tool.name for tool in self._missing(names)]
+
+    def path(self, name: str) -> Path:
+        """Return the file of one tool."""
+        self.ensure(name)
+        tool = self._catalogue.tools.get(name)
+        if tool is None:
+            raise UsageError(f"path of {name!r}", "that is a group of tools", f"bin_folder({name!r}) has them all")
+        return self._found[name]
+
+    def bin_folder(self, *names: str) -> Path:
+        """Return a folder, for PATH, with exactly the tools of `names` under the names of their commands."""
+        self.ensure(*names)
+        tools = self._catalogue.expand(names)
+        return self._links(names, {tool: self._found[tool.name] for tool in tools})
+
+    def direct(self, *names: str) -> DirectAccess:
+        """Return the tools of `names` without the wrappers that unpacked ones have, as they start faster."""
+        self.ensure(*names)
+        targets: dict[Tool, Path] = {}
+        environment: dict[str, str] = {}
+        for tool in self._catalogue.expand(names):
+            targets[tool] = self._found[tool.name]
+            if tool.debian and (folder := self._unpacked_folder(tool.debian.set)) in self._found[tool.name].parents:
+                targets[tool] = program_in(folder / "root", tool.debian.program)
+                environment |= environment_for(folder / "root")
+        return DirectAccess(self._links((*names, "direct"), targets), environment)
+
+    def unpacked(self, debian_set: str) -> Path:
+        """Return the folder that a set of Debian packages is unpacked in, laid out as it would be under /."""
+        if debian_set not in self._catalogue.debian:
+            known = ", ".join(self._catalogue.debian)
+            raise UsageError(f"unpack the set {debian_set!r}", "there is no such set", f"use one of {known}")
+        if not self._unpacked_folder(debian_set).is_dir():
+            with self._store.alone(self._listener):
+                self._unpack({debian_set})
+        return self._unpacked_folder(debian_set) / "root"
+
+    def provenance(self, name: str) -> Provenance:
+        """Return which version of a tool this is, and where it is from."""
+        path = self.path(name)
+        tool = self._catalogue.tools[name]
+        if self.cache not in path.parents:
+            return Provenance(name, tool.version or self._own_version(path), str(path), "path")
+        if tool.debian:
+            versions = json.loads((self._unpacked_folder(tool.debian.set) / "packages.json").read_text())
+            return Provenance(name, versions[tool.debian.package], tool.debian.package, "Debian package")
+        return self._store.read_provenance(path.parent)
+
+    def _missing(self, names: tuple[str, ...]) -> list[Tool]:
+        missing = []
+        for tool in self._catalogue.expand(names):
+            path = self._found.get(tool.name) or self._on_path(tool) or self._in_cache(tool)
+            if path and path.is_file():
+                self._found[tool.name] = path
+            else:
+                missing.append(tool)
+        return missing
+
+    def _on_path(self, tool: Tool) -> Path | None:
+        if (tool.debian and tool.debian.always) or (tool.go and not tool.says):
+            return None
+        folders = [*os.environ.get("PATH", "").split(":"), *SYSTEM_FOLDERS]
+        # `./lab shell` has our own folders on PATH: what is found there is no find.
+        others = [folder for folder in folders if not Path(folder).is_relative_to(self.cache)]
+        found = shutil.which(tool.command, path=":".join(others))
+        if found is None or tool.version is None:
+            return Path(found) if found else None
+        answer = self._runner.run([found, *tool.says], within_seconds=10)
+        same = re.search(rf"(?<![\d.]){re.escape(tool.version)}(?![\w.+-])", answer.stdout + answer.stderr)
+        return Path(found) if answer.succeeded and same else None
+
+    def _in_cache(self, tool: Tool) -> Path | None:
+        if tool.debian:
+            return self._unpacked_folder(tool.debian.set) / "bin" / tool.command
+        return self.cache / self._area() / self._catalogue.key(tool) / tool.command
+
+    def _area(self) -> str:
+        return f"tools/{self._platform}"
+
+    def _require_platform(self, tools: Sequence[Tool]) -> None:
+        elsewhere = [tool.name for tool in tools if self._platform.os not in tool.systems]
+        if elsewhere:
+            raise RequirementMissing(
+                f"get {', '.join(elsewhere)} for {self._platform}",
+                "they run on Linux only",
+                "start Docker Desktop, then run the same command with --machine container",
+            )
+
+    def _unpack(self, sets: set[str]) -> None:
+        for name in sorted(sets):
+            folder = self._unpacked_folder(name)
+            if folder.is_dir():
+                continue
+            debian_set = self._catalogue.debian[name]
+            tools = [tool for tool in self._catalogue.tools.values() if tool.debian and tool.debian.set == name]
+            with self._store.publishing(self._debian_area(), folder.name) as half_made:
+                versions = AptGet(self._runner, self._listener).unpack(debian_set, half_made)
+                write_wrappers(half_made, tools, published=folder)
+                (half_made / "packages.json").write_text(json.dumps(versions, indent=2) + "\n")
+            for tool in tools:
+                self._found.setdefault(tool.name, folder / "bin" / tool.command)
+
+    def _unpacked_folder(self, name: str) -> Path:
+        tools = [tool for tool in self._catalogue.tools.values() if tool.debian and tool.debian.set == name]
+        digest = hashlib.sha256(f"{self._catalogue.debian[name].packages} {tools}".encode()).hexdigest()
+        return self.cache / self._debian_area() / f"{name}-{digest[:12]}"
+
+    def _debian_area(self) -> str:
+        release = Path("/etc/os-release").read_text() if Path("/etc/os-release").exists() else ""
+        codename = re.search(r"^VERSION_CODENAME=(\w+)$", release, re.MULTILINE)
+        return f"debian/{codename.group(1) if codename else 'unknown'}-{self._platform.arch}"
+
+    def _download(self, tools: list[Tool], workspace: Path) -> list[Tool]:
+        """Take from official releases what is there; return the rest."""
+        releases = Releases(self._platform, self._listener)
+        rest = []
+        for tool in tools:
+            fetched = releases.fetch(tool, workspace)
+            if fetched:
+                self._publish(tool, fetched[0], Provenance(tool.name, tool.version or "", fetched[1], "release"))
+            else:
+                rest.append(tool)
+        return rest
+
+    def _build(self, tools: list[Tool], workspace: Path) -> None:
+        if not tools:
+            return
+        builds = GoBuilds(self._catalogue, self._store, self._runner, self._listener)
+        builds.prepare(tools)
+        for folder, members in groupby(sorted(tools, key=_folder), key=_folder):
+            of_folder = list(members)
+            programs = builds.build(folder, of_folder, workspace)
+            for tool in of_folder:
+                assert tool.go is not None
+                made = Provenance(tool.name, tool.version or "", tool.go.module, "built here")
+                self._publish(tool, programs[tool.go.package], made)
+        if not os.environ.get(KEEP_VARIABLE):
+            self._store.remove_build_area()
+
+    def _publish(self, tool: Tool, program: Path, provenance: Provenance) -> None:
+        if not program.is_file():
+            raise ToolchainError(
+                f"build {tool.name}", f"{program.name} was not made", "correct `package` in versions.toml"
+            )
+        key = self._catalogue.key(tool)
+        self._found[tool.name] = self._store.publish_tool(self._area(), key, program, provenance, tool.command)
+        self._listener(Progress(f"{tool.name} {tool.version} is in the cache ({provenance.source}).", 1.0))
+
+    def _links(self, names: tuple[str, ...], targets: dict[Tool, Path]) -> Path:
+        commands: dict[str, Path] = {}
+        for tool, path in targets.items():
+            if tool.command in commands:
+                raise UsageError(
+                    f"put {', '.join(names)} on one PATH",
+                    f"two of them are called {tool.command}",
+                    "use a folder for each",
+                )
+            commands[tool.command] = path
+        digest = hashlib.sha256(repr(sorted(commands.items())).encode()).hexdigest()
+        return self._store.links(f"bin/{self._platform}", f"{'-'.join(names)}-{digest[:12]}", commands)
+
+    def _own_version(self, path: Path) -> str:
+        for option in ("--version", "-V"):
+            answer = self._runner.run([str(path), option], within_seconds=10)
+            if answer.succeeded and (found := re.search(r"\d+(\.\d+)+", answer.stdout + answer.stderr)):
+                return found.group()
+        return "unknown"
+
+
+def _folder(tool: Tool) -> str:
+    assert tool.go is not None
+    return tool.go.folder

@@ -1,0 +1,3 @@
+module labsupport.invalid/toolchain/pause
+
+go 1.26.0
