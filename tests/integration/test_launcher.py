@@ -1,0 +1,181 @@
+"""`./lab` from nothing: finds Python, makes its environment once, survives being killed, says clearly what is missing.
+
+No network: the lock of these clones names one small wheel made here.
+"""
+
+import hashlib
+import os
+import shutil
+import signal
+import stat
+import sys
+import zipfile
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+
+from labsupport.process.commands import CommandResult, Invocation, LocalRunner
+from labsupport.process.waiting import wait_until
+from labsupport.project import Project
+
+TOOLS = ("sh", "dirname", "readlink", "cmp", "cat")
+NOBODY = 65534
+SYSTEM_PATH = "/usr/local/bin:/usr/bin:/bin"
+COMMAND_LINE = 'import sys; print("command line:", *sys.argv[1:]); import lockedwheel'
+
+
+@pytest.fixture
+def clone(tmp_path: Path, project: Project) -> Project:
+    """A clone in a folder with a space: the launcher and package of this one, a tiny lock, a tiny command line."""
+    root = tmp_path / "a clone"
+    shutil.copytree(project.root / "labsupport", root / "labsupport", ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copy2(project.root / "lab", root / "lab")
+    (root / "labsupport" / "cli.py").write_text(COMMAND_LINE)
+    wheels = tmp_path / "wheels"
+    wheels.mkdir()
+    wheel = wheels / "lockedwheel-1.0-py3-none-any.whl"
+    with zipfile.ZipFile(wheel, "w") as archive:
+        archive.writestr("lockedwheel.py", "")
+        archive.writestr(
+            "lockedwheel-1.0.dist-info/METADATA", "Metadata-Version: 2.1\nName: lockedwheel\nVersion: 1.0\n"
+        )
+        tags = "Wheel-Version: 1.0\nGenerator: test\nRoot-Is-Purelib: true\nTag: py3-none-any\n"
+        archive.writestr("lockedwheel-1.0.dist-info/WHEEL", tags)
+        archive.writestr("lockedwheel-1.0.dist-info/RECORD", "")
+    digest = hashlib.sha256(wheel.read_bytes()).hexdigest()
+    (root / "requirements.lock").write_text(f"lockedwheel==1.0 \\\n    --hash=sha256:{digest}\n")
+    return Project(root)
+
+
+def launch(
+    clone: Project, *words: str, environment: Mapping[str, str] | None = None, folder: str = "/"
+) -> CommandResult:
+    offline = {"PIP_NO_INDEX": "1", "PIP_FIND_LINKS": f"file://{clone.root.parent}/wheels".replace(" ", "%20")}
+    runner = LocalRunner(
+        {"PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}", **offline, **(environment or {})}
+    )
+    return runner.run([str(clone.root / "lab"), *words], within_seconds=120, invocation=Invocation(folder=Path(folder)))
+
+
+def path_without_python(folder: Path) -> Path:
+    folder.mkdir()
+    for tool in TOOLS:
+        found = shutil.which(tool)
+        assert found
+        (folder / tool).symlink_to(found)
+    return folder
+
+
+def open_to_everyone(clone: Project) -> None:
+    for folder in [clone.root, clone.root.parent / "wheels", *list(clone.root.parents)[:3]]:
+        folder.chmod(folder.stat().st_mode | stat.S_IROTH | stat.S_IXOTH)
+
+
+def test_first_start_sets_up_and_the_second_does_not(clone: Project) -> None:
+    first = launch(clone, "run", "a b")
+    assert first.exit_code == 0, first.stderr
+    assert first.stdout == "command line: run a b\n"
+    assert "MB to download" in first.stderr
+    assert "minutes" in first.stderr
+    second = launch(clone, "status")
+    assert (second.stdout, second.stderr) == ("command line: status\n", "")
+
+
+def test_a_changed_lock_makes_the_environment_anew(clone: Project) -> None:
+    launch(clone)
+    lock = clone.root / "requirements.lock"
+    lock.write_text(f"# changed\n{lock.read_text()}")
+    assert "Setting up" in launch(clone).stderr
+    assert "Setting up" not in launch(clone).stderr
+
+
+def test_a_moved_clone_still_works_through_a_link(clone: Project, tmp_path: Path) -> None:
+    launch(clone)
+    moved = clone.root.rename(tmp_path / "elsewhere")
+    (tmp_path / "link").symlink_to(moved / "lab")
+    result = LocalRunner().run([str(tmp_path / "link"), "here"])
+    assert (result.stdout, result.stderr) == ("command line: here\n", "")
+
+
+def test_a_killed_set_up_is_redone(clone: Project, tmp_path: Path) -> None:
+    killed = LocalRunner({"PIP_NO_INDEX": "1"}).start([str(clone.root / "lab")], log=tmp_path / "log")
+    wait_until(lambda: (clone.root / ".venv" / "bin").exists(), "the half-made environment", within_seconds=30)
+    killed.close()
+    assert not (clone.root / ".venv" / "requirements.lock").exists()
+    assert launch(clone, "again").stdout == "command line: again\n"
+
+
+def test_ctrl_c_during_set_up_ends_with_130(clone: Project, tmp_path: Path) -> None:
+    stopped = LocalRunner({"PIP_NO_INDEX": "1"}).start([str(clone.root / "lab")], log=tmp_path / "log")
+    wait_until(lambda: (clone.root / ".venv").exists(), "the half-made environment", within_seconds=30)
+    os.killpg(stopped.pid, signal.SIGINT)
+    assert stopped.wait(30) == 130
+    assert "Traceback" not in (tmp_path / "log").read_text()
+
+
+def test_two_at_once_make_one_environment(clone: Project, tmp_path: Path) -> None:
+    wheels = {"PIP_NO_INDEX": "1", "PIP_FIND_LINKS": str(tmp_path / "wheels")}
+    both = [LocalRunner(wheels).start([str(clone.root / "lab")], log=tmp_path / f"log-{n}") for n in (1, 2)]
+    assert [one.wait(120) for one in both] == [0, 0]
+    said = "".join((tmp_path / f"log-{n}").read_text() for n in (1, 2))
+    assert said.count("Setting up") == 1
+    assert said.count("command line:") == 2
+
+
+def test_no_python_says_what_to_install(clone: Project, tmp_path: Path) -> None:
+    result = launch(clone, environment={"PATH": str(path_without_python(tmp_path / "bin"))})
+    assert result.exit_code == 3
+    assert "there is no python3 on PATH" in result.stderr
+    assert "apt-get install python3 python3-venv" in result.stderr
+
+
+def test_a_python_out_of_range_is_named(clone: Project, tmp_path: Path) -> None:
+    folder = path_without_python(tmp_path / "bin")
+    old = folder / "python3"
+    old.write_text('#!/bin/sh\ncase "$2" in *print*) echo python3 is 3.14.1 at /opt/python3 ;; *) exit 1 ;; esac\n')
+    old.chmod(0o755)
+    result = launch(clone, environment={"PATH": str(folder)})
+    assert result.exit_code == 3
+    assert "python3 is 3.14.1 at /opt/python3" in result.stderr
+    assert "3.11, 3.12 or 3.13" in result.stderr
+
+
+def test_no_network_is_one_clear_message(clone: Project) -> None:
+    closed = {"PIP_NO_INDEX": "0", "PIP_FIND_LINKS": "", "PIP_INDEX_URL": "http://127.0.0.1:9/simple"}
+    result = launch(clone, environment=closed)
+    assert result.exit_code == 3
+    assert "What to do: connect to the network" in result.stderr
+    assert "Traceback" not in result.stderr
+    assert not clone.root.joinpath(".venv", "requirements.lock").exists()
+
+
+def test_a_wrong_hash_is_refused(clone: Project) -> None:
+    lock = clone.root / "requirements.lock"
+    lock.write_text(f"lockedwheel==1.0 --hash=sha256:{'0' * 64}\n")
+    result = launch(clone)
+    assert result.exit_code == 1
+    assert "HASHES" in result.stderr.upper()
+
+
+@pytest.mark.needs("root")
+def test_somebody_elses_clone_is_one_clear_message(clone: Project) -> None:
+    open_to_everyone(clone)
+    runner = LocalRunner({"PATH": SYSTEM_PATH})
+    result = runner.run(
+        ["setpriv", f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups", "--", str(clone.root / "lab")]
+    )
+    assert result.exit_code == 3, result.stderr
+    assert "is not writable for this user" in result.stderr
+    assert "Traceback" not in result.stderr
+
+
+@pytest.mark.needs("root")
+def test_under_sudo_the_environment_belongs_to_the_caller(clone: Project) -> None:
+    open_to_everyone(clone)
+    os.chown(clone.root, NOBODY, NOBODY)
+    caller = {"SUDO_UID": str(NOBODY), "SUDO_GID": str(NOBODY), "PATH": SYSTEM_PATH}
+    result = launch(clone, "x", environment=caller)
+    assert result.exit_code == 0, result.stderr
+    made = list((clone.root / ".venv").rglob("*"))
+    assert {path.lstat().st_uid for path in made} == {NOBODY}
