@@ -1,0 +1,248 @@
+"""Live evidence held against recorded evidence: which differences matter, which are noise. Changes no evidence.
+
+`promote` is the one way live evidence becomes recorded evidence.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+
+from labsupport.errors import EvidenceError
+from labsupport.experiments.claims import Disagreement, Ledger, Status, Verdict
+from labsupport.experiments.evidence import Evidence, StepRecord, find_recorded, read_folder, recorded_path, write
+
+
+class Kind(StrEnum):
+    """What differs. The first group matters; the second is noise."""
+
+    VERDICT = "verdict"
+    EXIT_CODE = "exit code"
+    CHECK = "check"
+    CLAIMS = "claims settled"
+    SIMULATED = "simulated parts"
+    NOT_RECORDED = "not recorded"
+    NOT_RUN = "not run"
+    EXPIRED = "wait expired"
+
+    OUTPUT = "output"
+    VALUE = "observed value"
+    SECONDS = "seconds"
+    REPEATS = "repeats"
+    VERSIONS = "versions"
+    BACKEND = "backend"
+
+
+NOISE = frozenset({Kind.OUTPUT, Kind.VALUE, Kind.SECONDS, Kind.REPEATS, Kind.VERSIONS, Kind.BACKEND})
+SLOWER_BY = 1.5
+SECONDS_APART = 1.0
+
+
+@dataclass(frozen=True)
+class Difference:
+    """One difference between what was recorded and what was seen live."""
+
+    kind: Kind
+    experiment: str
+    where: str
+    recorded: str
+    live: str
+
+    @property
+    def matters(self) -> bool:
+        return self.kind not in NOISE
+
+    def __str__(self) -> str:
+        return f"{self.experiment}: {self.kind} of {self.where}: recorded {self.recorded}, live {self.live}"
+
+
+def compare(recorded: Evidence, live: Evidence) -> list[Difference]:
+    """Every difference between two trials of one experiment, those that matter first."""
+    found = [
+        *_verdicts(recorded, live),
+        *_checks(recorded, live),
+        *_steps(recorded, live),
+        *_observations(recorded, live),
+        *_whole(recorded, live),
+    ]
+    return sorted(found, key=lambda difference: not difference.matters)
+
+
+def compare_folders(recorded_folder: Path, live_folder: Path, notebooks: Iterable[str]) -> list[Difference]:
+    """Compare all of some notebooks: every recorded experiment must have run, every run one must be recorded.
+
+    Raises:
+        EvidenceError: a file cannot be read.
+    """
+    found: list[Difference] = []
+    for notebook in notebooks:
+        live = {evidence.experiment: evidence for evidence in read_folder(live_folder / notebook)}
+        names = {evidence.experiment for evidence in read_folder(recorded_folder / notebook)}
+        for experiment in sorted(names | live.keys()):
+            recorded = find_recorded(recorded_folder, experiment) if experiment in names else None
+            found += _pair(experiment, recorded, live.get(experiment))
+    return found
+
+
+def against_ledger(ledger: Ledger, evidence: Sequence[Evidence]) -> list[Disagreement]:
+    """Every verdict in evidence that is not the ledger's, among the experiments the ledger names and any other."""
+    found = []
+    for one in evidence:
+        for record in one.verdicts:
+            verdict = None if record.verdict == "unclear" else Verdict(record.verdict)
+            disagreement = ledger.compare(record.claim, verdict, one.experiment)
+            if disagreement is not None:
+                found.append(disagreement)
+    return found
+
+
+def unsupported(ledger: Ledger, evidence: Sequence[Evidence]) -> list[str]:
+    """Every settled claim whose evidence is not there, or is of another experiment than the ledger names."""
+    judged = {(record.claim, one.experiment) for one in evidence for record in one.verdicts}
+    return [
+        f"{claim.id}: the ledger says {claim.experiment} settled it, and there is no such evidence"
+        for claim in ledger.claims
+        if claim.progress in (Status.SETTLED, Status.MECHANISM_SHOWN) and (claim.id, claim.experiment) not in judged
+    ]
+
+
+def promote(live_folder: Path, recorded_folder: Path, notebook: str) -> list[Path]:
+    """Make the evidence of a whole live run the recorded evidence of a notebook; return the files written.
+
+    Experiments of the same backend that no longer exist lose their files. Nothing is written when any file is bad.
+
+    Raises:
+        EvidenceError: there is none, a trial left a claim unjudged or unclear, or a file cannot be read.
+    """
+    evidence = list(read_folder(live_folder / notebook))
+    if not evidence:
+        raise _not_fit(notebook, f"there is no live evidence in {live_folder / notebook}")
+    for one in evidence:
+        unclear = [record.claim for record in one.verdicts if record.verdict == "unclear"]
+        if one.unjudged or unclear:
+            raise _not_fit(
+                notebook, f"{one.experiment} left {', '.join([*one.unjudged, *unclear])} unjudged or unclear"
+            )
+    written = [recorded_path(recorded_folder, one.experiment, one.backend) for one in evidence]
+    for one, path in zip(evidence, written, strict=True):
+        write(one, path)
+    for backend in {one.backend for one in evidence}:
+        for path in (recorded_folder / notebook).glob(f"*@{backend}.json"):
+            if path not in written:
+                path.unlink()
+    return written
+
+
+def _pair(experiment: str, recorded: Evidence | None, live: Evidence | None) -> list[Difference]:
+    if recorded is not None and live is not None:
+        return compare(recorded, live)
+    if live is not None:
+        return [Difference(Kind.NOT_RECORDED, experiment, "the experiment", "nothing", "it ran: `./lab record` it")]
+    return [Difference(Kind.NOT_RUN, experiment, "the experiment", "there", "it did not run")]
+
+
+def _verdicts(recorded: Evidence, live: Evidence) -> Iterator[Difference]:
+    before = {record.claim: record.verdict for record in recorded.verdicts}
+    now = {record.claim: record.verdict for record in live.verdicts}
+    for claim in sorted(before.keys() | now.keys()):
+        if before.get(claim) != now.get(claim):
+            yield Difference(
+                Kind.VERDICT, live.experiment, claim, before.get(claim, "none"), now.get(claim, "none")
+            )  # fmt: skip
+    if recorded.settles != live.settles:
+        yield Difference(Kind.CLAIMS, live.experiment, "the trial", str(recorded.settles), str(live.settles))
+
+
+def _checks(recorded: Evidence, live: Evidence) -> Iterator[Difference]:
+    before, now = _held(recorded), _held(live)
+    for where in [*now, *(where for where in before if where not in now)]:
+        if before.get(where) != now.get(where):
+            yield Difference(
+                Kind.CHECK, live.experiment, where, _word(before.get(where)), _word(now.get(where))
+            )  # fmt: skip
+
+
+def _held(evidence: Evidence) -> dict[str, bool]:
+    held = {check.sentence: check.passed for check in evidence.checks}
+    for record in evidence.verdicts:
+        held |= {f"{record.claim} {verdict}": check.passed for verdict, check in record.alternatives.items()}
+        held |= {f"{record.claim} given": record.given.passed} if record.given else {}
+    return held
+
+
+def _word(passed: bool | None) -> str:
+    return "no such check" if passed is None else "holds" if passed else "does not hold"
+
+
+def _steps(recorded: Evidence, live: Evidence) -> Iterator[Difference]:
+    before, now = _by_key(recorded), _by_key(live)
+    for key in now:
+        if key not in before:
+            yield Difference(Kind.NOT_RECORDED, live.experiment, key[0], "nothing", "it ran")
+    for key, old in before.items():
+        if key not in now:
+            yield Difference(Kind.NOT_RUN, live.experiment, key[0], "it ran", "nothing")
+        else:
+            yield from _repeated(live.experiment, key[0], old, now[key])
+
+
+def _by_key(evidence: Evidence) -> dict[tuple[str, str | None], list[StepRecord]]:
+    steps: dict[tuple[str, str | None], list[StepRecord]] = {}
+    for step in evidence.steps:
+        steps.setdefault((step.key, step.stdin), []).append(step)
+    return steps
+
+
+def _repeated(experiment: str, where: str, old: list[StepRecord], new: list[StepRecord]) -> Iterator[Difference]:
+    """Compare a command's runs one by one; when a poll took more or fewer turns, what it ended with."""
+    if len(old) != len(new):
+        yield Difference(Kind.REPEATS, experiment, where, str(len(old)), str(len(new)))
+        old, new = old[-1:], new[-1:]
+    for before, now in zip(old, new, strict=True):
+        if (before.expired is None) != (now.expired is None):
+            yield Difference(Kind.EXPIRED, experiment, where, before.expired or "no", now.expired or "no")
+        elif before.exit_code != now.exit_code:
+            yield Difference(Kind.EXIT_CODE, experiment, where, str(before.exit_code), str(now.exit_code))
+        if (before.stdout, before.stderr) != (now.stdout, now.stderr):
+            yield Difference(Kind.OUTPUT, experiment, where, _first_other(before, now), _first_other(now, before))
+        slow, fast = max(before.seconds, now.seconds), min(before.seconds, now.seconds)
+        if slow - fast > SECONDS_APART and slow > fast * SLOWER_BY:
+            yield Difference(Kind.SECONDS, experiment, where, f"{before.seconds:g}", f"{now.seconds:g}")
+
+
+def _first_other(one: StepRecord, other: StepRecord) -> str:
+    lines, others = (one.stdout + one.stderr).splitlines(), (other.stdout + other.stderr).splitlines()
+    return repr(next((line for line in lines if line not in others), ""))
+
+
+def _observations(recorded: Evidence, live: Evidence) -> Iterator[Difference]:
+    before = {one.name: one.value for one in recorded.observations}
+    now = {one.name: one.value for one in live.observations}
+    for name in now.keys() - before.keys():
+        yield Difference(Kind.NOT_RECORDED, live.experiment, f"observation {name}", "nothing", "it was read")
+    for name, value in before.items():
+        if name not in now:
+            yield Difference(Kind.NOT_RUN, live.experiment, f"observation {name}", "it was read", "nothing")
+        elif value != now[name]:
+            yield Difference(Kind.VALUE, live.experiment, name, _brief(value), _brief(now[name]))
+
+
+def _whole(recorded: Evidence, live: Evidence) -> Iterator[Difference]:
+    if recorded.simulated != live.simulated:
+        yield Difference(Kind.SIMULATED, live.experiment, "the trial", str(recorded.simulated), str(live.simulated))
+    if recorded.backend != live.backend:
+        yield Difference(Kind.BACKEND, live.experiment, "the trial", recorded.backend, live.backend)
+    if recorded.provenance != live.provenance:
+        before, now = recorded.provenance.versions, live.provenance.versions
+        yield Difference(Kind.VERSIONS, live.experiment, "the trial", ", ".join(before), ", ".join(now))
+
+
+def _brief(value: object) -> str:
+    text = repr(value)
+    return text if len(text) <= 120 else f"{text[:117]}…"
+
+
+def _not_fit(notebook: str, happened: str) -> EvidenceError:
+    return EvidenceError(
+        f"record {notebook}", happened, f"run all of it live (`./lab run {notebook}`) until it settles, then record"
+    )
