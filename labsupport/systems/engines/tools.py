@@ -4,9 +4,11 @@ Another engine (an older release, one unpacked from packages) is another `Engine
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
+
+from labsupport.systems.toolchain import Toolchain
 
 FIREWALL_COMMANDS = (
     "iptables",
@@ -16,15 +18,8 @@ FIREWALL_COMMANDS = (
     "iptables-restore",
     "ip6tables-restore",
 )
-ENGINE_PROGRAMS = ("dockerd", "containerd", "runc", "docker", "docker-buildx")
-
-
-class EngineToolchain(Protocol):
-    """The part of the toolchain that an engine needs."""
-
-    def bin_folder(self, group: str) -> Path: ...
-
-    def provenance(self, name: str) -> Any: ...
+# Whose versions evidence names.
+NAMED_IN_EVIDENCE = ("dockerd", "containerd", "runc", "docker", "docker-buildx")
 
 
 @dataclass(frozen=True)
@@ -43,9 +38,16 @@ class EngineTools:
     environment: Mapping[str, str] = field(default_factory=dict)
     sources: tuple[Mapping[str, Any], ...] = ()
 
-    @property
-    def docker(self) -> Path:
-        return self.programs / "docker"
+    @classmethod
+    def of(cls, toolchain: Toolchain) -> "EngineTools":
+        """Return the engine this project builds, getting it first where it is missing."""
+        firewall = toolchain.direct("machine")
+        return cls(
+            programs=toolchain.bin_folder("engine"),
+            path=(firewall.folder,),
+            environment=firewall.environment,
+            sources=tuple(asdict(toolchain.provenance(name)) for name in NAMED_IN_EVIDENCE),
+        )
 
     @property
     def buildx(self) -> Path:

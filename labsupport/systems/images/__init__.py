@@ -1,0 +1,10 @@
+"""The lab's own images, built here and offline.
+
+recipes   which there are, what each is made of, what it costs
+staging   fills the folder each is built from
+images    has them on an engine: from the cache, else built
+"""
+
+from labsupport.systems.images.images import Images
+
+__all__ = ["Images"]
