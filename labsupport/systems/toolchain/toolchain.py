@@ -49,7 +49,7 @@ class Toolchain:
         self._runner = runner or LocalRunner()
         self._listener = listener
         self._catalogue = catalogue or read_catalogue()
-        self._store = Store(self.cache)
+        self.store = Store(self.cache)
         self._platform = Platform.here()
         self._found: dict[str, Path] = {}
 
@@ -63,7 +63,7 @@ class Toolchain:
         """
         if not self._missing(names):
             return
-        with self._store.alone(self._listener), self._store.workspace() as workspace:
+        with self.store.alone(self._listener), self.store.workspace() as workspace:
             missing = self._missing(names)  # again: while we waited, another lab may have added them
             self._require_platform(missing)
             self._unpack({tool.debian.set for tool in missing if tool.debian})
@@ -99,15 +99,20 @@ class Toolchain:
                 environment |= environment_for(folder / "root")
         return DirectAccess(self._links((*names, "direct"), targets), environment)
 
-    def unpacked(self, debian_set: str) -> Path:
+    def debian_root(self, debian_set: str) -> Path:
         """Return the folder that a set of Debian packages is unpacked in, laid out as it would be under /."""
         if debian_set not in self._catalogue.debian:
             known = ", ".join(self._catalogue.debian)
             raise UsageError(f"unpack the set {debian_set!r}", "there is no such set", f"use one of {known}")
         if not self._unpacked_folder(debian_set).is_dir():
-            with self._store.alone(self._listener):
+            with self.store.alone(self._listener):
                 self._unpack({debian_set})
         return self._unpacked_folder(debian_set) / "root"
+
+    def debian_versions(self, debian_set: str) -> dict[str, str]:
+        """Return the version of each package that a set was unpacked from, libraries included."""
+        versions = (self.debian_root(debian_set).parent / "packages.json").read_text()
+        return {str(name): str(version) for name, version in json.loads(versions).items()}
 
     def provenance(self, name: str) -> Provenance:
         """Return which version of a tool this is, and where it is from."""
@@ -116,9 +121,9 @@ class Toolchain:
         if self.cache not in path.parents:
             return Provenance(name, tool.version or self._own_version(path), str(path), "path")
         if tool.debian:
-            versions = json.loads((self._unpacked_folder(tool.debian.set) / "packages.json").read_text())
-            return Provenance(name, versions[tool.debian.package], tool.debian.package, "Debian package")
-        return self._store.read_provenance(path.parent)
+            version = self.debian_versions(tool.debian.set)[tool.debian.package]
+            return Provenance(name, version, tool.debian.package, "Debian package")
+        return self.store.read_provenance(path.parent)
 
     def _missing(self, names: tuple[str, ...]) -> list[Tool]:
         missing = []
@@ -167,7 +172,7 @@ class Toolchain:
                 continue
             debian_set = self._catalogue.debian[name]
             tools = [tool for tool in self._catalogue.tools.values() if tool.debian and tool.debian.set == name]
-            with self._store.publishing(self._debian_area(), folder.name) as half_made:
+            with self.store.publishing(self._debian_area(), folder.name) as half_made:
                 versions = AptGet(self._runner, self._listener).unpack(debian_set, half_made)
                 write_wrappers(half_made, tools, published=folder)
                 (half_made / "packages.json").write_text(json.dumps(versions, indent=2) + "\n")
@@ -199,7 +204,7 @@ class Toolchain:
     def _build(self, tools: list[Tool], workspace: Path) -> None:
         if not tools:
             return
-        builds = GoBuilds(self._catalogue, self._store, self._runner, self._listener)
+        builds = GoBuilds(self._catalogue, self.store, self._runner, self._listener)
         builds.prepare(tools)
         for folder, members in groupby(sorted(tools, key=_folder), key=_folder):
             of_folder = list(members)
@@ -209,7 +214,7 @@ class Toolchain:
                 made = Provenance(tool.name, tool.version or "", tool.go.module, "built here")
                 self._publish(tool, programs[tool.go.package], made)
         if not os.environ.get(KEEP_VARIABLE):
-            self._store.remove_build_area()
+            self.store.remove_build_area()
 
     def _publish(self, tool: Tool, program: Path, provenance: Provenance) -> None:
         if not program.is_file():
@@ -217,7 +222,7 @@ class Toolchain:
                 f"build {tool.name}", f"{program.name} was not made", "correct `package` in versions.toml"
             )
         key = self._catalogue.key(tool)
-        self._found[tool.name] = self._store.publish_tool(self._area(), key, program, provenance, tool.command)
+        self._found[tool.name] = self.store.publish_tool(self._area(), key, program, provenance, tool.command)
         self._listener(Progress(f"{tool.name} {tool.version} is in the cache ({provenance.source}).", 1.0))
 
     def _links(self, names: tuple[str, ...], targets: dict[Tool, Path]) -> Path:
@@ -231,7 +236,7 @@ class Toolchain:
                 )
             commands[tool.command] = path
         digest = hashlib.sha256(repr(sorted(commands.items())).encode()).hexdigest()
-        return self._store.links(f"bin/{self._platform}", f"{'-'.join(names)}-{digest[:12]}", commands)
+        return self.store.links(f"bin/{self._platform}", f"{'-'.join(names)}-{digest[:12]}", commands)
 
     def _own_version(self, path: Path) -> str:
         for option in ("--version", "-V"):
