@@ -30,9 +30,9 @@ def main(folder: str, status: int, owner: int) -> int:
     try:
         _say(status, "launched")
         hierarchies = cgroups.hierarchies()
-        cgroups.join(settings["cgroup"], hierarchies)
+        cgroups.join(settings["name"], hierarchies)
         kernel.unshare(kernel.CLONE_NEWCGROUP)
-        cgroups.settle(settings["cgroup"], hierarchies)
+        cgroups.settle(settings["name"], hierarchies)
         _say(status, "cgroups")
         kernel.unshare(NAMESPACES)
         launcher = os.pidfd_open(os.getpid())
@@ -44,7 +44,7 @@ def main(folder: str, status: int, owner: int) -> int:
         traceback.print_exc()
         _say(status, f"failed: {error}")
         return 1
-    os.close(status)
+    _let_go(status)
     if owner >= 0:
         os.close(owner)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
@@ -57,15 +57,17 @@ def _be_first(folder: str, settings: dict, hierarchies: list, status: int, ends_
         kernel.die_with_parent(signal.SIGKILL)
         for number in (signal.SIGINT, signal.SIGHUP, signal.SIGPIPE, signal.SIGQUIT):
             signal.signal(number, signal.SIG_IGN)
-        kernel.set_host_name(settings["host_name"])
+        kernel.set_host_name(settings["name"])
         _say(status, "inside")
-        MachineFiles(folder, settings["visible"], hierarchies).build(settings["host_name"], settings["resolver"])
+        MachineFiles(folder, settings, hierarchies).build()
+        with open("/proc/sys/net/ipv4/ip_forward", "w") as setting:
+            setting.write("1")  # a packet with no way on is answered; else whoever sent it waits
         _say(status, "files")
         os.chdir("/")
         listener = _listen(folder)
         control = Control(listener, ends_with)
         _say(status, "ready")
-        os.close(status)
+        _let_go(status)
         control.serve()
     except BaseException as error:
         traceback.print_exc()
@@ -84,6 +86,14 @@ def _listen(folder: str) -> socket.socket:
     os.chdir("/")
     listener.listen(64)
     return listener
+
+
+def _let_go(descriptor: int) -> None:
+    """Close it; a standard stream becomes the log instead, as no other file may take its number."""
+    if descriptor > 2:
+        os.close(descriptor)
+    else:
+        os.dup2(2, descriptor)
 
 
 def _say(status: int, line: str) -> None:

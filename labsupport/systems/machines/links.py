@@ -13,10 +13,12 @@ from pathlib import Path
 
 from labsupport.errors import MachineError
 from labsupport.process.commands import Invocation, Runner
+from labsupport.process.ownership import locked
 
 # 169.254.0 and .255 are reserved; 169 and 170 hold the metadata services of clouds.
 _AVOIDED_THIRD_NUMBERS = frozenset({0, 169, 170, 255})
 _LINK_LOCAL = ipaddress.IPv4Network("169.254.0.0/16")
+SWITCH = "switch"
 
 
 @dataclass(frozen=True)
@@ -87,8 +89,53 @@ def configure_inside(link: Link, pid: int, host: Runner) -> None:
     _ip(host, *commands, prefix=("nsenter", f"--net=/proc/{pid}/ns/net", "--"))
 
 
-def _ip(runner: Runner, *commands: str, prefix: tuple[str, ...] = ()) -> None:
-    result = runner.run([*prefix, "ip", "-batch", "-"], invocation=Invocation(stdin="\n".join(commands) + "\n"))
+def make_switch(folder: Path, network: ipaddress.IPv4Network, runner: Runner) -> None:
+    """Make the switch of the machine with this run folder, unless it is there: a bridge in a namespace of its own.
+
+    The machine's own end of the wire to it is called `nodes` and has the first address of `network`.
+    """
+    with locked(folder):
+        made = folder / "switch"
+        if made.exists():
+            return
+        runner.run(["ip", "netns", "add", SWITCH]).or_raise("`./lab doctor` says what is missing")
+        _ip(
+            runner,
+            f"link add nodes type veth peer name outer netns {SWITCH}",
+            f"address add {network[1]}/{network.prefixlen} dev nodes",
+            "link set nodes up",
+        )
+        _ip(
+            runner,
+            f"link add {SWITCH} type bridge",
+            f"link set {SWITCH} up",
+            f"link set outer master {SWITCH} up",
+            options=("-n", SWITCH),
+        )
+        made.touch()
+
+
+def plug_in(name: str, address: str, gateway: str, pid: int, runner: Runner) -> None:
+    """Connect the machine whose PID 1 is `pid` (as the machine of `runner` counts) to the switch, at a port `name`."""
+    _ip(
+        runner,
+        f"link add {name} type veth peer name eth0 netns {pid}",
+        f"link set {name} master {SWITCH} up",
+        options=("-n", SWITCH),
+    )
+    _ip(
+        runner,
+        "link set lo up",
+        f"address add {address} dev eth0",
+        "link set eth0 up",
+        f"route add default via {gateway}",
+        prefix=("nsenter", f"--net=/proc/{pid}/ns/net", "--"),
+    )
+
+
+def _ip(runner: Runner, *commands: str, prefix: tuple[str, ...] = (), options: tuple[str, ...] = ()) -> None:
+    argv = [*prefix, "ip", *options, "-batch", "-"]
+    result = runner.run(argv, invocation=Invocation(stdin="\n".join(commands) + "\n"))
     if not result.succeeded:
         failed = re.search(r"-:(\d+)$", result.stderr.strip())
         tried = f"ip {commands[int(failed[1]) - 1]}" if failed else "; ".join(f"ip {each}" for each in commands)

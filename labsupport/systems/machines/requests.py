@@ -6,6 +6,7 @@ import os
 import select
 import shlex
 import socket
+import struct
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -56,6 +57,34 @@ class ControlSocket:
             connection.settimeout(within_seconds)
             connection.sendall(json.dumps(request).encode() + b"\n")
             return self.read_answer(connection, request)
+
+    def start(
+        self, name: str, argv: Sequence[str], environment: Mapping[str, str], log: Path, stdout: int | None = None
+    ) -> int:
+        """Start a daemon as a child of PID 1 and return its pid in there; `stdout` is a descriptor, else the log."""
+        request = {
+            "do": "start",
+            "name": name,
+            "argv": list(argv),
+            "environment": dict(environment),
+            "folder": "/",
+            "log": str(log),
+        }
+        with self.connect() as connection:
+            connection.settimeout(10)
+            message = json.dumps(request).encode() + b"\n"
+            socket.send_fds(connection, [message], [] if stdout is None else [stdout])
+            return int(self.read_answer(connection, request)["pid"])
+
+    def init_pid(self) -> int:
+        """Return PID 1's pid as this computer counts: the kernel tells who made the socket.
+
+        Raises:
+            MachineError: it has ended.
+        """
+        with self.connect() as connection:
+            credentials = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i"))
+        return int(struct.unpack("3i", credentials)[0])
 
     def read_answer(self, connection: socket.socket, request: Mapping[str, Any]) -> dict[str, Any]:
         said = b""

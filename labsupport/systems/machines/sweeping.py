@@ -1,10 +1,11 @@
-"""Ends labs, and removes what they left: at close, at the next start, and by `clean`. Touches only what is dead or named."""
+"""Ends labs and removes what they left: at close, at the next start, by `clean`. Touches only dead and named ones."""
 
 import os
 import signal
 from contextlib import suppress
 from pathlib import Path
 
+from labsupport.errors import MachineError
 from labsupport.process.ownership import LAB_NAME, Owner, locked, wait_for_end
 from labsupport.process.waiting import wait_until
 from labsupport.systems.machines.run_folders import GONE_PREFIX, LabRecord, records, remove, set_aside
@@ -13,7 +14,7 @@ CGROUP_ROOT = Path("/sys/fs/cgroup")
 
 
 def sweep(root: Path) -> list[str]:
-    """End and remove what dead owners left below `root`; return the names of those labs. Living labs are not touched."""
+    """End and remove what dead owners left below `root`; return the names of those labs. Leaves living ones alone."""
     aside: list[tuple[Path, LabRecord | None]] = []
     with locked(root):
         for folder, record in records(root).items():
@@ -33,23 +34,19 @@ def sweep(root: Path) -> list[str]:
 
 def end_lab(folder: Path, record: LabRecord) -> None:
     """End one lab, whoever owns it, and remove what it left."""
-    with suppress(FileNotFoundError):
-        record = LabRecord.read(folder)
+    with suppress(MachineError):
+        record = LabRecord.read(folder)  # it may know more by now: its PID 1
     _end(record.name, record)
-    if folder.exists():
+    with suppress(FileNotFoundError):
         remove(set_aside(folder))
 
 
 def _end(name: str, record: LabRecord | None) -> None:
     if record is not None:
-        for process in (record.launcher, record.init):
+        for process in (record.init, record.launcher):
             if process is not None:
-                _kill(process)
-    groups = cgroups_of(name)
-    for group in groups:
-        _kill_members(group)
-    for group in groups:
-        _remove_cgroup(group)
+                end_process(process)
+    remove_cgroups(name)
     wait_until(
         lambda: not Path(f"/sys/class/net/{name}").exists(),
         f"the kernel to remove the interface {name}",
@@ -58,7 +55,8 @@ def _end(name: str, record: LabRecord | None) -> None:
     )
 
 
-def _kill(process: Owner) -> None:
+def end_process(process: Owner) -> None:
+    """Kill it and wait for its end; that of a PID 1 comes after that of all in its namespace."""
     with suppress(ProcessLookupError):
         pidfd = process.open_pidfd()
         try:
@@ -68,29 +66,38 @@ def _kill(process: Owner) -> None:
             os.close(pidfd)
 
 
-def cgroups_of(name: str) -> list[Path]:
-    """Return the lab's cgroup in each hierarchy, of version 1, 2 or both."""
-    assert LAB_NAME.fullmatch(name), name
-    candidates = [CGROUP_ROOT / name, *(CGROUP_ROOT.glob(f"*/{name}"))]
-    return [path for path in candidates if path.is_dir() and not path.parent.is_symlink()]
+def cgroups_of(path: str) -> list[Path]:
+    """Return the cgroup with this path (a lab's name, or below one) in each hierarchy, of either version."""
+    assert LAB_NAME.fullmatch(path.partition("/")[0]), path
+    roots = [CGROUP_ROOT, *(each for each in CGROUP_ROOT.iterdir() if each.is_dir() and not each.is_symlink())]
+    return [root / path for root in roots if (root / path).is_dir()]
+
+
+def remove_cgroups(path: str) -> None:
+    """Remove a cgroup in every hierarchy, with all below it, ending the processes that are still in there."""
+    groups = cgroups_of(path)
+    # Processes that were just killed stay members until they are reaped.
+    wait_until(
+        lambda: all([_try_to_remove(group) for group in groups]),
+        f"the cgroups called {path} to be empty",
+        within_seconds=10,
+        every_seconds=0.005,
+    )
+
+
+def _try_to_remove(group: Path) -> bool:
+    for folder, _, _ in os.walk(group, topdown=False):
+        try:
+            Path(folder).rmdir()
+        except FileNotFoundError:
+            continue
+        except OSError:
+            _kill_members(Path(folder))
+    return not group.exists()
 
 
 def _kill_members(group: Path) -> None:
-    for procs in [*group.rglob("cgroup.procs"), group / "cgroup.procs"]:
-        with suppress(OSError):
-            for pid in procs.read_text().split():
-                with suppress(ProcessLookupError):
-                    os.kill(int(pid), signal.SIGKILL)
-
-
-def _remove_cgroup(group: Path) -> None:
-    folders = sorted((Path(folder) for folder, _, _ in os.walk(group)), key=lambda path: len(path.parts), reverse=True)
-
-    def gone() -> bool:
-        for folder in folders:
-            with suppress(OSError):
-                folder.rmdir()
-        return not group.exists()
-
-    # Processes that were just killed stay members until they are reaped.
-    wait_until(gone, f"the cgroup {group} to be empty", within_seconds=10, every_seconds=0.005)
+    with suppress(OSError):
+        for pid in (group / "cgroup.procs").read_text().split():
+            with suppress(ProcessLookupError):
+                os.kill(int(pid), signal.SIGKILL)

@@ -1,11 +1,12 @@
 """PID 1's control socket: one request a connection, as a JSON line, answered by a JSON line.
 
-    {"do": "start", "name": …, "argv": …, "environment": …, "folder": …, "log": …}   → {"pid": …}
-    {"do": "run", "argv": …, "environment": …, "folder": …} with three descriptors   → {"exit_code": …} when it has ended
-    {"do": "signal", "name": …, "number": …}                                         → {}
-    {"do": "exit_code", "name": …}                                                   → {"exit_code": … or null}
-    {"do": "end"}                                                                    → the machine ends
-Errors: {"error": …}. A `run` ends with its connection: whoever asked for it and is gone needs it no more.
+    {"do": "start", "name": …, "argv": …, "environment": …, "folder": …, "log": …} → {"pid": …}
+    {"do": "run", "argv": …, "environment": …, "folder": …}                        → {"exit_code": …} when it has ended
+    {"do": "signal", "name": …, "number": …}                                       → {}
+    {"do": "exit_code", "name": …}                                                 → {"exit_code": … or null}
+    {"do": "end"}                                                                  → the machine ends
+Errors: {"error": …}. Three descriptors come with `run`: its streams. One may come with `start`, as its standard output.
+A `run` ends with its connection: whoever asked for it and is gone needs it no more.
 """
 
 import json
@@ -106,7 +107,7 @@ class Control:
     def _obey(self, request: dict, streams: list[int], connection: socket.socket) -> dict | None:
         match request["do"]:
             case "start":
-                return {"pid": self._start(request).pid}
+                return {"pid": self._start(request, streams).pid}
             case "run":
                 inputs = (streams[0], streams[1], streams[2])
                 pid = spawn(request["argv"], request["environment"], request["folder"], inputs)
@@ -125,11 +126,13 @@ class Control:
             case unknown:
                 return {"error": f"no such request: {unknown}"}
 
-    def _start(self, request: dict) -> Child:
+    def _start(self, request: dict, streams: list[int]) -> Child:
         silence = os.open("/dev/null", os.O_RDONLY)
         log = os.open(request["log"], os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
         try:
-            pid = spawn(request["argv"], request["environment"], request["folder"], (silence, log, log))
+            pid = spawn(
+                request["argv"], request["environment"], request["folder"], (silence, *(streams or [log])[:1], log)
+            )
         finally:
             os.close(silence)
             os.close(log)

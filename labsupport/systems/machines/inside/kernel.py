@@ -1,4 +1,4 @@
-"""The few system calls that Python 3.11 does not offer. Decides nothing; every failure is an OSError that names the call."""
+"""The few system calls that Python 3.11 does not offer. Decides nothing; failures are OSErrors that name the call."""
 
 import ctypes
 import os

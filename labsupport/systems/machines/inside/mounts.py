@@ -1,8 +1,10 @@
 """What the machine sees as its files: the computer's, read-only, with private folders wherever anything is written."""
 
+import errno
 import os
 import shutil
 import stat
+from typing import Any
 
 from labsupport.systems.machines.inside import kernel
 from labsupport.systems.machines.inside.cgroups import Hierarchy, mounts_inside
@@ -29,17 +31,22 @@ _LOOP_MAJOR = 7
 class MachineFiles:
     """Builds the machine's view, step by step, in a new mount namespace whose mounts do not spread."""
 
-    def __init__(self, folder: str, visible: list[str], all_hierarchies: list[Hierarchy]) -> None:
+    def __init__(self, folder: str, settings: dict[str, Any], all_hierarchies: list[Hierarchy]) -> None:
         self.folder = folder
-        self.visible = visible
+        self.name: str = settings["name"]
+        self.resolver: str = settings["resolver"]
+        self.writable: list[str] = settings["writable"]
+        self.visible: list[str] = settings["visible"]
+        self.depth: int = settings["depth"]
         self.hierarchies = all_hierarchies
 
-    def build(self, host_name: str, resolver: str) -> None:
+    def build(self) -> None:
         kernel.mount(None, "/", None, kernel.MS_REC | kernel.MS_PRIVATE)
         kept = {path: kernel.clone_tree(path) for path in self._kept_paths()}
         private = {path: kernel.clone_tree(self._private_folder(path, mode)) for path, mode in PRIVATE_FOLDERS.items()}
         kernel.set_read_only("/", True, recursive=True)
-        self._hide("/run", "/proc", "/sys", *PRIVATE_FOLDERS)
+        # Overlays must not pile up: an inner machine starts from what the outer one laid its own over.
+        self._hide("/run", "/proc", "/sys", *PRIVATE_FOLDERS, *(OVERLAID_FOLDERS if self.depth else ()))
         kernel.mount("proc", "/proc", "proc", kernel.MS_NOSUID | kernel.MS_NODEV | kernel.MS_NOEXEC)
         self._mount_devices()
         self._mount_kernel_view()
@@ -47,17 +54,17 @@ class MachineFiles:
         os.makedirs("/run/lock")
         for path, tree in private.items():
             kernel.attach_tree(tree, path)
-        self._overlay_settings(host_name, resolver)
+        self._overlay_settings()
         for path, tree in kept.items():
             _attach_where_hidden(tree, path)
-            kernel.set_read_only(path, path != self.folder, recursive=True)
+            kernel.set_read_only(path, path not in self.writable, recursive=True)
         self._hold_kernel_settings()
         kernel.mount(None, "/", None, kernel.MS_REC | kernel.MS_SHARED)
 
     def _kept_paths(self) -> list[str]:
         hidden = ("/run", *PRIVATE_FOLDERS)
         seen = [path for path in self.visible if any(_is_below(path, folder) for folder in hidden)]
-        return [self.folder, *seen]
+        return [*self.writable, *seen]
 
     def _private_folder(self, path: str, mode: int) -> str:
         folder = f"{self.folder}/private{path}"
@@ -67,9 +74,14 @@ class MachineFiles:
 
     def _hide(self, *folders: str) -> None:
         # Mounts of the computer below a folder that gets another face would be kept busy, and confuse who lists them.
-        for path in reversed(_mount_points()):
+        for path in _mount_points():
             if any(_is_below(path, folder) for folder in folders):
-                kernel.detach(path)
+                try:
+                    kernel.detach(path)
+                except OSError as error:
+                    # Gone already, along with the mount that it was below.
+                    if error.errno not in (errno.EINVAL, errno.ENOENT):
+                        raise
 
     def _mount_devices(self) -> None:
         """Give the machine a /dev of its own, as no socket or node made there may appear in the computer's."""
@@ -99,7 +111,7 @@ class MachineFiles:
                 os.makedirs(path, exist_ok=True)
             kernel.mount(kind, path, kind, careful, options)
 
-    def _overlay_settings(self, host_name: str, resolver: str) -> None:
+    def _overlay_settings(self) -> None:
         layers = "/run/layers"
         os.makedirs(layers, mode=0o700)
         for folder in OVERLAID_FOLDERS:
@@ -115,10 +127,10 @@ class MachineFiles:
             shutil.rmtree(f"/etc/{name}", ignore_errors=True)
             os.makedirs(f"/etc/{name}", exist_ok=True)
         os.makedirs("/etc/cni/net.d")
-        _replace("/etc/hostname", f"{host_name}\n")
-        _replace("/etc/hosts", f"127.0.0.1 localhost\n::1 localhost ip6-localhost\n127.0.1.1 {host_name}\n")
-        _replace("/etc/resolv.conf", resolver)
-        _replace("/etc/machine-id", f"{_identity(host_name)}\n")
+        _replace("/etc/hostname", f"{self.name}\n")
+        _replace("/etc/hosts", f"127.0.0.1 localhost\n::1 localhost ip6-localhost\n127.0.1.1 {self.name}\n")
+        _replace("/etc/resolv.conf", self.resolver)
+        _replace("/etc/machine-id", f"{_identity(self.name)}\n")
 
     def _hold_kernel_settings(self) -> None:
         """Make the settings that all of the computer shares read-only; those of this network namespace stay ours."""

@@ -4,18 +4,17 @@ import errno
 import fcntl
 import os
 import signal
-from dataclasses import dataclass
 
 NO_SUCH_COMMAND = 127
 
 
-@dataclass
 class Child:
     """One started process; `pid` as the machine counts, `exit_code` None while it runs (128 + N after signal N)."""
 
-    name: str
-    pid: int
-    exit_code: int | None = None
+    def __init__(self, name: str, pid: int) -> None:
+        self.name = name
+        self.pid = pid
+        self.exit_code: int | None = None
 
 
 def spawn(argv: list[str], environment: dict[str, str], folder: str, streams: tuple[int, int, int]) -> int:
@@ -67,7 +66,7 @@ def _become(
 def reap(children: list[Child]) -> list[Child]:
     """Collect every process that has ended, also those that lost their parent; return the known ones."""
     by_pid = {child.pid: child for child in children if child.exit_code is None}
-    ended = []
+    ended: list[Child] = []
     while True:
         try:
             pid, status = os.waitpid(-1, os.WNOHANG)

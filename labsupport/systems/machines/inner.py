@@ -1,0 +1,129 @@
+"""Inner machines: a machine within a machine, on a switch, whose end is its own. Cluster nodes and throwaway engines.
+
+Owns their folders, addresses and ends. All of it also ends with the outer machine, whose kernel objects they are.
+"""
+
+import contextlib
+import ipaddress
+import os
+import re
+from dataclasses import replace
+from pathlib import Path
+
+from labsupport.errors import MachineError
+from labsupport.process.commands import Runner
+from labsupport.process.ownership import Owner
+from labsupport.process.progress import silent
+from labsupport.systems.machines import links
+from labsupport.systems.machines.launching import INIT_LOG, Announcements, Settings, init_argv, offline_resolver
+from labsupport.systems.machines.requests import ControlSocket
+from labsupport.systems.machines.run_folders import remove
+from labsupport.systems.machines.sweeping import end_process, remove_cgroups
+
+# A name is also a host name, a cgroup and an interface of the switch.
+_NAME = re.compile(r"[a-z][a-z0-9-]{0,13}[a-z0-9]|[a-z]")
+_TAKEN_NAMES = frozenset({"lo", "outer", links.SWITCH, "init"})
+
+
+def inner_folder(outer_folder: Path, name: str) -> Path:
+    return outer_folder / "machines" / name
+
+
+def start_inner(outer_folder: Path, outer: Settings, control: ControlSocket, runner: Runner, name: str) -> None:
+    """Start an inner machine and put it on the switch.
+
+    Raises:
+        MachineError: the name is in use or unfit, no address is left, or it did not start. Nothing of it is left.
+    """
+    _check_name(name)
+    network = ipaddress.IPv4Network(f"10.{200 + outer.depth}.0.0/24")
+    folder = _claim_folder(outer_folder, name, f"{outer.cgroup}/{name}")
+    try:
+        settings = replace(
+            outer,
+            name=name,
+            address=_claim_address(outer_folder, folder, network),
+            host_address=str(network[1]),
+            resolver=offline_resolver(str(network[1])),
+            cgroup=f"{outer.cgroup}/{name}",
+            depth=outer.depth + 1,
+        )
+        settings.write(folder)
+        links.make_switch(outer_folder, network, runner)
+        announced = _launch(folder, name, control)
+        try:
+            pid_there = announced.wait_for_pid()
+            links.plug_in(name, f"{settings.address}/{network.prefixlen}", settings.host_address, pid_there, runner)
+            announced.wait_for_ready()
+        except MachineError:
+            announced.raise_failure()
+            raise
+        finally:
+            announced.close()
+    except BaseException:
+        _clear(folder, f"{outer.cgroup}/{name}")
+        raise
+
+
+def end_inner(folder: Path, init: Owner) -> None:
+    """End an inner machine, wait until the kernel has ended all in it, and remove what it left."""
+    cgroup = Settings.read(folder).cgroup
+    end_process(init)
+    _clear(folder, cgroup)
+
+
+def _check_name(name: str) -> None:
+    if not _NAME.fullmatch(name) or name in _TAKEN_NAMES:
+        raise MachineError(
+            f"start an inner machine called {name!r}",
+            "a name has up to 15 small letters, digits and dashes, starts with a letter, "
+            f"and is none of {', '.join(sorted(_TAKEN_NAMES))}",
+            "choose such a name",
+        )
+
+
+def _claim_folder(outer_folder: Path, name: str, cgroup: str) -> Path:
+    folder = inner_folder(outer_folder, name)
+    if folder.exists():
+        with contextlib.suppress(MachineError):
+            ControlSocket(folder).init_pid()
+            raise MachineError(f"start an inner machine called {name}", "one runs already", "close that one first")
+        _clear(folder, cgroup)
+    (folder / "log").mkdir(parents=True)
+    (folder / "private").mkdir(mode=0o700)
+    (folder / "home").mkdir()
+    return folder
+
+
+def _claim_address(outer_folder: Path, folder: Path, network: ipaddress.IPv4Network) -> str:
+    """Take the first address that nobody has: each is a link to the folder that has it, made only where none is."""
+    addresses = outer_folder / "addresses"
+    addresses.mkdir(exist_ok=True)
+    for address in list(network)[2:-1]:
+        claim = addresses / str(address)
+        if claim.is_symlink() and not claim.exists():
+            claim.unlink(missing_ok=True)
+        with contextlib.suppress(FileExistsError):
+            claim.symlink_to(folder)
+            return str(address)
+    raise MachineError(
+        f"find an address in {network} for {folder.name}", "all are in use", "close inner machines that nobody uses"
+    )
+
+
+def _launch(folder: Path, name: str, control: ControlSocket) -> Announcements:
+    reader, writer = os.pipe()
+    try:
+        environment = {"PATH": os.defpath, "LANG": "C.UTF-8"}
+        control.start(f"machine-{name}", init_argv(folder, status=1), environment, folder / INIT_LOG, stdout=writer)
+    except BaseException:
+        os.close(reader)
+        raise
+    finally:
+        os.close(writer)
+    return Announcements(reader, folder / INIT_LOG, silent)
+
+
+def _clear(folder: Path, cgroup: str) -> None:
+    remove_cgroups(cgroup)
+    remove(folder)
