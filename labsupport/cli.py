@@ -139,7 +139,7 @@ def run(
     Examples: `./lab run` · `./lab run 06` · `./lab run --engine replay` (needs neither root nor Docker)
     """
     project = this_project()
-    results = console.execute(project, notebooks or [], _options(engine, cluster, machine), jobs)
+    results = console.execute(project, notebooks or [], _options(engine, cluster, machine), jobs=jobs)
     raise typer.Exit(console.summarise(project, results))
 
 
@@ -270,11 +270,13 @@ def record(notebooks: Notebooks = None, machine: Machine = MachineChoice.AUTO) -
     Writes notebooks/evidence/ and the stored output of each notebook's last cell. Nothing is written for a notebook
     that failed.
     """
-    from labsupport import lab as labs
+    from labsupport import recording
 
     project = this_project()
-    results = console.execute(project, notebooks or [], _options(EngineChoice.PRIVATE, ClusterChoice.AUTO, machine), 1)
-    for path in labs.record(project, [(one.slug, one.path) for one in results if one.passed]):
+    results = console.execute(
+        project, notebooks or [], _options(EngineChoice.PRIVATE, ClusterChoice.AUTO, machine), recording=True
+    )
+    for path in recording.record(project, results):
         print(f"recorded {path.relative_to(project.root)}")
     raise typer.Exit(console.summarise(project, results))
 
@@ -282,17 +284,15 @@ def record(notebooks: Notebooks = None, machine: Machine = MachineChoice.AUTO) -
 @app.command()
 def verify(notebooks: Notebooks = None, machine: Machine = MachineChoice.AUTO, as_json: AsJson = False) -> None:
     """Run notebooks live and compare with the recorded evidence; print the ledger. Exit code 1 when they differ."""
-    from labsupport import lab as labs
+    from labsupport import recording
 
     project = this_project()
-    results = console.execute(project, notebooks or [], _options(EngineChoice.PRIVATE, ClusterChoice.AUTO, machine), 1)
-    comparison = labs.verify(project, [one.slug for one in results])
-    if as_json:
-        print(json.dumps(comparison.as_data(), indent=2))
-    else:
-        print(comparison.as_text())
-    failed = [one for one in results if not one.passed]
-    raise typer.Exit(bool(failed) or not comparison.agrees)
+    results = console.execute(
+        project, notebooks or [], _options(EngineChoice.PRIVATE, ClusterChoice.AUTO, machine), recording=True
+    )
+    found = recording.verify(project, results)
+    print(json.dumps(found.as_data(), indent=2) if as_json else found.as_text())
+    raise typer.Exit(not found.agrees)
 
 
 @app.command()

@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING
 from labsupport.errors import RequirementMissing
 from labsupport.process.progress import Progress
 from labsupport.project import Project
-from labsupport.running import ExecutedNotebook, NotebookProgress, RunPlan, run_notebooks, write_report
+from labsupport.running import NotebookProgress, RunPlan, run_notebooks, write_report
 from labsupport.starting import give_to_caller
 
 if TYPE_CHECKING:
+    from labsupport.display.report import ExecutedNotebook
     from labsupport.lab import LabOptions
 
 QUIET_SECONDS = 5.0
@@ -50,8 +51,13 @@ class Screen:
         self._last_text = ""
 
 
-def execute(project: Project, names: Sequence[str], options: "LabOptions", jobs: int) -> list[ExecutedNotebook]:
+def execute(
+    project: Project, names: Sequence[str], options: "LabOptions", *, jobs: int = 1, recording: bool = False
+) -> "list[ExecutedNotebook]":
     """Make what the notebooks need ready, then run them, both with progress.
+
+    Args:
+        recording: also plays every position of every widget, so that evidence holds them all.
 
     Raises:
         UsageError: a name means no notebook.
@@ -70,11 +76,13 @@ def execute(project: Project, names: Sequence[str], options: "LabOptions", jobs:
             screen.show(Progress(text, step.cell / max(step.cells, 1)))
 
         lab.prepare(options, screen.show)
+        environment = {"LAB_MACHINE": options.machine, "LAB_EVIDENCE": str(project.live_evidence)}
+        environment |= {"LAB_RECORD": "1"} if recording else {}
         asked = {"engine": options.engine, "cluster": options.cluster}
         plan = RunPlan(
             chosen,
             {name: value for name, value in asked.items() if value != "auto"},
-            {"LAB_MACHINE": options.machine, "LAB_EVIDENCE": str(project.live_evidence)},
+            environment,
             jobs,
         )
         try:
@@ -83,16 +91,18 @@ def execute(project: Project, names: Sequence[str], options: "LabOptions", jobs:
             give_to_caller(project)
 
 
-def summarise(project: Project, results: Sequence[ExecutedNotebook]) -> int:
+def summarise(project: Project, results: "Sequence[ExecutedNotebook]") -> int:
     """Print one line per notebook, write the report and name it; return the exit code."""
     for one in results:
-        outcome = "passed" if one.passed else "FAILED"
-        print(f"{outcome}  {one.slug}  {one.cells_done}/{one.cells} cells  {one.seconds:.1f} s")
-        if not one.passed:
+        passed = one.outcome == "passed"
+        print(
+            f"{'passed' if passed else 'FAILED'}  {one.slug}  {one.cells_done}/{one.cells} cells  {one.seconds:.1f} s"
+        )
+        if not passed:
             print("        " + one.error.replace("\n", "\n        "))
     page = write_report(project, results)
     give_to_caller(project)
-    failed = sum(not one.passed for one in results)
+    failed = sum(one.outcome != "passed" for one in results)
     print(f"{len(results) - failed} of {len(results)} notebooks passed. Report: {os.path.relpath(page, Path.cwd())}")
     return int(failed > 0)
 

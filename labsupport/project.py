@@ -1,5 +1,6 @@
 """Where things lie in a clone. Owns the folder names; makes and removes nothing."""
 
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -50,8 +51,8 @@ class Project:
 
     @property
     def python(self) -> Path:
-        """The interpreter every kernel, test and tool runs with."""
-        return self.root / ".venv" / "bin" / "python"
+        """The interpreter every kernel, test and tool runs with: this one (./lab's own .venv, or conda's)."""
+        return Path(sys.executable)
 
     @property
     def version(self) -> str:

@@ -13,12 +13,15 @@ from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from labsupport import errors
 from labsupport.errors import MachineError
 from labsupport.notebooks import NotebookFile
 from labsupport.project import Project
+
+if TYPE_CHECKING:
+    from labsupport.display.report import ExecutedNotebook
 
 SECONDS_PER_CELL = 1800
 SECONDS_TO_STOP = 15
@@ -38,23 +41,6 @@ NotebookListener = Callable[[NotebookProgress], None]
 
 
 @dataclass(frozen=True)
-class ExecutedNotebook:
-    """One finished execution. `error` is empty when it passed, else the failing cell's last words."""
-
-    slug: str
-    title: str
-    path: Path
-    seconds: float
-    cells: int
-    cells_done: int
-    error: str = ""
-
-    @property
-    def passed(self) -> bool:
-        return not self.error
-
-
-@dataclass(frozen=True)
 class RunPlan:
     """What to execute and how: papermill parameters, the kernels' extra environment, how many at once."""
 
@@ -64,7 +50,7 @@ class RunPlan:
     jobs: int = 1
 
 
-def run_notebooks(project: Project, plan: RunPlan, listener: NotebookListener) -> list[ExecutedNotebook]:
+def run_notebooks(project: Project, plan: RunPlan, listener: NotebookListener) -> "list[ExecutedNotebook]":
     """Execute every notebook of the plan, going on after a failed one; return results in the plan's order.
 
     On Ctrl-C every kernel is interrupted, so that each closes its lab, and KeyboardInterrupt passes through.
@@ -115,7 +101,8 @@ class Kernels:
                 with (kernels._folder / f"kernel-{slug}.log").open("wb") as log:
                     streams = {"stdout": log.fileno(), "stderr": log.fileno()}
                     await super()._async_start_kernel(**{**options, **streams, "env": kernels._environment})
-                kernels._pids.append(self.provisioner.pid)
+                pid = getattr(self.provisioner, "pid", None)
+                kernels._pids += [pid] if pid else []
 
             start_kernel = _async_start_kernel
 
@@ -129,9 +116,11 @@ class Kernels:
 
 def _execute(
     notebook: NotebookFile, folder: Path, parameters: Mapping[str, Any], kernels: Kernels, listener: NotebookListener
-) -> ExecutedNotebook:
+) -> "ExecutedNotebook":
     import nbformat
     import papermill
+
+    from labsupport.display.report import ExecutedNotebook
 
     source = folder / f"{notebook.slug}.ipynb"
     executed = folder / "executed" / source.name
@@ -167,8 +156,16 @@ def _execute(
     except Exception as problem:  # a notebook can fail in any way; the others still run
         error = _last_words(problem)
     listener(NotebookProgress(notebook.slug, cells if not error else done, cells, "failed" if error else "passed"))
-    seconds = time.monotonic() - started
-    return ExecutedNotebook(notebook.slug, _title(content), executed, seconds, cells, min(done, cells), error)
+    return ExecutedNotebook(
+        slug=notebook.slug,
+        title=_title(content),
+        path=executed,
+        outcome="failed" if error else "passed",
+        seconds=time.monotonic() - started,
+        cells=cells,
+        cells_done=min(done, cells),
+        error=error,
+    )
 
 
 def _stop(futures: Sequence["Future[ExecutedNotebook]"], kernels: Kernels) -> None:
@@ -228,24 +225,11 @@ def _quiet_the_libraries() -> None:
     warnings.filterwarnings("ignore", module=r"(zmq|papermill|nbclient|jupyter_client|nbformat).*")
 
 
-def write_report(project: Project, results: Sequence[ExecutedNotebook]) -> Path:
+def write_report(project: Project, results: "Sequence[ExecutedNotebook]") -> Path:
     """Write build/report/ from what was executed and seen; return its first page."""
     from labsupport.display import report
 
-    notebooks = [
-        report.ExecutedNotebook(
-            slug=one.slug,
-            title=one.title,
-            path=one.path,
-            outcome="passed" if one.passed else "failed",
-            seconds=one.seconds,
-            cells=one.cells,
-            cells_done=one.cells_done,
-            error=one.error,
-        )
-        for one in results
-    ]
     facts = {"Version": project.version, "Date": time.strftime("%Y-%m-%d %H:%M %Z")}
     return report.write_report(
-        project.report, notebooks, evidence=project.live_evidence, claims=project.claims, facts=facts
+        project.report, results, evidence=project.live_evidence, claims=project.claims, facts=facts
     )

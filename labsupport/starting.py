@@ -23,6 +23,8 @@ from labsupport.project import Project
 SECONDS_TO_START = 60
 SECONDS_TO_STOP = 10
 PORTS_TRIED = 50
+# JupyterLab's question about news would cover the notebook, and its answer calls out to the internet.
+QUIET_SETTINGS = {"@jupyterlab/apputils-extension:notification": {"fetchNews": "false", "checkForUpdates": False}}
 FOREVER_SECONDS = 10 * 365 * 24 * 3600.0
 
 
@@ -81,6 +83,9 @@ def serve(project: Project, lab_environment: Mapping[str, str], *, port: int) ->
     for folder in (private / "runtime", private / "config", private / "data", private / "ipython"):
         folder.mkdir(parents=True, exist_ok=True)
     private.chmod(0o700)
+    overrides = private / "config" / "labconfig" / "default_setting_overrides.json"
+    overrides.parent.mkdir(exist_ok=True)
+    overrides.write_text(json.dumps(QUIET_SETTINGS))
     log = private / "server.log"
     log.write_text("")
     give_to_caller(project)
@@ -101,8 +106,10 @@ def _command(project: Project, account: Account, port: int) -> list[str]:
         *(str(project.python), "-P", "-m", "jupyterlab", "--no-browser"),
         *("--ServerApp.ip=127.0.0.1", f"--ServerApp.port={port}", f"--ServerApp.port_retries={PORTS_TRIED}"),
         *(f"--ServerApp.root_dir={project.work}", "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate"),
-        *("--LabApp.news_url=None", "--ServerApp.allow_root=True"),
+        *("--LabApp.news_url=None"),
     ]
+    if account.user == 0:
+        server.append("--ServerApp.allow_root=True")
     setpriv = shutil.which("setpriv")
     if not setpriv:
         return server
@@ -125,7 +132,7 @@ def _environment(
         "USER": account.name,
         # Not on the command line, where everyone on this computer could read it.
         "JUPYTER_TOKEN": token,
-        "JUPYTER_PATH": str(project.root / ".venv" / "share" / "jupyter"),
+        "JUPYTER_PATH": str(project.python.parent.parent / "share" / "jupyter"),
         "JUPYTER_RUNTIME_DIR": str(private / "runtime"),
         "JUPYTER_CONFIG_DIR": str(private / "config"),
         "JUPYTER_DATA_DIR": str(private / "data"),

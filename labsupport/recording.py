@@ -1,0 +1,91 @@
+"""Evidence of a whole run: kept as what replay shows (`./lab record`), or held against it (`./lab verify`)."""
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from labsupport.experiments.claims import Disagreement, Ledger, load_ledger
+from labsupport.experiments.comparison import Difference, against_ledger, compare_folders, promote
+from labsupport.experiments.evidence import Evidence, read_folder
+from labsupport.notebooks import with_stored_output
+from labsupport.project import Project
+
+
+@dataclass(frozen=True)
+class Verification:
+    """A live run held against recorded evidence and against the ledger."""
+
+    ledger: Ledger
+    notebooks: tuple[str, ...]
+    verdicts: dict[str, str]
+    differences: tuple[Difference, ...]
+    disagreements: tuple[Disagreement, ...]
+
+    @property
+    def agrees(self) -> bool:
+        matter = any(difference.matters for difference in self.differences)
+        return not matter and not any(found.is_error for found in self.disagreements)
+
+    def as_data(self) -> dict[str, Any]:
+        """Everything as JSON-able values."""
+        rows = [
+            {
+                "claim": claim.id,
+                "sentence": claim.sentence,
+                "status": claim.status,
+                "verdict": claim.verdict,
+                "verdict_live": self.verdicts.get(claim.id),
+                "experiment": claim.experiment,
+            }
+            for claim in self.ledger.claims
+        ]
+        return {
+            "agrees": self.agrees,
+            "notebooks": list(self.notebooks),
+            "ledger": rows,
+            "differences": [{**asdict(one), "matters": one.matters} for one in self.differences],
+            "disagreements": [str(one) for one in self.disagreements],
+        }
+
+    def as_text(self) -> str:
+        """The ledger, a line per claim, and below it what differs and matters."""
+        lines = [
+            f"{claim.id:<8} {claim.verdict or claim.status:<12} {self._now(claim.id):<18} {claim.sentence}"
+            for claim in self.ledger.claims
+        ]
+        lines += [f"differs: {one}" for one in self.differences if one.matters]
+        lines += [f"against the ledger: {one}" for one in self.disagreements if one.is_error]
+        noise = sum(not one.matters for one in self.differences)
+        judged = len(self.verdicts)
+        lines.append(f"{judged} claims judged live in {', '.join(self.notebooks)}; {noise} differences that are noise.")
+        lines.append("Live and recorded agree." if self.agrees else "Live and recorded DIFFER.")
+        return "\n".join(lines)
+
+    def _now(self, claim: str) -> str:
+        return f"live: {self.verdicts[claim]}" if claim in self.verdicts else ""
+
+
+def record(project: Project, executed: Sequence[tuple[str, Path]]) -> list[Path]:
+    """Keep the evidence of notebooks that ran live, and the output of their last cell; return the files written."""
+    written = []
+    for slug, path in executed:
+        written += promote(project.live_evidence, project.recorded_evidence, slug)
+        notebook = project.notebooks / f"{slug}.ipynb"
+        text = with_stored_output(notebook.read_text(encoding="utf-8"), path.read_text(encoding="utf-8"))
+        notebook.write_text(text, encoding="utf-8")
+        written.append(notebook)
+    return written
+
+
+def verify(project: Project, notebooks: Sequence[str]) -> Verification:
+    """Hold the live evidence of notebooks against the recorded, and their verdicts against the ledger."""
+    ledger = load_ledger(project.claims)
+    live: list[Evidence] = [one for notebook in notebooks for one in read_folder(project.live_evidence / notebook)]
+    return Verification(
+        ledger,
+        tuple(notebooks),
+        {verdict.claim: verdict.verdict for one in live for verdict in one.verdicts},
+        tuple(compare_folders(project.recorded_evidence, project.live_evidence, notebooks)),
+        tuple(against_ledger(ledger, live)),
+    )

@@ -1,0 +1,70 @@
+"""One version, one list of packages: pyproject.toml, the lock, conda and Binder say the same."""
+
+import re
+import tomllib
+from typing import Any
+
+import pytest
+import yaml
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+from packaging.version import Version
+
+from labsupport.project import Project
+
+
+@pytest.fixture(scope="module")
+def package(project: Project) -> dict[str, Any]:
+    loaded: dict[str, Any] = tomllib.loads((project.root / "pyproject.toml").read_text())["project"]
+    return loaded
+
+
+@pytest.fixture(scope="module")
+def locked(project: Project) -> dict[str, Version]:
+    lines = re.findall(r"^(\S+)==([^\s;]+)", (project.root / "requirements.lock").read_text(), re.MULTILINE)
+    return {canonicalize_name(name): Version(version) for name, version in lines}
+
+
+def test_the_lock_satisfies_pyproject(package: dict[str, Any], locked: dict[str, Version]) -> None:
+    wanted = [*package["dependencies"], *(one for extra in package["optional-dependencies"].values() for one in extra)]
+    for requirement in map(Requirement, wanted):
+        assert locked[canonicalize_name(requirement.name)] in requirement.specifier, requirement
+
+
+def test_every_locked_package_has_hashes_and_no_address(project: Project) -> None:
+    text = (project.root / "requirements.lock").read_text()
+    entries = re.split(r"^(?=\S+==)", text, flags=re.MULTILINE)
+    assert not [entry.split()[0] for entry in entries if entry.strip() and "--hash=sha256:" not in entry]
+    assert "://" not in text
+    assert "--index" not in text
+
+
+def test_conda_has_the_packages_of_pyproject(project: Project, package: dict[str, Any]) -> None:
+    conda = yaml.safe_load((project.root / "environment.yml").read_text())
+    assert conda["dependencies"] == [
+        f"python {package['requires-python']}",
+        "pip",
+        {"pip": package["dependencies"]},
+    ]
+
+
+def test_binder_has_the_environment_of_conda(project: Project) -> None:
+    assert (project.root / "binder/environment.yml").read_text() == (project.root / "environment.yml").read_text()
+
+
+def test_binder_hooks_are_safe(project: Project) -> None:
+    for name in ("postBuild", "start"):
+        hook = project.root / "binder" / name
+        assert hook.stat().st_mode & 0o111 == 0o111, name
+        assert "\nset -e\n" in hook.read_text(), name
+    assert (project.root / "binder/start").read_text().endswith('exec "$@"\n')
+
+
+def test_the_launcher_looks_for_the_pythons_of_pyproject(project: Project, package: dict[str, Any]) -> None:
+    assert package["requires-python"] == ">=3.11,<3.14"
+    assert "(3, 11) <= sys.version_info[:2] <= (3, 13)" in (project.root / "lab").read_text()
+
+
+def test_the_changelog_begins_with_this_version(project: Project) -> None:
+    headings = re.findall(r"^## (\S+)", (project.root / "CHANGELOG.md").read_text(), re.MULTILINE)
+    assert headings[0] == project.version
