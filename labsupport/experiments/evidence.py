@@ -122,6 +122,11 @@ class Evidence(_Record):
         return self.experiment.partition("/")[2]
 
     @property
+    def is_empty(self) -> bool:
+        """Whether nothing was seen and nothing was meant to be settled: such a trial leaves no file."""
+        return not (self.steps or self.observations or self.checks or self.settles)
+
+    @property
     def unjudged(self) -> tuple[str, ...]:
         """Claims the trial said it settles and did not judge."""
         judged = {record.claim for record in self.verdicts}
@@ -241,6 +246,17 @@ def find_recorded(folder: Path, experiment: str) -> Evidence | None:
     found = {path.stem.partition("@")[2]: path for path in sorted((folder / notebook).glob(f"{trial}@*.json"))}
     order = [*(backend for backend in PREFERRED_BACKENDS if backend in found), *sorted(found)]
     return read(found[order[0]]) if order else None
+
+
+def any_recorded(folder: Path, notebook: str) -> Evidence | None:
+    """Read one recorded evidence of a notebook, for what it says of versions and dates; None when there is none."""
+    return next(read_folder(folder / notebook), None)
+
+
+def find_any_recorded(folder: Path, notebook: str) -> Evidence | None:
+    """Read one recorded evidence of a notebook, to say when and on what it was recorded; None when there is none."""
+    trials = sorted({path.stem.partition("@")[0] for path in (folder / notebook).glob("*@*.json")})
+    return find_recorded(folder, f"{notebook}/{trials[0]}") if trials else None
 
 
 def forget_live(folder: Path, notebook: str) -> None:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from labsupport.errors import LedgerError, NotRecorded, UsageError
+from labsupport.errors import LedgerError, UsageError
 from labsupport.experiments.claims import Claim, Ledger, Status
 from labsupport.experiments.evidence import (
     Evidence,
@@ -18,7 +18,7 @@ from labsupport.experiments.evidence import (
     split_experiment,
     write,
 )
-from labsupport.experiments.runners import RecordingRunner, ReplayRunner, Source, today
+from labsupport.experiments.runners import NothingRecorded, RecordingRunner, ReplayRunner, Source, today
 from labsupport.experiments.scrubbing import Scrubber
 from labsupport.experiments.trial import Judgement, Trial, check_record, verdict_record
 from labsupport.process.commands import Runner
@@ -78,14 +78,15 @@ class Logbook:
 
         Raises:
             UsageError: a name that cannot be one, a claim the ledger lacks or calls not testable.
-            NotRecorded: in replay, when there is no evidence of it.
+
+        In replay a trial without evidence opens too; its first command or observation raises NotRecorded.
         """
         experiment = f"{self.notebook}/{name}"
         split_experiment(experiment)
         claims = (settles,) if isinstance(settles, str) else tuple(settles)
         for claim in claims:
             self._refuse_claim(self.ledger.claim(claim), name)
-        self._end_current()
+        self.end_trial()
         trial = Trial(experiment, self._source(experiment, simulated), self.ledger, claims)
         trial.when_predicted(self.on_predict)
         self.trials.pop(name, None)
@@ -114,26 +115,8 @@ class Logbook:
             )
         return "\n".join(_line(judged[claim.id]) for claim in self.ledger.claims if claim.id in judged)
 
-    def close(self) -> None:
-        """End the current trial. A second call does nothing."""
-        atexit.unregister(self.close)
-        self._end_current()
-
-    def _source(self, experiment: str, simulated: Sequence[str]) -> Source:
-        scrubber = self.scrubber.fresh()
-        if isinstance(self.mode, Live):
-            return RecordingRunner(self.mode.runner, scrubber, (*self.mode.simulated, *simulated))
-        evidence = find_recorded(self.mode.folder, experiment)
-        if evidence is None:
-            raise NotRecorded(
-                f"replay {experiment}",
-                "no evidence of it was recorded",
-                f"it needs a live engine or cluster; here there are only recordings, because {self.mode.reason}. "
-                "`./lab doctor` says what would change that",
-            )
-        return ReplayRunner(evidence, self.mode.reason, scrubber)
-
-    def _end_current(self) -> None:
+    def end_trial(self) -> None:
+        """End the current trial, if any: its evidence is written, then its objects are removed."""
         trial, self._current = self._current, None
         if trial is None:
             return
@@ -141,11 +124,27 @@ class Logbook:
         if not isinstance(self.mode, Live):
             return
         try:
-            path = live_path(self.mode.folder, trial.experiment)
-            write(evidence_of(trial, self.mode.backend, self.mode.provenance()), path)
-            self.written[trial.name] = path
+            evidence = evidence_of(trial, self.mode.backend, self.mode.provenance())
+            if not evidence.is_empty:
+                path = live_path(self.mode.folder, trial.experiment)
+                write(evidence, path)
+                self.written[trial.name] = path
         finally:
             self.mode.on_close(trial)
+
+    def close(self) -> None:
+        """End the current trial. A second call does nothing."""
+        atexit.unregister(self.close)
+        self.end_trial()
+
+    def _source(self, experiment: str, simulated: Sequence[str]) -> Source:
+        scrubber = self.scrubber.fresh()
+        if isinstance(self.mode, Live):
+            return RecordingRunner(self.mode.runner, scrubber, (*self.mode.simulated, *simulated))
+        evidence = find_recorded(self.mode.folder, experiment)
+        if evidence is None:
+            return NothingRecorded(experiment, self.mode.reason)
+        return ReplayRunner(evidence, self.mode.reason, scrubber)
 
     def _problems(self, trial: Trial) -> list[str]:
         problems = [

@@ -17,13 +17,15 @@ from labsupport.experiments.steps import Recording
 from labsupport.process.commands import CommandResult, Invocation, Runner
 
 MOST_CHARACTERS = 200_000
+PLAIN = Invocation()
 
 
 class Source(Runner, Protocol):
-    """Where a trial's steps and observations come from. `recorded` is None when they are live."""
+    """Where a trial's steps and observations come from. `recorded` is None when they are live, or there are none."""
 
     recorded: Recording | None
     simulated: tuple[str, ...]
+    is_live: bool
 
     def observe(self, name: str, look: Callable[[], Any], *, repeatable: bool = False) -> Any:
         """Return the JSON value `look` reads, or the one recorded under this name, without calling `look`."""
@@ -38,6 +40,7 @@ class RecordingRunner:
     """Runs commands on another runner and writes down, scrubbed, what they left."""
 
     recorded: Recording | None = None
+    is_live = True
 
     def __init__(self, inner: Runner, scrubber: Scrubber | None = None, simulated: Sequence[str] = ()) -> None:
         self.inner = inner
@@ -46,9 +49,7 @@ class RecordingRunner:
         self.steps: list[StepRecord] = []
         self.observations: list[ObservationRecord] = []
 
-    def run(
-        self, argv: Sequence[str], *, within_seconds: float = 60, invocation: Invocation = Invocation()
-    ) -> CommandResult:
+    def run(self, argv: Sequence[str], *, within_seconds: float = 60, invocation: Invocation = PLAIN) -> CommandResult:
         asked = _asked(argv, invocation, self.scrubber)
         try:
             result = self.inner.run(argv, within_seconds=within_seconds, invocation=invocation)
@@ -85,16 +86,17 @@ class RecordingRunner:
 class ReplayRunner:
     """Answers commands and observations from evidence, the same one several times in the order it was recorded."""
 
+    is_live = False
+
     def __init__(self, evidence: Evidence, reason: str, scrubber: Scrubber | None = None) -> None:
         self.evidence = evidence
         self.scrubber = scrubber or Scrubber()
+        self.reason = reason
         self.recorded: Recording | None = recording_of(evidence, reason)
         self.simulated = evidence.simulated
         self._served: dict[str, int] = {}
 
-    def run(
-        self, argv: Sequence[str], *, within_seconds: float = 60, invocation: Invocation = Invocation()
-    ) -> CommandResult:
+    def run(self, argv: Sequence[str], *, within_seconds: float = 60, invocation: Invocation = PLAIN) -> CommandResult:
         return self._replay(argv, within_seconds, invocation, again=False)
 
     def run_again(self, argv: Sequence[str], *, within_seconds: float, invocation: Invocation) -> CommandResult:
@@ -136,13 +138,42 @@ class ReplayRunner:
         return served % count
 
     def _not_recorded(self, tried: str, why: str) -> NotRecorded:
-        assert self.recorded is not None
-        return NotRecorded(
-            tried,
-            f"no answer to this is in the recording of {self.evidence.experiment} ({self.recorded.date}): {why}",
-            f"this needs a live engine or cluster; here there is only the recording, because {self.recorded.reason}. "
-            "`./lab doctor` says what would change that",
-        )
+        where = f"the recording of {self.evidence.experiment} ({self.evidence.recorded})"
+        return not_recorded(tried, f"no answer to this is in {where}: {why}", self.reason)
+
+
+class NothingRecorded:
+    """Stands where a trial has no evidence: it can be opened, but answers nothing."""
+
+    recorded: Recording | None = None
+    simulated: tuple[str, ...] = ()
+    is_live = False
+
+    def __init__(self, experiment: str, reason: str) -> None:
+        self.experiment = experiment
+        self.reason = reason
+
+    def run(self, argv: Sequence[str], *, within_seconds: float = 60, invocation: Invocation = PLAIN) -> CommandResult:
+        raise self._not_recorded(shlex.join(argv))
+
+    def run_again(self, argv: Sequence[str], *, within_seconds: float, invocation: Invocation) -> CommandResult:
+        raise self._not_recorded(shlex.join(argv))
+
+    def observe(self, name: str, look: Callable[[], Any], *, repeatable: bool = False) -> Any:
+        raise self._not_recorded(f"observe {name}")
+
+    def _not_recorded(self, tried: str) -> NotRecorded:
+        return not_recorded(tried, f"nothing was recorded of {self.experiment}", self.reason)
+
+
+def not_recorded(tried: str, happened: str, reason: str) -> NotRecorded:
+    """What replay says instead of inventing an answer."""
+    return NotRecorded(
+        tried,
+        happened,
+        f"this needs a live engine or cluster; here there are recordings only, because {reason}. "
+        "`./lab doctor` says what would change that",
+    )
 
 
 def recording_of(evidence: Evidence, reason: str) -> Recording:

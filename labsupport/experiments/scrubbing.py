@@ -33,6 +33,11 @@ KIND_BY_WORD = {
     "volume": "volume",
 }
 
+# As places these would change what belongs to every container.
+PLACES_EVERYWHERE = frozenset(
+    ["", "/", "/root", "/home", "/tmp", "/var", "/etc", "/usr", "/opt", "/srv", "/mnt", "/data", "/app", "/run"]
+)
+
 _EDGE = r"(?<![0-9A-Za-z_])"
 _END = r"(?![0-9A-Za-z_])"
 _MONTH = r"(?:Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec)"
@@ -73,7 +78,7 @@ class Scrubber:
     """
 
     def __init__(self, places: Mapping[str, str] | None = None, names: Mapping[str, str] | None = None) -> None:
-        self.places = dict(places or {})
+        self.places = {place: name for place, name in (places or {}).items() if place not in PLACES_EVERYWHERE}
         self.names = dict(names or {})
         self._placeholders: dict[str, str] = {}
         self._counts: dict[str, int] = {}
@@ -82,9 +87,7 @@ class Scrubber:
     def for_this_computer(cls, places: Mapping[str, str] | None = None) -> "Scrubber":
         """Know this computer's host name, user name and home folder beside the given places."""
         home = str(Path.home())
-        # /root is every container's home too, and says nothing about anyone.
-        homes = {} if home in ("/", "/root") else {home: "<home>"}
-        return cls({**homes, **(places or {})}, {socket.gethostname(): "<host>", getpass.getuser(): "<user>"})
+        return cls({home: "<home>", **(places or {})}, {socket.gethostname(): "<host>", getpass.getuser(): "<user>"})
 
     def fresh(self) -> "Scrubber":
         """A scrubber for the next trial: same places and names, numbers from 1."""

@@ -80,6 +80,10 @@ class Trial:
         return self.source.recorded
 
     @property
+    def is_live(self) -> bool:
+        return self.source.is_live
+
+    @property
     def simulated(self) -> tuple[str, ...]:
         return self.source.simulated
 
