@@ -17,7 +17,7 @@ from labsupport.errors import LabError, UsageError
 from labsupport.project import this_project
 
 if TYPE_CHECKING:
-    from labsupport.lab import LabOptions
+    from labsupport.backends import LabOptions
 
 INTERRUPTED = 130
 
@@ -106,18 +106,20 @@ def start(
 
     Example: `./lab start`, or on a remote computer `./lab start --no-browser` and open the address it prints.
     """
-    from labsupport import lab as labs
-    from labsupport import starting, workspace
+    from labsupport import keeping, starting, workspace
     from labsupport.notebooks import all_notebooks
 
     project = this_project()
     handout = workspace.hand_out(project, all_notebooks(project))
     for name in handout.kept:
         print(f"Kept your edited work/{name}; a newer edition is there: ./lab reset {name}")
-    with console.Screen() as screen, labs.hold(_options(engine, cluster, machine), screen.show) as live:
+    with console.Screen() as screen, keeping.hold(_options(engine, cluster, machine), screen.show) as live:
         screen.close()
-        with starting.serve(project, labs.environment_of(live.name), port=port) as server:
-            print(f"Lab {live.name}: engine {live.engine}, cluster {live.cluster}, machine {live.machine}")
+        with starting.serve(project, keeping.environment_of(live.name), port=port) as server:
+            if live.name:
+                print(f"Lab {live.name} is live: engine {live.engine}, cluster {live.cluster}, machine {live.machine}")
+            else:
+                print(f"Nothing is live here: {live.engine}")
             print(f"JupyterLab: {server.url}\nCtrl-C ends JupyterLab and the lab.", flush=True)
             if browser and _has_display():
                 typer.launch(server.url)
@@ -169,9 +171,9 @@ def doctor(as_json: AsJson = False) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    from labsupport import lab as labs
+    from labsupport import keeping
 
-    found = labs.doctor()
+    found = keeping.doctor()
     if as_json:
         print(json.dumps([vars(one) for one in found], indent=2, default=str))
         return
@@ -186,10 +188,10 @@ def up(
     engine: Engine = EngineChoice.AUTO, cluster: Cluster = ClusterChoice.AUTO, machine: Machine = MachineChoice.AUTO
 ) -> None:
     """Start a lab that stays until `./lab down`. Then: `./lab shell`."""
-    from labsupport import lab as labs
+    from labsupport import keeping
 
     with console.Screen() as screen:
-        live = labs.up(_options(engine, cluster, machine), screen.show)
+        live = keeping.up(_options(engine, cluster, machine), screen.show)
     print(f"Lab {live.name} is up: engine {live.engine}, cluster {live.cluster}, address {live.address}")
     print("./lab shell opens a shell with its docker and kubectl; ./lab down ends it.")
 
@@ -197,9 +199,9 @@ def up(
 @app.command()
 def status(as_json: AsJson = False) -> None:
     """List the labs that run on this computer."""
-    from labsupport import lab as labs
+    from labsupport import keeping
 
-    running = labs.status()
+    running = keeping.status()
     if as_json:
         print(json.dumps([vars(one) for one in running], indent=2, default=str))
     elif not running:
@@ -215,9 +217,9 @@ def shell(command: Annotated[list[str] | None, typer.Argument(help="Run this ins
 
     Examples: `./lab shell` · `./lab shell docker ps`
     """
-    from labsupport import lab as labs
+    from labsupport import keeping
 
-    environment = {**os.environ, **labs.environment_of()}
+    environment = {**os.environ, **keeping.environment_of()}
     argv = command or [os.environ.get("SHELL", "/bin/sh")]
     try:
         os.execvpe(argv[0], argv, environment)
@@ -228,10 +230,10 @@ def shell(command: Annotated[list[str] | None, typer.Argument(help="Run this ins
 @app.command()
 def down() -> None:
     """End the lab that `./lab up` started, and say what was left of it (nothing)."""
-    from labsupport import lab as labs
+    from labsupport import keeping
 
     with console.Screen() as screen:
-        ended = labs.down(listener=screen.show)
+        ended = keeping.down(listener=screen.show)
     print("\n".join(ended) or "No lab was up.")
 
 
@@ -240,15 +242,14 @@ def reset(
     notebook: Annotated[str | None, typer.Argument(help="Also bring back a fresh copy of this one.")] = None,
 ) -> None:
     """Back to a known state: the running lab's trial objects go; NOTEBOOK in work/ becomes a fresh copy."""
-    from labsupport import lab as labs
-    from labsupport import workspace
+    from labsupport import keeping, workspace
     from labsupport.notebooks import find_notebooks
 
     project = this_project()
     chosen = find_notebooks(project, [notebook]) if notebook else []
     for name in workspace.hand_out(project, chosen, reset=True).written if chosen else ():
         print(f"fresh copy: work/{name}")
-    print("\n".join(labs.reset()) or "No running lab had objects to remove.")
+    print("\n".join(keeping.reset()) or "No running lab had objects to remove.")
 
 
 @app.command()
@@ -256,10 +257,10 @@ def clean(
     everything: Annotated[bool, typer.Option("--all", help="Also the downloaded and built tools and images.")] = False,
 ) -> None:
     """Remove everything any lab left on this computer. Your notebooks in work/ stay."""
-    from labsupport import lab as labs
+    from labsupport import keeping
 
     with console.Screen() as screen:
-        removed = labs.clean(caches=everything, listener=screen.show)
+        removed = keeping.clean(caches=everything, listener=screen.show)
     print("\n".join(removed) or "Nothing was left.")
 
 
@@ -305,7 +306,7 @@ def generate() -> None:
 
 
 def _options(engine: EngineChoice, cluster: ClusterChoice, machine: MachineChoice) -> "LabOptions":
-    from labsupport.lab import LabOptions
+    from labsupport.backends import LabOptions
 
     return LabOptions(engine=engine.value, cluster=cluster.value, machine=machine.value)
 

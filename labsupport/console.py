@@ -14,8 +14,8 @@ from labsupport.running import NotebookProgress, RunPlan, run_notebooks, write_r
 from labsupport.starting import give_to_caller
 
 if TYPE_CHECKING:
+    from labsupport.backends import LabOptions
     from labsupport.display.report import ExecutedNotebook
-    from labsupport.lab import LabOptions
 
 QUIET_SECONDS = 5.0
 CLEAR_LINE = "\r\033[K"
@@ -63,7 +63,7 @@ def execute(
         UsageError: a name means no notebook.
         RequirementMissing: this computer cannot run what `options` ask for.
     """
-    from labsupport import lab
+    from labsupport import keeping
     from labsupport.notebooks import find_notebooks
 
     chosen = find_notebooks(project, names)
@@ -75,7 +75,7 @@ def execute(
             text = f"{step.slug} cell {step.cell}/{step.cells}: {step.doing}"
             screen.show(Progress(text, step.cell / max(step.cells, 1)))
 
-        lab.prepare(options, screen.show)
+        keeping.prepare(options, screen.show)
         environment = {"LAB_MACHINE": options.machine, "LAB_EVIDENCE": str(project.live_evidence)}
         environment |= {"LAB_RECORD": "1"} if recording else {}
         asked = {"engine": options.engine, "cluster": options.cluster}

@@ -1,9 +1,14 @@
 """The notebooks of the course and what each needs to run live. Data only."""
 
 import difflib
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from importlib import import_module
+from typing import Any
 
 from labsupport.errors import UsageError
+from labsupport.experiments.exercises import Exercise
+from labsupport.process.commands import Runner
 
 
 @dataclass(frozen=True)
@@ -12,6 +17,7 @@ class Lesson:
 
     slug: str
     topic: str
+    module: str = ""
     engine: bool = False
     images: tuple[str, ...] = ()
     nodes: int = 0
@@ -25,6 +31,7 @@ LESSONS = (
     Lesson(
         "06-dockerfile-instructions",
         "What Dockerfile instructions really do",
+        module="labsupport.lessons.dockerfile",
         engine=True,
         images=("lab/toolbox",),
     ),
@@ -48,3 +55,9 @@ def lesson(slug: str) -> Lesson:
         "there is no notebook of that name",
         f"did you mean {near[0]}?" if near else f"choose one of: {', '.join(names)}",
     )
+
+
+def exercises_of(about: Lesson) -> Mapping[str, Callable[[Runner], Exercise[Any]]]:
+    """Return what makes each exercise of a notebook, by name; each takes the runner its commands go to."""
+    made: Mapping[str, Callable[[Runner], Exercise[Any]]] = import_module(about.module).EXERCISES
+    return made

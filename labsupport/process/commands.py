@@ -92,7 +92,7 @@ class LocalRunner:
                 stdout, stderr = process.communicate()
                 raise WaitExpired(
                     shlex.join(argv),
-                    f"still running after {within_seconds:g} s; it was killed, having said {(stderr or stdout)[-500:]!r}",
+                    f"still running after {within_seconds:g} s; killed, having said {(stderr or stdout)[-500:]!r}",
                     "find out what it waits for; `./lab doctor` says what works here",
                 ) from None
             except BaseException:

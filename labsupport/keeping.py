@@ -1,0 +1,216 @@
+"""Labs outside a notebook: what works here, getting ready, holding one, `up` and `down`, and cleaning up after any."""
+
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from labsupport.backends import (
+    TOOL_GROUPS,
+    Backends,
+    LabOptions,
+    attach_backends,
+    make_toolchain,
+    plan,
+    start_backends,
+    starting_backends,
+)
+from labsupport.errors import MachineError, UsageError
+from labsupport.lessons.catalog import LESSONS
+from labsupport.process.ownership import run_root
+from labsupport.process.progress import Listener, silent
+
+if TYPE_CHECKING:
+    from labsupport.systems.capabilities import Capability
+    from labsupport.systems.machines.run_folders import LabRecord
+
+ATTACH_VARIABLE = "LAB_ATTACH"
+IMAGES = tuple(sorted({image for lesson in LESSONS for image in lesson.images}))
+
+
+@dataclass(frozen=True)
+class LabStatus:
+    """One running lab. `owner` says with what it ends."""
+
+    name: str
+    machine: str
+    engine: str
+    cluster: str
+    address: str
+    started: str
+    owner: str
+
+
+def doctor() -> "list[Capability]":
+    """Say what works on this computer; changes nothing."""
+    from labsupport.systems.capabilities import probe
+
+    return list(probe())
+
+
+def prepare(options: LabOptions, listener: Listener = silent) -> None:
+    """Get every tool and image that notebooks need, once; afterwards they start in seconds.
+
+    Raises:
+        RequirementMissing, ToolchainError: something cannot be had here.
+    """
+    from labsupport.systems.images import missing_images
+
+    chosen = plan(options.or_from_environment())
+    if not chosen.live:
+        return
+    toolchain = make_toolchain(listener)
+    toolchain.ensure(*TOOL_GROUPS)
+    # Building takes an engine, asking what is missing does not.
+    if missing_images(toolchain, *IMAGES):
+        with starting_backends(chosen, listener) as backends:
+            backends.have_images(IMAGES, listener)
+
+
+@contextmanager
+def hold(options: LabOptions, listener: Listener = silent) -> Iterator[LabStatus]:
+    """Keep a lab alive for the length of a block; it ends with this process, however that ends."""
+    chosen = plan(options.or_from_environment())
+    prepare(options, listener)
+    with starting_backends(chosen, listener) as backends:
+        _make_ready(backends, listener)
+        yield _status_of(backends, f"process {os.getpid()}")
+
+
+def up(options: LabOptions, listener: Listener = silent) -> LabStatus:
+    """Start a lab that only `down` ends.
+
+    Raises:
+        UsageError: one is up already.
+        RequirementMissing: nothing can be live here.
+    """
+    chosen = plan(options.or_from_environment())
+    if not chosen.live:
+        raise UsageError("./lab up", f"there would be nothing to keep alive: {chosen.reason}", "`./lab start` replays")
+    if already := [one for one in _running() if one.owner is None]:
+        raise UsageError(
+            "./lab up", f"{already[0].name} is up already", "use it (`./lab shell`), or end it: ./lab down"
+        )
+    prepare(options, listener)
+    backends = start_backends(chosen, owner=None, listener=listener)
+    try:
+        _make_ready(backends, listener)
+    except BaseException:
+        backends.close()
+        raise
+    return _status_of(backends, "./lab down")
+
+
+def status() -> list[LabStatus]:
+    """Return the labs that run on this computer, newest first."""
+    return [_status_from(record) for record in reversed(_running())]
+
+
+def environment_of(name: str | None = None) -> dict[str, str]:
+    """Return what a shell, server or kernel needs to use a running lab; without a name, the one that is up.
+
+    A name that is empty means a lab with nothing live: its environment is empty too.
+
+    Raises:
+        UsageError: no such lab runs.
+    """
+    if name == "":
+        return {}
+    backends = attach_backends(_the_running(name).name)
+    assert backends.machine is not None
+    return {**backends.environment, ATTACH_VARIABLE: backends.machine.name}
+
+
+def down(name: str | None = None, listener: Listener = silent) -> list[str]:
+    """End the lab that `up` started; return what was ended.
+
+    Raises:
+        MachineError: something of it is left.
+    """
+    from labsupport.systems.inventory import leftovers
+    from labsupport.systems.machines.namespaces import attach
+
+    ended = []
+    for record in _running():
+        if record.name == name or (name is None and record.owner is None):
+            attach(record.name).close()
+            if left := leftovers(record.name):
+                raise MachineError(f"end {record.name}", f"left: {'; '.join(map(str, left))}", "run ./lab clean")
+            ended.append(f"{record.name} ended; nothing is left of it.")
+    return ended
+
+
+def clean(*, caches: bool, listener: Listener = silent) -> list[str]:
+    """Remove what labs left behind; with `caches`, also tools and images. Running labs are not touched."""
+    from labsupport.systems.machines.sweeping import sweep
+    from labsupport.systems.toolchain.store import cache_folder
+
+    removed = []
+    if run_root().is_dir():
+        removed = [f"what {name} had left" for name in sweep(run_root())]
+    if caches and cache_folder().is_dir():
+        freed = _megabytes(cache_folder())
+        shutil.rmtree(cache_folder())
+        removed.append(f"{cache_folder()}: tools and images, {freed:.0f} MB; the next lab gets them again")
+    running = [f"{one.name} still runs, and ends with {one.owner}: not touched" for one in status()]
+    return removed + running
+
+
+def reset(name: str | None = None, listener: Listener = silent) -> list[str]:
+    """Remove every container, network, volume and image from the running lab that the lab did not bring itself."""
+    if not _running():
+        return []
+    backends = attach_backends(_the_running(name).name)
+    assert backends.machine is not None
+    removed = backends.back_to_baseline()
+    return [f"{backends.machine.name}: {removed}" if removed else f"{backends.machine.name} had nothing to remove."]
+
+
+def _make_ready(backends: Backends, listener: Listener) -> None:
+    backends.have_images(IMAGES, listener)
+    backends.keep_baseline()
+
+
+def _running() -> "list[LabRecord]":
+    from labsupport.systems.machines.run_folders import records
+
+    found = [record for record in records(run_root()).values() if record is not None and record.is_alive()]
+    return sorted(found, key=lambda record: record.created)
+
+
+def _the_running(name: str | None) -> "LabRecord":
+    running = _running()
+    fitting = [one for one in running if one.name == name] if name else [one for one in running if one.owner is None]
+    if fitting or (running and not name):
+        return (fitting or running)[-1]
+    raise UsageError(
+        f"use the lab {name or 'that is up'}", "no such lab runs", "start one: ./lab up; ./lab status lists them"
+    )
+
+
+def _status_of(backends: Backends, owner: str) -> LabStatus:
+    if backends.machine is None:
+        return LabStatus("", "none", f"replay: {backends.plan.reason}", "none", "", "", owner)
+    record = next(one for one in _running() if one.name == backends.machine.name)
+    return replace(_status_from(record), owner=owner)
+
+
+def _status_from(record: "LabRecord") -> LabStatus:
+    from labsupport.systems.machines.links import Link
+
+    return LabStatus(
+        record.name,
+        record.kind,
+        "private",
+        "none",
+        Link(record.network).address,
+        record.created,
+        f"process {record.owner.pid}" if record.owner else "./lab down",
+    )
+
+
+def _megabytes(folder: Path) -> float:
+    return sum(path.lstat().st_size for path in folder.rglob("*") if path.is_file() and not path.is_symlink()) / 1e6

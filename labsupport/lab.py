@@ -1,0 +1,280 @@
+"""A lab as a notebook sees it: trials on whatever is live or recorded, the exercises, and an end that leaves nothing.
+
+`open_lab` is the one name learners need. Wires experiments, lessons and display to the backends.
+"""
+
+import os
+import shlex
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NoReturn
+
+from labsupport.backends import Backends, LabOptions, attach_backends, plan, start_backends
+from labsupport.display.cards import Card, Part, closing
+from labsupport.display.explorer import Explorer
+from labsupport.display.notebook import install, show
+from labsupport.display.origin import LIVE, Origin
+from labsupport.errors import NotRecorded, UsageError
+from labsupport.experiments.claims import load_ledger
+from labsupport.experiments.evidence import Provenance, any_recorded, forget_live
+from labsupport.experiments.exercises import Exercise
+from labsupport.experiments.logbook import Live, Logbook, Recorded
+from labsupport.experiments.progress import ProgressFile
+from labsupport.experiments.runners import recording_of
+from labsupport.experiments.scrubbing import Scrubber
+from labsupport.experiments.trial import Trial
+from labsupport.lessons.catalog import Lesson, exercises_of, lesson
+from labsupport.process.commands import CommandResult, Invocation, Runner
+from labsupport.process.ownership import Owner
+from labsupport.project import Project, this_project
+
+if TYPE_CHECKING:
+    from labsupport.systems.engines.engine import Engine
+    from labsupport.systems.machines.machine import Machine
+
+ATTACH_VARIABLE = "LAB_ATTACH"
+EVIDENCE_VARIABLE = "LAB_EVIDENCE"
+RECORD_VARIABLE = "LAB_RECORD"
+
+# Running a notebook's first cell again replaces its lab: the one before must not go on beside it.
+_open_labs: dict[str, "Lab"] = {}
+
+
+def open_lab(
+    notebook: str, *, engine: str = "auto", cluster: str = "auto", machine: str = "auto", seed: int = 0
+) -> "Lab":
+    """Open the lab of a notebook and show its card: what is live, what is recorded, what is missing and why.
+
+    Attaches to the lab that `./lab start` or `./lab up` keeps, else starts one that ends with this process.
+
+    Args:
+        notebook: such as "06-dockerfile-instructions".
+        engine, cluster, machine: as the command line's options of that name; "auto" does what this computer can.
+        seed: chooses among variations of exercises; the same seed gives the same ones.
+
+    Raises:
+        LabError: it cannot be opened; the message says what to do.
+    """
+    started = time.monotonic()
+    about = lesson(notebook)
+    if before := _open_labs.pop(about.slug, None):
+        before.close()
+    install()
+    backends = _backends(LabOptions(engine, cluster, machine).or_from_environment())
+    try:
+        backends.have_images(about.images)
+        opened = Lab(about, backends, seed)
+    except BaseException:
+        backends.close()
+        raise
+    _open_labs[about.slug] = opened
+    os.environ.update(backends.environment)
+    show(opened.card(time.monotonic() - started))
+    return opened
+
+
+def _backends(options: LabOptions) -> Backends:
+    chosen = plan(options)
+    name = os.environ.get(ATTACH_VARIABLE)
+    if name and options.engine != "replay":
+        return attach_backends(name)
+    return start_backends(chosen, owner=Owner.this_process())
+
+
+class Lab:
+    """One notebook's lab. Made by `open_lab`."""
+
+    def __init__(self, about: Lesson, backends: Backends, seed: int) -> None:
+        self.notebook = about.slug
+        self.seed = seed
+        self._about = about
+        self._backends = backends
+        self._project = this_project()
+        self._progress = ProgressFile(self._project.work / "progress.json")
+        self._before = backends.engine.snapshot() if backends.engine else None
+        self._exercises: dict[str, Exercise[Any]] = {}
+        self._logbook = Logbook(
+            about.slug,
+            load_ledger(self._project.claims),
+            self._mode(),
+            scrubber=Scrubber.for_this_computer({**backends.places, **_places(self._project)}),
+            on_predict=lambda trial: self._progress.predicted(trial.experiment),
+        )
+
+    @property
+    def engine(self) -> "Engine":
+        """The live engine.
+
+        Raises:
+            UsageError: nothing is live here.
+        """
+        return self._backends.engine or self._nothing_live("lab.engine")
+
+    @property
+    def machine(self) -> "Machine":
+        """The machine that the engine runs on.
+
+        Raises:
+            UsageError: nothing is live here.
+        """
+        return self._backends.machine or self._nothing_live("lab.machine")
+
+    @property
+    def is_live(self) -> bool:
+        return self._backends.engine is not None
+
+    def trial(self, name: str, settles: str | Sequence[str] = ()) -> Trial:
+        """Open a trial; it ends the one before, whose evidence is written and whose objects are removed."""
+        return self._logbook.trial(name, settles)
+
+    def settled(self) -> "Settled":
+        """Say which claims this notebook settled, and how; the same on every run.
+
+        Raises:
+            LedgerError: a claim was not judged, or its verdict is not the ledger's.
+        """
+        return Settled(self._logbook.settled())
+
+    def exercise(self, name: str) -> Exercise[Any]:
+        """Return an exercise of this notebook: `check()` it as often as you like, ask it for a `hint()`.
+
+        Raises:
+            UsageError: this notebook has no such exercise.
+        """
+        if name not in self._exercises:
+            made = exercises_of(self._about)
+            if name not in made:
+                raise UsageError(
+                    f"open the exercise {name!r}",
+                    f"{self.notebook} has none of that name",
+                    f"one of: {', '.join(made)}",
+                )
+            self._exercises[name] = self._wired(made[name](self._exercise_runner()))
+        return self._exercises[name]
+
+    def explore(self, explorer: Explorer) -> Explorer:
+        """Return the widget; while evidence is being recorded, play every position of it first."""
+        if self.is_live and os.environ.get(RECORD_VARIABLE):
+            explorer.play_all()
+        return explorer
+
+    def reset(self) -> None:
+        """Remove everything trials have made; the engine goes on."""
+        self._logbook.end_trial()
+        self._remove_objects()
+
+    def card(self, seconds: float | None = None) -> Card:
+        """What is live here, what is recorded, and what is missing and why."""
+        backends, parts, origin, name = self._backends, [], LIVE, ""
+        versions: tuple[tuple[str, str], ...] = ()
+        addresses: tuple[tuple[str, str], ...] = ()
+        if self.is_live:
+            facts = backends.provenance()
+            parts.append(Part("Docker engine", "live", f"private engine, {facts['engine']}"))
+            parts.append(Part("Machine", "live", f"{self.machine.kind}, {facts['kernel']} {facts['architecture']}"))
+            versions = tuple((tool["name"], f"{tool['version']} ({tool['source']})") for tool in facts["tools"])
+            addresses = (("Published ports", self.machine.address), ("DOCKER_HOST", self.engine.host))
+            name = self.machine.name
+        else:
+            parts.append(Part("Docker engine", "recorded", "outputs below are recorded evidence", backends.plan.reason))
+            recorded = any_recorded(self._project.recorded_evidence, self.notebook)
+            origin = Origin(recording_of(recorded, backends.plan.reason)) if recorded else LIVE
+        if not self._about.cluster:
+            parts.append(Part("Kubernetes cluster", "unavailable", because="this notebook does not need one"))
+        return Card(name, self.notebook, tuple(parts), addresses, versions, origin, seconds)
+
+    def close(self) -> None:
+        """End the lab: trials' objects, then all that was started for it. Shows what was left behind: nothing."""
+        if _open_labs.get(self.notebook) is self:
+            del _open_labs[self.notebook]
+        started = time.monotonic()
+        self._logbook.close()
+        for exercise in self._exercises.values():
+            exercise.close()
+        machine, attached = self._backends.machine, self._backends.attached
+        if attached:
+            self._remove_objects()
+        self._backends.close()
+        name = machine.name if machine else self.notebook
+        show(closing(name, _leftovers(machine, attached), time.monotonic() - started))
+
+    def __repr__(self) -> str:
+        return str(self.card())
+
+    def _wired(self, exercise: Exercise[Any]) -> Exercise[Any]:
+        """Have a check take along what it made itself, and its outcome counted."""
+        name, look, engine = exercise.name, exercise.look, self._backends.engine
+        exercise.on_attempt = lambda passed: self._progress.attempted(self.notebook, name, passed=passed)
+        if engine is None:
+            return exercise
+        before: list[Any] = []
+
+        def look_after_noting() -> Any:
+            before.append(engine.snapshot())
+            return look()
+
+        def remove_what_came_since() -> None:
+            if before:
+                engine.remove_since(before.pop())
+
+        exercise.look, exercise.after_each_check = look_after_noting, remove_what_came_since
+        return exercise
+
+    def _exercise_runner(self) -> Runner:
+        engine = self._backends.engine
+        return engine.runner if engine else NothingLive(self._backends.plan.reason)
+
+    def _mode(self) -> Live | Recorded:
+        backends = self._backends
+        if backends.engine is None:
+            return Recorded(self._project.recorded_evidence, backends.plan.reason)
+        folder = Path(os.environ.get(EVIDENCE_VARIABLE) or self._project.live_evidence)
+        forget_live(folder, self.notebook)
+        facts = Provenance.model_validate(backends.provenance())
+        return Live(backends.engine.runner, folder, "private", lambda: facts, on_close=lambda _: self._remove_objects())
+
+    def _remove_objects(self) -> None:
+        if self._backends.engine is not None and self._before is not None:
+            self._backends.engine.remove_since(self._before)
+
+    def _nothing_live(self, tried: str) -> NoReturn:
+        raise UsageError(
+            tried, f"nothing is live here: {self._backends.plan.reason}", "`./lab doctor` says how to change that"
+        )
+
+
+class NothingLive:
+    """Stands where an exercise's commands would run when there is nothing to run them on."""
+
+    def __init__(self, reason: str) -> None:
+        self._reason = reason
+
+    def run(
+        self, argv: Sequence[str], *, within_seconds: float = 60, invocation: Invocation = Invocation()
+    ) -> CommandResult:
+        raise NotRecorded(
+            shlex.join(argv), f"nothing is live here: {self._reason}", "`./lab doctor` says how to change that"
+        )
+
+
+class Settled:
+    """The claims a notebook settled. Plain text on purpose: it is stored in the notebook and compared."""
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+
+    def __repr__(self) -> str:
+        return self.text
+
+
+def _places(project: Project) -> dict[str, str]:
+    return {str(Path.cwd()): "<notebooks>", str(project.root): "<project>"}
+
+
+def _leftovers(machine: "Machine | None", attached: bool) -> tuple[str, ...]:
+    if machine is None or attached:
+        return ()
+    from labsupport.systems.inventory import leftovers
+
+    return tuple(str(each) for each in leftovers(machine.name))
