@@ -14,6 +14,7 @@ import signal
 import socket
 import sys
 import traceback
+from typing import Any, NoReturn
 
 sys.path.insert(0, __file__.rsplit("/", 4)[0])
 
@@ -51,7 +52,9 @@ def main(folder: str, status: int, owner: int) -> int:
     return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
 
 
-def _be_first(folder: str, settings: dict, hierarchies: list, status: int, ends_with: list[int]) -> None:
+def _be_first(
+    folder: str, settings: dict[str, Any], hierarchies: list[cgroups.Hierarchy], status: int, ends_with: list[int]
+) -> NoReturn:
     """Be PID 1. Never returns: whatever goes wrong here ends the machine, and says so first."""
     try:
         kernel.die_with_parent(signal.SIGKILL)

@@ -8,7 +8,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from labsupport.errors import MachineError
 from labsupport.process.commands import Background, LocalRunner
@@ -50,8 +50,10 @@ class Settings:
 
     @classmethod
     def read(cls, folder: Path) -> "Settings":
-        fields = json.loads((folder / SETTINGS_NAME).read_text())
-        return cls(**{key: tuple(value) if isinstance(value, list) else value for key, value in fields.items()})
+        fields: dict[str, Any] = json.loads((folder / SETTINGS_NAME).read_text())
+        for key in ("writable", "visible", "tools"):
+            fields[key] = tuple(fields[key])
+        return cls(**fields)
 
 
 def offline_resolver(address: str) -> str:

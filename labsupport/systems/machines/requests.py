@@ -167,20 +167,22 @@ class _Exchange:
         if not self._left:
             self._close(self._write_in)
         while True:
-            readers = [descriptor for descriptor in (self._read_out, self._read_err) if descriptor in self._open]
-            writers = [self._write_in] if self._write_in in self._open else []
+            poll = select.poll()
+            poll.register(connection, select.POLLIN)
+            for descriptor in self._open:
+                poll.register(descriptor, select.POLLOUT if descriptor == self._write_in else select.POLLIN)
             left = deadline - time.monotonic()
             if left <= 0:
                 return False
-            readable, writable, _ = select.select([*readers, connection], writers, [], left)
-            for descriptor in readable:
-                if isinstance(descriptor, int):
+            ready = [descriptor for descriptor, _ in poll.poll(left * 1000)]
+            for descriptor in ready:
+                if descriptor == self._write_in:
+                    self._write()
+                elif descriptor != connection.fileno():
                     self._read(descriptor)
-            if writable:
-                self._write()
-            if connection in readable:
-                for descriptor in readers:
-                    self._drain(descriptor)
+            if connection.fileno() in ready:
+                self._drain(self._read_out)
+                self._drain(self._read_err)
                 return True
 
     def text(self, stream: int) -> str:

@@ -78,7 +78,7 @@ def remove_cgroups(path: str) -> None:
     groups = cgroups_of(path)
     # Processes that were just killed stay members until they are reaped.
     wait_until(
-        lambda: all([_try_to_remove(group) for group in groups]),
+        lambda: not [group for group in groups if not _try_to_remove(group)],
         f"the cgroups called {path} to be empty",
         within_seconds=10,
         every_seconds=0.005,

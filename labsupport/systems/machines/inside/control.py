@@ -16,6 +16,7 @@ import signal
 import socket
 import sys
 import traceback
+from typing import Any
 
 from labsupport.systems.machines.inside.services import Child, reap, spawn
 
@@ -104,7 +105,7 @@ class Control:
             self._answer(connection, answer)
         return False
 
-    def _obey(self, request: dict, streams: list[int], connection: socket.socket) -> dict | None:
+    def _obey(self, request: dict[str, Any], streams: list[int], connection: socket.socket) -> dict[str, Any] | None:
         match request["do"]:
             case "start":
                 return {"pid": self._start(request, streams).pid}
@@ -126,12 +127,15 @@ class Control:
             case unknown:
                 return {"error": f"no such request: {unknown}"}
 
-    def _start(self, request: dict, streams: list[int]) -> Child:
+    def _start(self, request: dict[str, Any], streams: list[int]) -> Child:
         silence = os.open("/dev/null", os.O_RDONLY)
         log = os.open(request["log"], os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
         try:
             pid = spawn(
-                request["argv"], request["environment"], request["folder"], (silence, *(streams or [log])[:1], log)
+                request["argv"],
+                request["environment"],
+                request["folder"],
+                (silence, streams[0] if streams else log, log),
             )
         finally:
             os.close(silence)
@@ -154,7 +158,7 @@ class Control:
             except ProcessLookupError:
                 pass
 
-    def _answer(self, connection: socket.socket, answer: dict) -> None:
+    def _answer(self, connection: socket.socket, answer: dict[str, Any]) -> None:
         try:
             connection.sendall(json.dumps(answer).encode() + b"\n")
         except OSError:
