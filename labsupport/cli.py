@@ -277,7 +277,7 @@ def record(notebooks: Notebooks = None, machine: Machine = MachineChoice.AUTO) -
     results = console.execute(
         project, notebooks or [], _options(EngineChoice.PRIVATE, ClusterChoice.AUTO, machine), recording=True
     )
-    for path in recording.record(project, results):
+    for path in recording.record(project, [(one.slug, one.path) for one in results if one.outcome == "passed"]):
         print(f"recorded {path.relative_to(project.root)}")
     raise typer.Exit(console.summarise(project, results))
 
@@ -291,9 +291,12 @@ def verify(notebooks: Notebooks = None, machine: Machine = MachineChoice.AUTO, a
     results = console.execute(
         project, notebooks or [], _options(EngineChoice.PRIVATE, ClusterChoice.AUTO, machine), recording=True
     )
-    found = recording.verify(project, results)
+    found = recording.verify(project, [one.slug for one in results])
     print(json.dumps(found.as_data(), indent=2) if as_json else found.as_text())
-    raise typer.Exit(not found.agrees)
+    failed = [one for one in results if one.outcome != "passed"]
+    for one in failed:
+        print(f"FAILED  {one.slug}: {one.error}", file=sys.stderr)
+    raise typer.Exit(bool(failed) or not found.agrees)
 
 
 @app.command()
