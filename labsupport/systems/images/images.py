@@ -7,9 +7,6 @@ import hashlib
 import json
 import shutil
 import tarfile
-import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,14 +16,15 @@ from labsupport.process.progress import Listener, Progress, silent
 from labsupport.project import this_project
 from labsupport.systems.engines.engine import Engine
 from labsupport.systems.images import staging
-from labsupport.systems.images.recipes import DEBIAN_RELEASE, RECIPES, Recipe, recipe_of
+from labsupport.systems.images.recipes import DEBIAN_RELEASE, RECIPES, Recipe, recipe_of, tools_of
 from labsupport.systems.toolchain import Toolchain
 from labsupport.systems.toolchain.catalogue import Platform
-from labsupport.systems.toolchain.store import Store
 
 if TYPE_CHECKING:
     import docker
 
+# The toolchain's set of Debian packages that images are made of.
+PACKAGES = "images"
 ARCHIVE = "image.tar"
 IDENTITIES = "ids.json"
 BUILD_WITHIN_SECONDS = 300
@@ -41,7 +39,7 @@ class Images:
         self._engine = engine
         self._toolchain = toolchain
         self._listener = listener
-        self._store = Store(toolchain.cache)
+        self._store = toolchain.store
         self._host = LocalRunner()
 
     def ensure(self, *names: str) -> None:
@@ -60,10 +58,10 @@ class Images:
     def missing(self, *names: str) -> list[str]:
         """Return those of `names` that `ensure` would have to build, which takes a while."""
         recipes = [recipe_of(name) for name in names]
-        return [recipe.tag for recipe in recipes if self._toolchain.missing(*recipe.tools) or not self._cached(recipe)]
+        return [each.tag for each in recipes if self._toolchain.missing(*tools_of(each)) or not self._cached(each)]
 
     def _archive_of(self, recipe: Recipe) -> Path:
-        self._toolchain.ensure(*recipe.tools)
+        self._toolchain.ensure(*tools_of(recipe))
         return self._cached(recipe) or self._build(recipe)
 
     def _cached(self, recipe: Recipe) -> Path | None:
@@ -82,14 +80,14 @@ class Images:
         digest.update((_folder_of(recipe) / "Dockerfile").read_bytes())
         digest.update(Path(staging.__file__).read_bytes())
         for tool in recipe.tools:
-            digest.update(str(self._origin(tool)).encode())
+            digest.update(repr(self._origin(tool)).encode())
         if recipe.base:
             digest.update(self._digest(RECIPES[recipe.base]).encode())
         return digest.hexdigest()
 
-    def _origin(self, tool: str) -> str:
-        """Say which files a recipe's tool is: by where the toolchain keeps it, whose name holds version and digest."""
-        return str(self._toolchain.unpacked(tool)) if tool == "images" else str(self._toolchain.path(tool))
+    def _origin(self, tool: str) -> object:
+        """Say which version of a recipe's tool there is."""
+        return self._toolchain.debian_versions(tool) if tool == PACKAGES else self._toolchain.provenance(tool)
 
     def _build(self, recipe: Recipe) -> Path:
         if recipe.base:
@@ -101,8 +99,9 @@ class Images:
         with (
             self._store.alone(self._listener),
             self._store.publishing(self._area, key) as folder,
-            _context(recipe) as context,
+            self._store.workspace() as context,
         ):
+            shutil.copy(_folder_of(recipe) / "Dockerfile", context)
             self._stage(recipe, context)
             self._run_build(recipe, context, folder / ARCHIVE)
             (folder / IDENTITIES).write_text(json.dumps(_identities(folder / ARCHIVE)))
@@ -111,9 +110,9 @@ class Images:
     def _stage(self, recipe: Recipe, context: Path) -> None:
         match recipe.name:
             case "toolbox":
-                staging.stage_toolbox(context, self._toolchain.unpacked("images"), self._host)
+                staging.stage_toolbox(context, self._toolchain.debian_root(PACKAGES), self._host)
             case "debian":
-                staging.stage_debian(context, self._toolchain.unpacked("images"), self._host)
+                staging.stage_debian(context, self._toolchain.debian_root(PACKAGES), self._host)
             case _:
                 staging.stage_program(context, self._toolchain.path(recipe.name))
 
@@ -161,15 +160,6 @@ class Images:
 
 def _folder_of(recipe: Recipe) -> Path:
     return this_project().root / "toolchain" / "images" / recipe.name
-
-
-@contextmanager
-def _context(recipe: Recipe) -> Iterator[Path]:
-    """Give a folder to build from, with the recipe's Dockerfile in it."""
-    with tempfile.TemporaryDirectory(prefix="lab-image-") as folder:
-        for file in _folder_of(recipe).iterdir():
-            shutil.copy(file, folder)
-        yield Path(folder)
 
 
 def _identities(archive: Path) -> list[str]:

@@ -15,7 +15,7 @@ class Recipe:
     Args:
         name: after `lab/`; its Dockerfile is toolchain/images/NAME/Dockerfile.
         base: the image it is FROM, without `lab/`, or None.
-        tools: groups of the toolchain it is made of.
+        tools: tools and groups of the toolchain it is made of, its base apart.
         seconds, megabytes: what making it costs on 2 cores, told before it is spent.
     """
 
@@ -51,3 +51,8 @@ def recipe_of(image: str) -> Recipe:
         known = ", ".join(PREFIX + each for each in RECIPES)
         raise UsageError(f"provide the image {image}", "no lab builds it", f"use one of {known}")
     return RECIPES[name]
+
+
+def tools_of(recipe: Recipe) -> tuple[str, ...]:
+    """All the tools and groups that `recipe` and its bases are made of."""
+    return (*recipe.tools, *(tools_of(RECIPES[recipe.base]) if recipe.base else ()))

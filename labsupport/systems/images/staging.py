@@ -102,7 +102,8 @@ def stage_debian(context: Path, debian: Path, runner: Runner) -> None:
         raise RequirementMissing(result.command, said, "connect to the network; this image is made once and then kept")
     for pattern in NOT_REPRODUCIBLE:
         for path in root.glob(pattern):
-            path.unlink()
+            if not path.is_dir():
+                path.unlink()
     _tar(root, context / "root.tar", runner)
     shutil.rmtree(root)
 
