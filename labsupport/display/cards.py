@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from labsupport.display.markup import Shown, element, join
+from labsupport.display.markup import Shown, element, join, prose
 from labsupport.display.origin import LIVE, Origin
 from labsupport.display.style import AVAILABILITY, chip, style_element
 from labsupport.display.tables import facts
@@ -77,12 +77,16 @@ def closing(lab: str, leftovers: tuple[str, ...], seconds: float | None = None) 
         return Shown(element("div", line, class_=f"lab-panel lab-edge lab-hue-{mark.hue}"), said)
     said = f"{lab} closed{took}, but left {len(leftovers)} behind; `./lab clean` removes them:"
     items = element("ul", *(element("li", element("code", leftover)) for leftover in leftovers))
-    html = element("div", element("p", said), items, class_="lab-panel lab-edge lab-hue-bad", role="alert")
+    html = element("div", element("p", prose(said)), items, class_="lab-panel lab-edge lab-hue-bad", role="alert")
     return Shown(html, "\n".join([said, *(f"  - {leftover}" for leftover in leftovers)]))
 
 
 def _what(part: Part) -> object:
-    reason = join([element("br"), element("span", _why(part), class_="lab-muted lab-small")]) if part.because else None
+    reason = (
+        join([element("br"), element("span", prose(_why(part)), class_="lab-muted lab-small")])
+        if part.because
+        else None
+    )
     return join([part.what, reason])
 
 

@@ -4,7 +4,6 @@
 """
 
 import itertools
-import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,12 +12,13 @@ from typing import Any
 import anywidget
 import traitlets
 
-from labsupport.display.markup import Markup, Shown, element, join
+from labsupport.display.failures import error_shown
+from labsupport.display.markup import Markup, Shown, element, join, prose
 from labsupport.display.notebook import as_shown
 from labsupport.display.origin import LIVE, Origin
-from labsupport.display.style import AVAILABILITY, PREDICTED, chip, stylesheet
+from labsupport.display.style import PREDICTED, chip, stylesheet
 from labsupport.display.tables import Table, table
-from labsupport.errors import LabError, NotRecorded
+from labsupport.errors import LabError
 from labsupport.process.progress import Progress
 
 Position = Mapping[str, str]
@@ -224,30 +224,15 @@ def attempt_shown(attempt: Attempt) -> Shown:
     )
     what = as_shown(attempt.played.shown)
     why = attempt.played.explanation
-    html = join([heading.html, versus, element("p", element("strong", "Why: "), why) if why else None, what.html])
+    html = join(
+        [heading.html, versus, element("p", element("strong", "Why: "), prose(why)) if why else None, what.html]
+    )
     told = [
         heading.text,
         f"You predicted: {predicted}",
         f"It was: {attempt.played.seen}" + (f" ({mark.text})" if mark else ""),
     ]
     return Shown(html, "\n".join([*told, *([f"Why: {why}"] if why else []), what.text]))
-
-
-def error_shown(error: Exception) -> Shown:
-    """Show an error as three lines: what was tried, what happened, what to do. A fault of ours keeps its traceback."""
-    if isinstance(error, LabError):
-        pairs = (("Tried", error.tried), ("What happened", error.happened), ("What to do", error.do))
-        items = join(join([element("dt", name), element("dd", value)]) for name, value in pairs)
-        hue = AVAILABILITY["recorded"].hue if isinstance(error, NotRecorded) else "bad"
-        html = element(
-            "div", element("dl", items, class_="lab-facts"), class_=f"lab-panel lab-edge lab-hue-{hue}", role="alert"
-        )
-        return Shown(html, str(error))
-    said = f"The lab itself has a fault here: {type(error).__name__}: {error}"
-    lines = "".join(traceback.format_exception(error))
-    more = element("details", element("summary", "Where"), element("pre", lines))
-    html = element("div", element("p", said), more, class_="lab-panel lab-edge lab-hue-bad", role="alert")
-    return Shown(html, said)
 
 
 class _Face(anywidget.AnyWidget):  # type: ignore[misc]  # anywidget carries no types we can follow

@@ -1,12 +1,13 @@
 """Builds HTML with its plain-text twin. Knows tags and escaping; decides nothing about looks or content."""
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
 from markupsafe import Markup, escape
 
-__all__ = ["Markup", "Shown", "element", "join", "stack"]
+__all__ = ["Markup", "Shown", "element", "join", "prose", "stack"]
 
 _EMPTY_ELEMENTS = frozenset({"br", "hr", "img", "input", "link", "meta"})
 
@@ -33,6 +34,13 @@ def element(tag: str, *children: object, **attributes: object) -> Markup:
 def join(children: Iterable[object], between: object = "") -> Markup:
     """Put children after one another, escaping those that are text; None is left out."""
     return escape(between).join(escape(child) for child in children if child is not None)
+
+
+def prose(text: str) -> Markup:
+    """Escape text; what stands between `back ticks` becomes code."""
+    return join(
+        element("code", part) if place % 2 else part for place, part in enumerate(re.split(r"`([^`\n]+)`", text))
+    )
 
 
 @dataclass(frozen=True)

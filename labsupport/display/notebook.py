@@ -4,9 +4,11 @@ from collections.abc import Callable
 from typing import Any
 
 from labsupport.display.markup import Markup, Shown, element
-from labsupport.display.steps import checks_shown, observation_shown, step_shown
+from labsupport.display.steps import checks_shown, judgement_shown, observation_shown, step_shown
+from labsupport.errors import LabError
 from labsupport.experiments.checks import Check
 from labsupport.experiments.steps import Observation, Step
+from labsupport.experiments.trial import Judgement
 
 Showing = Callable[[Any], Shown]
 
@@ -17,11 +19,15 @@ def ways_to_show() -> dict[type, Showing]:
         Step: step_shown,
         Observation: observation_shown,
         Check: lambda check: checks_shown([check]),
+        Judgement: judgement_shown,
     }
 
 
 def install() -> bool:
-    """Register every way with the running IPython; False where there is none (a script, a test)."""
+    """Register every way with the running IPython; False where there is none (a script, a test).
+
+    An error of this project then shows its three sentences instead of a traceback; the cell fails as before.
+    """
     from IPython.core.getipython import get_ipython
 
     shell = get_ipython()
@@ -29,6 +35,7 @@ def install() -> bool:
         return False
     for kind, way in ways_to_show().items():
         shell.display_formatter.mimebundle_formatter.for_type(kind, _bundle_of(way))
+    shell.set_custom_exc((LabError,), _tell)
     return True
 
 
@@ -64,3 +71,9 @@ def _bundle_of(way: Showing) -> Callable[..., dict[str, str]]:
         return way(thing)._repr_mimebundle_(include, exclude)
 
     return bundle
+
+
+def _tell(shell: Any, kind: type[LabError], error: LabError, trace: Any, tb_offset: int | None = None) -> list[str]:
+    lines = [kind.__name__, *str(error).splitlines()]
+    shell._showtraceback(kind, error, lines)
+    return lines

@@ -2,13 +2,14 @@
 
 import json
 import signal
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
-from labsupport.display.markup import Markup, Shown, element, join
-from labsupport.display.origin import LIVE, Origin
+from labsupport.display.markup import Markup, Shown, element, join, prose
+from labsupport.display.origin import Origin
 from labsupport.display.style import CHECKED, chip, verdict_mark
 from labsupport.experiments.checks import Check
 from labsupport.experiments.steps import Observation, Step
+from labsupport.experiments.trial import Judgement
 
 LINES_AT_ONCE = 24
 
@@ -45,34 +46,31 @@ def checks_shown(checks: Sequence[Check]) -> Shown:
     return Shown(element("ul", items, class_="lab-checks"), "\n".join(str(check) for check in checks))
 
 
-def verdict_shown(
-    claim: str, sentence: str, verdict: str, alternatives: Mapping[str, Check], origin: Origin = LIVE
-) -> Shown:
-    """Show which of the alternatives stated beforehand held; the others stay visible.
-
-    Args:
-        verdict: "confirmed", "refuted", "conditional", "outdated" or "unclear".
-        alternatives: verdict word → the check that would mean it.
-    """
-    mark = verdict_mark(verdict)
-    above = origin.line_unless_plain()
+def judgement_shown(judgement: Judgement) -> Shown:
+    """Show which of the alternatives stated beforehand held; the others stay visible, and the learner's prediction."""
+    mark = verdict_mark(judgement.word)
+    above = Origin.of(judgement).line_unless_plain()
+    stated = sorted(judgement.alternatives.items(), key=lambda item: item[0] != judgement.verdict)
     rows = [
         element("li", _check_symbol(check), element("strong", f"{word} if"), " ", _check_body(check))
-        for word, check in sorted(alternatives.items(), key=lambda item: item[0] != verdict)
+        for word, check in stated
     ]
+    if judgement.otherwise:
+        rows.append(element("li", element("strong", judgement.otherwise), " otherwise"))
+    if judgement.given:
+        rows.append(element("li", _check_symbol(judgement.given), "given that ", _check_body(judgement.given)))
+    unclear = f"Unclear because {judgement.unclear_because}." if judgement.verdict is None else None
+    claim = judgement.claim
     panel = element(
         "div",
         above.html if above else None,
-        element("p", chip(mark), " ", element("code", claim), " ", sentence, class_="lab-heading"),
+        element("p", chip(mark), " ", element("code", claim.id), " ", prose(claim.sentence), class_="lab-heading"),
+        element("p", "You predicted: ", element("q", judgement.prediction)) if judgement.prediction else None,
+        element("p", prose(unclear)) if unclear else None,
         element("ul", *rows, class_="lab-checks"),
         class_=f"lab-panel lab-edge lab-hue-{mark.hue}",
     )
-    text = [
-        *([above.text] if above else []),
-        f"{claim}: {mark.text}: {sentence}",
-        *(f"  {word} if: {check}".replace("\n", "\n  ") for word, check in alternatives.items()),
-    ]
-    return Shown(panel, "\n".join(text))
+    return Shown(panel, repr(judgement))
 
 
 def exit_code_in_words(code: int) -> str:
@@ -111,4 +109,4 @@ def _check_symbol(check: Check) -> Markup:
 
 def _check_body(check: Check) -> Markup:
     seen = f"{CHECKED[check.passed].word}: expected {check.expected}; seen {check.seen}"
-    return join([check.sentence, element("span", seen, class_="lab-seen")])
+    return join([prose(check.sentence), element("span", seen, class_="lab-seen")])

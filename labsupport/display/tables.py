@@ -8,12 +8,12 @@ from labsupport.display.markup import Markup, Shown, element, join
 from labsupport.display.style import Mark, chip
 
 Cell = str | int | float | bool | Mark | Markup | None
-Kind = Literal["text", "code", "number"]
+Kind = Literal["text", "prose", "code", "number"]
 
 
 @dataclass(frozen=True)
 class Column:
-    """A heading, and how its cells are set: text, code (monospaced), number (to the right)."""
+    """A heading, and how its cells are set: text, prose (long text), code, number (to the right)."""
 
     name: str
     kind: Kind = "text"

@@ -1,0 +1,200 @@
+"""What a run found, as tables: verdicts, ledger, versions. Reads evidence; judges nothing."""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from labsupport.display.failures import error_shown
+from labsupport.display.markup import Markup, element, join, prose
+from labsupport.display.style import AVAILABILITY, VERDICTS, Mark, chip, verdict_mark
+from labsupport.display.tables import Cell, Column, facts, table
+from labsupport.errors import EvidenceError
+from labsupport.experiments.claims import Claim, Ledger, Status
+from labsupport.experiments.evidence import Evidence, VerdictRecord, read
+
+Pages = Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One verdict and the evidence it was read from; `live` when this run wrote that evidence."""
+
+    verdict: VerdictRecord
+    evidence: Evidence
+    live: bool
+
+
+@dataclass(frozen=True)
+class Findings:
+    """The evidence behind the notebooks of a run, and files that could not be read."""
+
+    evidence: tuple[tuple[Evidence, bool], ...]
+    unreadable: tuple[EvidenceError, ...] = ()
+
+    @property
+    def verdicts(self) -> tuple[Finding, ...]:
+        return tuple(
+            Finding(verdict, evidence, live) for evidence, live in self.evidence for verdict in evidence.verdicts
+        )
+
+    def of_claim(self, claim: str) -> Finding | None:
+        return next((finding for finding in self.verdicts if finding.verdict.claim == claim), None)
+
+    def count(self, notebook: str) -> list[tuple[str, int]]:
+        """Verdict word and how often, in the order of the words."""
+        words: Counter[str] = Counter(
+            each.verdict.verdict for each in self.verdicts if each.evidence.notebook == notebook
+        )
+        return [(word, words[word]) for word in VERDICTS if words[word]]
+
+    def where_from(self, notebook: str) -> str:
+        """Live or recorded, and on what."""
+        for evidence, live in self.evidence:
+            if evidence.notebook == notebook:
+                how = "live on" if live else f"recorded, not live: {evidence.recorded} on"
+                return f"{how} {', '.join(evidence.provenance.versions)}"
+        return ""
+
+
+def collect_findings(notebooks: Sequence[str], live: Path, recorded: Path | None) -> Findings:
+    """Read the evidence each notebook wrote; what it did not write was replayed and comes from `recorded`."""
+    found: list[tuple[Evidence, bool]] = []
+    unreadable = []
+    for notebook in notebooks:
+        paths = sorted((live / notebook).glob("*.json"))
+        is_live = bool(paths)
+        if not is_live and recorded is not None:
+            paths = sorted((recorded / notebook).glob("*.json"))
+        for path in paths:
+            try:
+                found.append((read(path), is_live))
+            except EvidenceError as problem:
+                unreadable.append(problem)
+    return Findings(tuple(found), tuple(unreadable))
+
+
+def settled_shown(findings: Findings, pages: Pages, ledger: Ledger | None) -> Markup:
+    """Show every verdict of the run, with the claim's sentence where the ledger can be read."""
+    sentences = {claim.id: claim.sentence for claim in ledger.claims} if ledger else {}
+    problems = join(error_shown(problem).html for problem in findings.unreadable)
+    if not findings.verdicts:
+        return join([problems, element("p", "No claim was judged in this run.")])
+    columns: list[str | Column] = [
+        Column("claim", "code"),
+        "verdict",
+        Column("sentence, and what decided", "prose"),
+        "experiment",
+        "source",
+    ]
+    rows: list[list[Cell]] = [
+        [
+            finding.verdict.claim,
+            verdict_mark(finding.verdict.verdict),
+            _decided(finding.verdict, sentences),
+            _experiment(finding.evidence.experiment, pages),
+            _source(finding),
+        ]
+        for finding in sorted(findings.verdicts, key=lambda each: each.verdict.claim)
+    ]
+    return join([problems, table("Claims judged in this run", columns, rows).html])
+
+
+def ledger_shown(ledger: Ledger, findings: Findings, pages: Pages) -> Markup:
+    """Show every claim by topic: what the ledger says, and what this run said."""
+    settled = [claim for claim in ledger.claims if claim.progress is Status.SETTLED]
+    counts = Counter(str(claim.verdict) for claim in settled)
+    chips = join((chip(verdict_mark(word), f"{counts[word]} {word}") for word in VERDICTS if counts[word]), " ")
+    intro = element("p", f"{len(ledger.claims)} claims, {len(settled)} settled. ", chips)
+    parts = []
+    for name, topic in ledger.topics.items():
+        claims = ledger.of_topic(name)
+        rows = [_ledger_row(claim, findings, pages) for claim in claims]
+        columns: list[str | Column] = [
+            Column("claim", "code"),
+            Column("sentence", "prose"),
+            "ledger",
+            "this run",
+            "experiment",
+        ]
+        parts.append(element("h2", topic.title, id=name))
+        parts.append(table(f"Claims: {topic.title}", columns, rows).html)
+    return join([intro, *parts])
+
+
+def versions_shown(findings: Findings) -> Markup:
+    """Show what the evidence was seen on, once per different set."""
+    sets: dict[str, list[tuple[Evidence, bool]]] = {}
+    for evidence, live in findings.evidence:
+        sets.setdefault(f"{live}{evidence.backend}{evidence.provenance.model_dump_json()}", []).append((evidence, live))
+    if not sets:
+        return element("p", "No evidence was written or replayed in this run.")
+    return join(_version_set(group) for group in sets.values())
+
+
+def _version_set(group: Sequence[tuple[Evidence, bool]]) -> Markup:
+    evidence, live = group[0]
+    provenance = evidence.provenance
+    notebooks = sorted({each.notebook for each, _ in group})
+    columns: list[str | Column] = ["tool", Column("version", "code"), Column("module or package", "code"), "source"]
+    rows = [(tool.name, tool.version, tool.module or None, tool.source or None) for tool in provenance.tools]
+    return join(
+        [
+            element("h2", ", ".join(notebooks)),
+            facts(
+                {
+                    "Source": AVAILABILITY["live" if live else "recorded"],
+                    "Backend": evidence.backend,
+                    "Date": str(evidence.recorded),
+                    "Engine": provenance.engine,
+                    "Cluster": provenance.cluster,
+                    "Machine": provenance.machine,
+                    "Kernel": provenance.kernel,
+                    "Architecture": provenance.architecture,
+                    "Simulated": ", ".join(evidence.simulated),
+                    "Experiments": ", ".join(sorted(each.trial for each, _ in group)),
+                }
+            ).html,
+            table("Tools that took part", columns, rows).html if rows else None,
+        ]
+    )
+
+
+def _ledger_row(claim: Claim, findings: Findings, pages: Pages) -> list[Cell]:
+    found = findings.of_claim(claim.id)
+    ledger: Cell = verdict_mark(str(claim.verdict)) if claim.verdict else Mark("·", claim.status, "plain")
+    if claim.verdict and claim.progress is not Status.SETTLED:
+        ledger = join([chip(verdict_mark(str(claim.verdict))), " ", element("span", claim.status, class_="lab-small")])
+    sentence = join(
+        [
+            prose(claim.sentence),
+            " ",
+            element("span", prose(claim.note), class_="lab-muted lab-small") if claim.note else None,
+        ]
+    )
+    return [
+        element("span", claim.id, id=claim.id),
+        sentence,
+        ledger,
+        verdict_mark(found.verdict.verdict) if found else None,
+        _experiment(claim.experiment, pages) if claim.experiment else None,
+    ]
+
+
+def _experiment(experiment: str, pages: Pages) -> Cell:
+    notebook = experiment.partition("/")[0]
+    return element("a", experiment, href=pages[notebook]) if notebook in pages else experiment
+
+
+def _decided(record: VerdictRecord, sentences: Mapping[str, str]) -> Markup:
+    check = record.alternatives.get(record.verdict)
+    because = check.sentence if check else "none of the stated alternatives held alone"
+    reason = element("span", prose(because), class_="lab-seen lab-muted lab-small")
+    return join([prose(sentences.get(record.claim, "")), " ", reason])
+
+
+def _source(finding: Finding) -> Markup:
+    marks = [AVAILABILITY["live" if finding.live else "recorded"]]
+    marks += [AVAILABILITY["simulated"]] if finding.evidence.simulated else []
+    said = "" if finding.live else f"{finding.evidence.recorded}"
+    return join([join((chip(mark) for mark in marks), " "), " ", said])
