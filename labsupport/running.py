@@ -231,5 +231,10 @@ def write_report(project: Project, results: "Sequence[ExecutedNotebook]") -> Pat
 
     facts = {"Version": project.version, "Date": time.strftime("%Y-%m-%d %H:%M %Z")}
     return report.write_report(
-        project.report, results, evidence=project.live_evidence, claims=project.claims, facts=facts
+        project.report,
+        results,
+        evidence=project.live_evidence,
+        claims=project.claims,
+        facts=facts,
+        recorded=project.recorded_evidence,
     )
