@@ -41,7 +41,7 @@ import "os"
 
 var version = "unknown"
 
-func main() { os.Stdout.WriteString("tiny version " + version + "\n") }
+func main() { os.Stdout.WriteString("tiny version " + version + "\\n") }
 """
 
 

@@ -22,6 +22,8 @@ from labsupport.systems.toolchain.store import Store
 
 NO_NETWORK = re.compile(r"dial tcp|no such host|TLS handshake|i/o timeout|connection refused|Network is unreachable")
 PIP_NO_NETWORK = re.compile(r"No matching distribution|NewConnectionError|Temporary failure|Name or service not known")
+COMPILED_PACKAGE = re.compile(r"[\w.~/+-]+")
+PROGRESS_LINE = re.compile(r"go: downloading |[\w.~/+-]+\n$")
 MAJOR_VERSION = re.compile(r"v[0-9]+")
 
 
@@ -122,7 +124,7 @@ class GoBuilds:
         command = f"cd {self._catalogue.folder / folder} && {shlex.join(argv)}"
         if "no space left on device" in result.stdout:
             return self._store.disk_full(command)
-        said = "".join(line for line in result.stdout.splitlines(True) if not line.startswith("go: downloading"))
+        said = "".join(line for line in result.stdout.splitlines(True) if not PROGRESS_LINE.match(line))
         if NO_NETWORK.search(result.stdout):
             return RequirementMissing(
                 command,
@@ -203,7 +205,7 @@ class _Follower:
     def __call__(self, line: str) -> None:
         if line.startswith("go: downloading "):
             self._listener(Progress(f"{self._folder}: {line.removeprefix('go: ')}", 0.0))
-        elif re.fullmatch(r"[\w.~/+-]+", line):
+        elif COMPILED_PACKAGE.fullmatch(line):
             self._compiled += 1
             done = min(self._compiled / self._expected, 0.99)
             self._listener(

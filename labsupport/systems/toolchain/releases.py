@@ -79,7 +79,7 @@ class Releases:
             raise ReleaseUnusableError(self._no_network)
 
     def _download(self, url: str, checksums: str, into: Path) -> Path:
-        expected = _checksum_of(url.rpartition("/")[2], self._text(checksums))
+        expected = checksum_of(url.rpartition("/")[2], self._text(checksums))
         target = into / f"download-{len(self._archives)}-{url.rpartition('/')[2]}"
         for attempt in range(1, ATTEMPTS + 1):
             try:
@@ -140,7 +140,7 @@ def _chunks(answer: requests.Response) -> Iterable[bytes]:
         raise requests.ConnectionError(_brief(error)) from error
 
 
-def _checksum_of(file: str, published: str) -> str:
+def checksum_of(file: str, published: str) -> str:
     """Find a file's SHA-256 in a checksum file: lines `HASH  NAME` or `HASH *NAME`, or one bare hash."""
     lines = [line.split() for line in published.splitlines() if line.strip()]
     for words in lines:
