@@ -22,6 +22,10 @@ from labsupport.systems.machines.inside import cgroups, kernel
 from labsupport.systems.machines.inside.control import Control
 from labsupport.systems.machines.inside.mounts import MachineFiles
 
+NETWORK_SETTINGS = {
+    "ip_forward": "1",  # a packet with no way on is answered; else whoever sent it waits
+    "tcp_orphan_retries": "1",  # connections whose both ends were killed would keep it, and its wire, for minutes
+}
 NAMESPACES = kernel.CLONE_NEWPID | kernel.CLONE_NEWNS | kernel.CLONE_NEWNET | kernel.CLONE_NEWIPC | kernel.CLONE_NEWUTS
 
 
@@ -63,8 +67,9 @@ def _be_first(
         kernel.set_host_name(settings["name"])
         _say(status, "inside")
         MachineFiles(folder, settings, hierarchies).build()
-        with open("/proc/sys/net/ipv4/ip_forward", "w") as setting:
-            setting.write("1")  # a packet with no way on is answered; else whoever sent it waits
+        for entry, value in NETWORK_SETTINGS.items():
+            with open(f"/proc/sys/net/ipv4/{entry}", "w") as setting:
+                setting.write(value)
         _say(status, "files")
         os.chdir("/")
         listener = _listen(folder)
