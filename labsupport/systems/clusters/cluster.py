@@ -1,0 +1,122 @@
+"""What every cluster offers, whoever runs it: commands, the Kubernetes API, manifests, trials' objects.
+
+Backends add how a cluster starts and ends, and what of it can be stopped. Must not know which backend it is.
+"""
+
+from collections.abc import Mapping
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+from labsupport.errors import ClusterError
+from labsupport.process.commands import CommandResult, LocalRunner
+from labsupport.systems.clusters import manifests, objects
+from labsupport.systems.clusters.door import ApiDoor
+from labsupport.systems.clusters.kubeconfig import with_namespace
+
+if TYPE_CHECKING:
+    from kubernetes.client import ApiClient
+
+
+class Cluster(Protocol):
+    """A Kubernetes cluster of a lab."""
+
+    kind: str
+    server: str
+    environment: dict[str, str]
+    runner: LocalRunner
+    audit_log: Path | None
+
+    @property
+    def api(self) -> "ApiClient": ...
+
+    @property
+    def version(self) -> str: ...
+
+    def apply(self, manifest: Path) -> CommandResult: ...
+
+    def snapshot(self) -> objects.Snapshot: ...
+
+    def remove_since(self, before: objects.Snapshot) -> objects.Removed: ...
+
+    def close(self) -> None: ...
+
+
+class ReachableCluster:
+    """A cluster somebody can reach with a kubeconfig. `environment` is what commands, kernels and terminals need."""
+
+    def __init__(self, kubeconfig: Path, door: ApiDoor, environment: Mapping[str, str]) -> None:
+        self.kubeconfig = kubeconfig
+        self.door = door
+        self.server = door.server
+        self.environment = dict(environment)
+        self.runner = LocalRunner(self.environment)
+
+    @cached_property
+    def api(self) -> "ApiClient":
+        """The official client's `ApiClient`, configured for this cluster and for nothing else."""
+        from kubernetes import client, config
+
+        configuration = client.Configuration()
+        config.load_kube_config(str(self.kubeconfig), client_configuration=configuration)
+        return client.ApiClient(configuration)
+
+    @cached_property
+    def version(self) -> str:
+        """What the API server says it is, such as v1.37.2."""
+        return str(self.door.get("/version")["gitVersion"])
+
+    def use_namespace(self, name: str) -> None:
+        """Make `name` the namespace that commands mean when they say none; make it if need be, ready for pods."""
+        self.door.create_if_possible("/api/v1/namespaces", {"metadata": {"name": name}})
+        objects.wait_until_namespace_is_usable(self.door, name)
+        # In place: the file may belong to the learner, and stays theirs.
+        self.kubeconfig.write_text(with_namespace(self.kubeconfig.read_text(), name))
+
+    def apply(self, manifest: Path) -> CommandResult:
+        """Apply a manifest as `kubectl apply` does: all of it, or nothing.
+
+        Raises:
+            ClusterError: it was refused; the message shows the line to blame. What it had made is gone again.
+        """
+        command = ["kubectl", "apply", "--validate=strict", "-f", str(manifest)]
+        if not manifest.is_file():
+            raise ClusterError(" ".join(command), "there is no such file", "name a file with one or more manifests")
+        rehearsal = self.runner.run([*command, "--dry-run=server"], within_seconds=60)
+        if not rehearsal.succeeded and not self._only_misses_its_namespace(manifest, rehearsal.stderr):
+            raise self._refusal(manifest, " ".join(command), rehearsal.stderr)
+        result = self.runner.run(command, within_seconds=60)
+        if not result.succeeded:
+            self._take_back(result.stdout, manifest)
+            raise self._refusal(manifest, " ".join(command), result.stderr)
+        return result
+
+    def snapshot(self) -> objects.Snapshot:
+        """Remember what exists, so that `remove_since` can remove what comes after."""
+        return objects.take_snapshot(self.door)
+
+    def remove_since(self, before: objects.Snapshot) -> objects.Removed:
+        """Remove whatever was made since `before`, without waiting for containers to end politely."""
+        return objects.remove_since(self.door, before)
+
+    def _refusal(self, manifest: Path, tried: str, said: str) -> ClusterError:
+        text = manifest.read_text()
+        spots = manifests.locate(text, said)
+        shown = manifests.excerpt(text, spots, manifest.name)
+        correct = f"correct line {spots[0].line} of {manifest}" if spots else f"correct {manifest}"
+        return ClusterError(tried, "\n".join(part for part in (manifests.tidy(said), shown) if part), correct)
+
+    def _only_misses_its_namespace(self, manifest: Path, said: str) -> bool:
+        complaints = [line for line in said.splitlines() if line.startswith("Error")]
+        missing = [f'namespaces "{name}" not found' for name in manifests.declared_namespaces(manifest.read_text())]
+        return bool(complaints) and all(any(each in line for each in missing) for line in complaints)
+
+    def _take_back(self, said: str, manifest: Path) -> None:
+        made = [line.split()[0] for line in said.splitlines() if line.endswith(" created")]
+        for name in made:
+            self.runner.run(["kubectl", "delete", name, "--wait=false", "--ignore-not-found"], within_seconds=30)
+
+
+def facts(sources: Mapping[str, Any]) -> dict[str, Any]:
+    """Return provenance as plain values."""
+    return {key: str(value) if isinstance(value, Path) else value for key, value in sources.items()}

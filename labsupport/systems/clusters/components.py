@@ -1,0 +1,103 @@
+"""The programs a cluster is made of, each stoppable and startable alone, and what the log of one that died says."""
+
+import re
+import signal
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from labsupport.errors import ClusterError
+from labsupport.systems.machines.machine import Machine, Service
+
+# klog marks errors E and fatal F; etcd and containerd write level names. The last such lines say why something ended.
+_TELLING = re.compile(r'^[EF]\d{4} |"level":"(error|fatal|panic)"|level=(error|fatal)|^panic: |^Error: |\[(ERROR|FATAL)\]|^plugin/')
+_KLOG_HEAD = re.compile(r"^[IWEF]\d{4} [\d:.]+ +\d+ ")
+_TAIL_LINES = 3
+_TAIL_BYTES = 64 << 10
+
+
+@dataclass
+class Component:
+    """One program of a cluster.
+
+    Attributes:
+        name: kube-scheduler, or kubelet@node-1 for what runs on a node.
+        machine: where it runs.
+    """
+
+    name: str
+    machine: Machine
+    argv: Sequence[str]
+    environment: Mapping[str, str] = field(default_factory=dict)
+    _service: Service | None = None
+
+    def start(self) -> None:
+        """Start it; already running is fine."""
+        if not self.is_running():
+            self._service = self.machine.start(self.name.partition("@")[0], self.argv, environment=self.environment)
+
+    def stop(self, *, within_seconds: float = 5) -> None:
+        """End it as a service manager would: ask, then kill. Already ended is fine."""
+        if self._service is not None and self._service.is_running():
+            self._service.stop(within_seconds)
+
+    def kill(self) -> None:
+        """End it at once, without asking."""
+        if self._service is not None and self._service.is_running():
+            self._service.signal(signal.SIGKILL)
+
+    def is_running(self) -> bool:
+        return self._service is not None and self._service.is_running()
+
+    @property
+    def exit_code(self) -> int | None:
+        return None if self._service is None else self._service.exit_code
+
+    @property
+    def pid(self) -> int:
+        """Its process as this computer counts.
+
+        Raises:
+            ClusterError: it was never started.
+        """
+        if self._service is None:
+            raise ClusterError(f"find the process of {self.name}", "it was never started", "start() it first")
+        return self._service.pid
+
+    @property
+    def log(self) -> Path:
+        return self.machine.folder / "log" / f"{self.name.partition('@')[0]}.log"
+
+    def refuse_if_ended(self, tried: str) -> None:
+        """Raise ClusterError with its own last words if it was started and has ended."""
+        code = self.exit_code
+        if code is not None:
+            said = last_words(self.log)
+            raise ClusterError(tried, f"{self.name} ended with exit code {code}. It said: {said}", advice(said, self.log))
+
+
+def last_words(log: Path) -> str:
+    """Return the lines of a log that tell why its program ended: errors, else whatever came last."""
+    try:
+        with log.open("rb") as stream:
+            stream.seek(max(0, log.stat().st_size - _TAIL_BYTES))
+            lines = stream.read().decode(errors="replace").splitlines()
+    except OSError:
+        return "nothing"
+    telling = [line for line in lines if _TELLING.search(line)] or [line for line in lines if line.strip()]
+    shortened = [_KLOG_HEAD.sub("", line)[:400] for line in telling[-_TAIL_LINES:]]
+    return "\n  ".join(["", *shortened]) if shortened else "nothing"
+
+
+def advice(said: str, log: Path) -> str:
+    """Say what to do about it, from what it said."""
+    for pattern, what in (
+        (r"address already in use", "end what holds that port (`ss -ltnp` in `./lab shell` names it), then start again"),
+        (r"no space left on device", "free some space on the disk that holds the run folder, then start again"),
+        (r"read-only file system|permission denied", "make the run folder writable, then start again"),
+        (r"cannot allocate memory|out of memory", "free some memory: a cluster takes about 400 MB"),
+        (r"cgroup", "`./lab doctor` says which cgroup controllers this computer lacks"),
+    ):
+        if re.search(pattern, said, re.IGNORECASE):
+            return what
+    return f"read all of {log}"

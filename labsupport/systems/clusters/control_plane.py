@@ -1,0 +1,175 @@
+"""The control plane's programs: which certificates they hold and with which words each is started.
+
+Owns the folder `control-plane` of a machine's run folder. Starts nothing itself: embedded.py decides when.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from labsupport.systems.clusters.audit import audit_policy
+from labsupport.systems.clusters.certificates import Authority, Identity, KeyPair, signing_key, write_private
+from labsupport.systems.clusters.dns import DNS_USER, corefile
+from labsupport.systems.clusters.kubeconfig import kubeconfig
+from labsupport.systems.clusters.network import CLUSTER_DOMAIN, SERVER_PORT, NetworkPlan
+
+ADMINISTRATORS = "system:masters"
+ISSUER = f"https://kubernetes.default.svc.{CLUSTER_DOMAIN}"
+
+
+@dataclass(frozen=True)
+class Addresses:
+    """Where the API server is reached: `inside` by nodes and pods (advertised), `outside` by this computer."""
+
+    inside: str
+    outside: str
+
+    @property
+    def server(self) -> str:
+        return f"https://{self.outside}:{SERVER_PORT}"
+
+    @property
+    def server_inside(self) -> str:
+        return f"https://{self.inside}:{SERVER_PORT}"
+
+
+class ControlPlane:
+    """Files and argument vectors of one control plane in `folder`."""
+
+    def __init__(self, folder: Path, addresses: Addresses, plan: NetworkPlan) -> None:
+        self.folder = folder
+        self.addresses = addresses
+        self.plan = plan
+        self.audit_log = folder / "audit.log"
+        self.etcd_socket = folder / "etcd.sock"
+        self.authority: Authority | None = None
+        folder.mkdir(parents=True, mode=0o700, exist_ok=True)
+
+    def etcd(self, program: Path) -> list[str]:
+        """Words for etcd: reached by a socket file only, and no fsync, since its data ends with the lab."""
+        # Both advertised addresses are for members and clients elsewhere: there are none, and etcd refuses sockets here.
+        return [
+            str(program),
+            "--name=lab",
+            f"--data-dir={self.folder / 'etcd'}",
+            "--unsafe-no-fsync",
+            f"--listen-client-urls=unix://{self.etcd_socket}",
+            "--advertise-client-urls=http://127.0.0.1:2379",
+            f"--listen-peer-urls=unix://{self.folder / 'etcd-peer.sock'}",
+            "--initial-advertise-peer-urls=http://127.0.0.1:2380",
+            "--initial-cluster=lab=http://127.0.0.1:2380",
+            "--log-level=warn",
+        ]
+
+    def write_files(self) -> Authority:
+        """Write every key, certificate, kubeconfig and policy of the control plane."""
+        self.authority = authority = Authority()
+        write_private(self.folder / "ca.crt", authority.certificate)
+        write_private(self.folder / "ca.key", authority.pair.key)
+        server = Identity(
+            "kube-apiserver",
+            names=("localhost", "kubernetes", "kubernetes.default", "kubernetes.default.svc", ISSUER[8:]),
+            addresses=("127.0.0.1", self.addresses.inside, self.addresses.outside, self.plan.api_service),
+        )
+        self._write_pair("kube-apiserver", authority.issue(server))
+        self._write_pair("kubelet-client", authority.issue(Identity("kube-apiserver-kubelet-client", (ADMINISTRATORS,))))
+        self._write_pair("service-accounts", signing_key())
+        self._write_pair("lab", authority.issue(Identity("lab", (ADMINISTRATORS,))))
+        self.write_kubeconfig("kube-controller-manager", Identity("system:kube-controller-manager"))
+        self.write_kubeconfig("kube-scheduler", Identity("system:kube-scheduler"))
+        self.write_kubeconfig("coredns", Identity(DNS_USER))
+        write_private(self.folder / "audit-policy.yaml", audit_policy())
+        write_private(self.folder / "Corefile", corefile(kubeconfig=str(self.kubeconfig_of("coredns"))))
+        return authority
+
+    def pair(self, name: str) -> KeyPair:
+        """Return a written key and certificate."""
+        return KeyPair((self.folder / f"{name}.crt").read_bytes(), (self.folder / f"{name}.key").read_bytes())
+
+    def kubeconfig_of(self, name: str) -> Path:
+        return self.folder / f"{name}.kubeconfig"
+
+    def write_kubeconfig(self, name: str, identity: Identity) -> Path:
+        """Give a component inside the machine an identity of its own."""
+        assert self.authority is not None
+        text = kubeconfig(
+            server=self.addresses.server_inside,
+            authority=self.authority.certificate,
+            pair=self.authority.issue(identity),
+            user=identity.user,
+        )
+        return write_private(self.kubeconfig_of(name), text)
+
+    def api_server(self, program: Path) -> list[str]:
+        at = self._at
+        return [
+            str(program),
+            f"--etcd-servers=unix://{self.etcd_socket}",
+            "--bind-address=0.0.0.0",
+            f"--secure-port={SERVER_PORT}",
+            # The link-local address would be refused in the endpoints of the `kubernetes` Service.
+            f"--advertise-address={self.addresses.inside}",
+            f"--tls-cert-file={at('kube-apiserver.crt')}",
+            f"--tls-private-key-file={at('kube-apiserver.key')}",
+            f"--client-ca-file={at('ca.crt')}",
+            f"--kubelet-certificate-authority={at('ca.crt')}",
+            f"--kubelet-client-certificate={at('kubelet-client.crt')}",
+            f"--kubelet-client-key={at('kubelet-client.key')}",
+            # Names of nodes are in nobody's DNS.
+            "--kubelet-preferred-address-types=InternalIP",
+            f"--service-account-issuer={ISSUER}",
+            f"--service-account-key-file={at('service-accounts.crt')}",
+            f"--service-account-signing-key-file={at('service-accounts.key')}",
+            f"--service-cluster-ip-range={self.plan.services}",
+            "--authorization-mode=Node,RBAC",
+            "--enable-admission-plugins=NodeRestriction",
+            "--allow-privileged=true",
+            f"--audit-policy-file={at('audit-policy.yaml')}",
+            f"--audit-log-path={self.audit_log}",
+            # Unlike "batch": each write is in the log by the time its request has ended.
+            "--audit-log-mode=blocking",
+            "--profiling=false",
+        ]
+
+    def controller_manager(self, program: Path) -> list[str]:
+        kubeconfig_file = self.kubeconfig_of("kube-controller-manager")
+        return [
+            str(program),
+            f"--kubeconfig={kubeconfig_file}",
+            f"--authentication-kubeconfig={kubeconfig_file}",
+            f"--authorization-kubeconfig={kubeconfig_file}",
+            "--leader-elect=false",
+            # Each controller signs with its own name: the audit log then says which of them wrote.
+            "--use-service-account-credentials=true",
+            f"--service-account-private-key-file={self._at('service-accounts.key')}",
+            f"--root-ca-file={self._at('ca.crt')}",
+            f"--cluster-signing-cert-file={self._at('ca.crt')}",
+            f"--cluster-signing-key-file={self._at('ca.key')}",
+            "--enable-hostpath-provisioner=true",
+            # embedded.py gives each node its range: nodes start before anyone could have been asked for one.
+            "--allocate-node-cidrs=false",
+            "--kube-api-qps=300",
+            "--kube-api-burst=600",
+            "--secure-port=0",
+            "--profiling=false",
+        ]
+
+    def scheduler(self, program: Path) -> list[str]:
+        return [
+            str(program),
+            f"--kubeconfig={self.kubeconfig_of('kube-scheduler')}",
+            "--leader-elect=false",
+            "--kube-api-qps=300",
+            "--kube-api-burst=600",
+            "--secure-port=0",
+            "--profiling=false",
+        ]
+
+    def coredns(self, program: Path) -> list[str]:
+        return [str(program), "-conf", str(self._at("Corefile"))]
+
+    def _at(self, name: str) -> Path:
+        return self.folder / name
+
+    def _write_pair(self, name: str, pair: KeyPair) -> None:
+        write_private(self.folder / f"{name}.crt", pair.certificate)
+        write_private(self.folder / f"{name}.key", pair.key)

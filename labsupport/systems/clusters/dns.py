@@ -1,0 +1,78 @@
+"""Cluster DNS: CoreDNS as a process of the control plane, and the Service through which pods reach it.
+
+A process and not a pod: it starts with everything else instead of after the first node is schedulable, resolves names as soon
+as the API server answers, and can be stopped alone, which is what the notebooks do to it. Pods still go through the
+`kube-dns` Service; its endpoint slice names the machine instead of a pod.
+"""
+
+from labsupport.systems.clusters.network import CLUSTER_DOMAIN, NetworkPlan
+
+DNS_PORT = 53
+DNS_USER = "system:coredns"
+
+def corefile(*, kubeconfig: str, port: int = DNS_PORT) -> str:
+    """Write CoreDNS's configuration: the cluster's names, every query logged, no way out."""
+    return f"""\
+.:{port} {{
+    log . "{{common}}"
+    errors
+    ready :8181
+    kubernetes {CLUSTER_DOMAIN} in-addr.arpa ip6.arpa {{
+        kubeconfig {kubeconfig}
+        pods insecure
+        fallthrough in-addr.arpa ip6.arpa
+    }}
+    template ANY ANY {{
+        rcode NXDOMAIN
+    }}
+}}
+"""
+
+
+def dns_objects(plan: NetworkPlan, *, address: str, port: int = DNS_PORT) -> dict[str, dict[str, object]]:
+    """Make what cluster DNS may read, its Service and endpoint slice, by the API path each is posted to."""
+    ports = [("dns", "UDP"), ("dns-tcp", "TCP")]
+    labels = {"k8s-app": "kube-dns", "kubernetes.io/name": "CoreDNS"}
+    role = {
+        "apiVersion": "rbac.authorization.k8s.io/v1",
+        "kind": "ClusterRole",
+        "metadata": {"name": DNS_USER},
+        "rules": [
+            {"apiGroups": [""], "resources": ["services", "namespaces", "pods"], "verbs": ["list", "watch"]},
+            {"apiGroups": ["discovery.k8s.io"], "resources": ["endpointslices"], "verbs": ["list", "watch"]},
+        ],
+    }
+    binding = {
+        "apiVersion": "rbac.authorization.k8s.io/v1",
+        "kind": "ClusterRoleBinding",
+        "metadata": {"name": DNS_USER},
+        "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": DNS_USER},
+        "subjects": [{"apiGroup": "rbac.authorization.k8s.io", "kind": "User", "name": DNS_USER}],
+    }
+    service = {
+        "apiVersion": "v1",
+        "kind": "Service",
+        "metadata": {"name": "kube-dns", "namespace": "kube-system", "labels": labels},
+        "spec": {
+            "clusterIP": plan.dns_service,
+            "ports": [{"name": name, "protocol": protocol, "port": 53} for name, protocol in ports],
+        },
+    }
+    endpoints = {
+        "apiVersion": "discovery.k8s.io/v1",
+        "kind": "EndpointSlice",
+        "metadata": {
+            "name": "kube-dns-lab",
+            "namespace": "kube-system",
+            "labels": {**labels, "kubernetes.io/service-name": "kube-dns"},
+        },
+        "addressType": "IPv4",
+        "endpoints": [{"addresses": [address], "conditions": {"ready": True}}],
+        "ports": [{"name": name, "protocol": protocol, "port": port} for name, protocol in ports],
+    }
+    return {
+        "/apis/rbac.authorization.k8s.io/v1/clusterroles": role,
+        "/apis/rbac.authorization.k8s.io/v1/clusterrolebindings": binding,
+        "/api/v1/namespaces/kube-system/services": service,
+        "/apis/discovery.k8s.io/v1/namespaces/kube-system/endpointslices": endpoints,
+    }

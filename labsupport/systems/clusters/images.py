@@ -1,0 +1,215 @@
+"""Images that nodes start with, and how they get there: a seed made once, then linked into each node's containerd.
+
+A seed is a containerd root with the images imported and unpacked, kept in the cache. Giving it to a node copies two small
+databases and links the rest, so a node has its images in milliseconds. The cache is read-only inside a machine: nothing a
+pod does can reach through the links.
+"""
+
+import hashlib
+import io
+import json
+import os
+import shutil
+import tarfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from labsupport.errors import ClusterError
+from labsupport.process.commands import Runner
+from labsupport.process.waiting import wait_until
+from labsupport.systems.machines.machine import Machine
+
+PAUSE_IMAGE = "registry.k8s.io/pause:3.10.2"
+AGNHOST_IMAGE = "lab/agnhost:latest"
+CONTAINERD_NAMESPACE = "k8s.io"
+# Blobs below this size are copied: links would save nothing and confuse who lists the content store.
+_SMALL_BYTES = 1 << 20
+_ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64", "arm64": "arm64"}
+
+
+@dataclass(frozen=True)
+class ProgramImage:
+    """An image that holds one static program at /NAME and nothing else."""
+
+    name: str
+    program: Path
+    arguments: Sequence[str] = ()
+    labels: Mapping[str, str] = field(default_factory=dict)
+
+    def write(self, archive: Path) -> Path:
+        """Write the image as an OCI archive; the same program gives the same bytes."""
+        layer = archive.with_suffix(".layer")
+        try:
+            _write_layer(layer, self.program)
+            _write_archive(archive, layer, self)
+        finally:
+            layer.unlink(missing_ok=True)
+        return archive
+
+
+class ImageSeeds:
+    """Seeds in the cache folder, by what they hold."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def path_of(self, images: Sequence[ProgramImage], archives: Sequence[Path], containerd: Path) -> Path:
+        """Where the seed with these images is, or would be. Programs and archives count by size and time, not by content."""
+        inputs = [containerd, *archives, *(image.program for image in images)]
+        facts = [(str(path), path.stat().st_size, path.stat().st_mtime_ns) for path in inputs]
+        words = [(image.name, list(image.arguments)) for image in images]
+        return self.folder / hashlib.sha256(json.dumps([facts, words]).encode()).hexdigest()[:16]
+
+    def ensure(
+        self, machine: Machine, *, containerd: Path, images: Sequence[ProgramImage], archives: Sequence[Path] = ()
+    ) -> Path:
+        """Return the seed with these images, made on `machine` if it is not there yet."""
+        seed = self.path_of(images, archives, containerd)
+        if not seed.is_dir():
+            made = _make_seed(machine, containerd, images, archives)
+            self.folder.mkdir(parents=True, exist_ok=True)
+            draft = self.folder / f".{seed.name}.{machine.name}"
+            shutil.copytree(made, draft, symlinks=True, copy_function=shutil.copy2)
+            shutil.rmtree(made)
+            try:
+                draft.rename(seed)
+            except OSError:
+                shutil.rmtree(draft)  # another lab was faster
+        return seed
+
+
+def plant(seed: Path, root: Path) -> None:
+    """Make `root` a containerd root with the images of `seed`: databases copied, contents linked."""
+    for folder, _, names in os.walk(seed):
+        here = Path(folder)
+        there = root / here.relative_to(seed)
+        if here.parent.name == "snapshots" and here.parent.parent.name == "io.containerd.snapshotter.v1.overlayfs":
+            continue
+        if here.name == "snapshots" and here.parent.name == "io.containerd.snapshotter.v1.overlayfs":
+            there.mkdir(mode=0o700, parents=True)
+            for snapshot in here.iterdir():
+                (there / snapshot.name).symlink_to(snapshot)
+            continue
+        if any(part.name == "snapshots" for part in here.parents):
+            continue
+        there.mkdir(mode=0o700, parents=True, exist_ok=True)
+        for name in names:
+            if (here / name).stat().st_size < _SMALL_BYTES or name.endswith(".db"):
+                shutil.copy2(here / name, there / name)
+            else:
+                (there / name).symlink_to(here / name)
+
+
+def import_archive(runner: Runner, ctr: Path, archive: Path, *, socket: Path) -> list[str]:
+    """Import an image archive (docker save, OCI) into a node's containerd; return the names it had."""
+    words = [str(ctr), f"--address={socket}", f"--namespace={CONTAINERD_NAMESPACE}"]
+    result = runner.run([*words, "images", "import", "--local", str(archive)], within_seconds=120)
+    result.or_raise("is it an image archive, as `docker save` writes? is the disk full?")
+    return [line.split()[0] for line in result.stdout.splitlines() if line.strip()]
+
+
+def _make_seed(
+    machine: Machine, containerd: Path, images: Sequence[ProgramImage], archives: Sequence[Path]
+) -> Path:
+    work = machine.folder / "image-seed"
+    shutil.rmtree(work, ignore_errors=True)
+    work.mkdir()
+    root, socket = work / "root", work / "containerd.sock"
+    written = [image.write(work / f"{position}.tar") for position, image in enumerate(images)]
+    configuration = work / "containerd.toml"
+    configuration.write_text(
+        f'version = 3\nroot = "{root}"\nstate = "{work / "state"}"\nimports = []\n'
+        'disabled_plugins = ["io.containerd.grpc.v1.cri", "io.containerd.cri.v1.images", "io.containerd.cri.v1.runtime",'
+        ' "io.containerd.podsandbox.controller.v1.podsandbox"]\n'
+        f'[grpc]\naddress = "{socket}"\n'
+    )
+    service = machine.start("image-seed", [str(containerd), "--config", str(configuration)])
+    try:
+        wait_until(socket.exists, "containerd to listen", within_seconds=10, do=f"look at {service.log}")
+        for archive in [*written, *archives]:
+            import_archive(machine.runner, containerd.with_name("ctr"), archive, socket=socket)
+    finally:
+        service.stop(within_seconds=10)
+    if not (root / "io.containerd.metadata.v1.bolt" / "meta.db").exists():
+        raise ClusterError(f"prepare images in {root}", "containerd kept no database", f"look at {service.log}")
+    for path in written:
+        path.unlink()
+    return root
+
+
+def _write_layer(layer: Path, program: Path) -> None:
+    with tarfile.open(layer, "w", format=tarfile.PAX_FORMAT) as tar, program.open("rb") as source:
+        for name in ("tmp", "etc"):
+            folder = tarfile.TarInfo(name)
+            folder.type, folder.mode = tarfile.DIRTYPE, 0o1777 if name == "tmp" else 0o755
+            tar.addfile(folder)
+        for name, text in (("etc/passwd", "root:x:0:0:root:/:/bin/sh\n"), ("etc/group", "root:x:0:\n")):
+            entry = tarfile.TarInfo(name)
+            entry.size, entry.mode = len(text), 0o644
+            tar.addfile(entry, io.BytesIO(text.encode()))
+        entry = tarfile.TarInfo(program.name)
+        entry.size, entry.mode = program.stat().st_size, 0o755
+        tar.addfile(entry, source)
+
+
+def _write_archive(archive: Path, layer: Path, image: ProgramImage) -> None:
+    with layer.open("rb") as stream:
+        digest = hashlib.file_digest(stream, "sha256").hexdigest()
+    configuration = _json(
+        {
+            "architecture": _ARCHITECTURES.get(os.uname().machine, os.uname().machine),
+            "os": "linux",
+            "config": {
+                "Entrypoint": [f"/{image.program.name}"],
+                "Cmd": list(image.arguments) or None,
+                "Env": ["PATH=/"],
+                "Labels": dict(image.labels) or None,
+            },
+            "rootfs": {"type": "layers", "diff_ids": [f"sha256:{digest}"]},
+        }
+    )
+    kind = "application/vnd.oci.image"
+    manifest = _json(
+        {
+            "schemaVersion": 2,
+            "mediaType": f"{kind}.manifest.v1+json",
+            "config": _descriptor(f"{kind}.config.v1+json", configuration),
+            "layers": [
+                {"mediaType": f"{kind}.layer.v1.tar", "digest": f"sha256:{digest}", "size": layer.stat().st_size}
+            ],
+        }
+    )
+    reference = {"io.containerd.image.name": full_name(image.name), "org.opencontainers.image.ref.name": "latest"}
+    index = {"schemaVersion": 2, "manifests": [{**_descriptor(f"{kind}.manifest.v1+json", manifest), "annotations": reference}]}
+    with tarfile.open(archive, "w", format=tarfile.PAX_FORMAT) as tar:
+        for name, content in (
+            ("oci-layout", _json({"imageLayoutVersion": "1.0.0"})),
+            ("index.json", _json(index)),
+            (f"blobs/sha256/{hashlib.sha256(configuration).hexdigest()}", configuration),
+            (f"blobs/sha256/{hashlib.sha256(manifest).hexdigest()}", manifest),
+        ):
+            entry = tarfile.TarInfo(name)
+            entry.size, entry.mode = len(content), 0o644
+            tar.addfile(entry, io.BytesIO(content))
+        entry = tarfile.TarInfo(f"blobs/sha256/{digest}")
+        entry.size, entry.mode = layer.stat().st_size, 0o644
+        with layer.open("rb") as stream:
+            tar.addfile(entry, stream)
+
+
+def full_name(name: str) -> str:
+    """Spell an image's name in full, as containerd keeps it: lab/toolbox → docker.io/lab/toolbox:latest."""
+    first, _, _ = name.partition("/")
+    registry = "" if ("." in first or ":" in first) and "/" in name else "docker.io/" + ("" if "/" in name else "library/")
+    tag = "" if ":" in name.rpartition("/")[2] else ":latest"
+    return f"{registry}{name}{tag}"
+
+
+def _descriptor(media_type: str, content: bytes) -> dict[str, Any]:
+    return {"mediaType": media_type, "digest": f"sha256:{hashlib.sha256(content).hexdigest()}", "size": len(content)}
+
+
+def _json(value: Any) -> bytes:
+    return json.dumps(value, sort_keys=True, separators=(",", ":")).encode()

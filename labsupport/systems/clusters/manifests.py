@@ -1,0 +1,137 @@
+"""Why a manifest was refused, and which line of it is to blame. Reads files and messages; talks to nobody."""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import yaml
+
+_YAML_LINE = re.compile(r"yaml: line (\d+)")
+_OBJECT = re.compile(r'(?:The (?P<kind>\S+) "(?P<name>[^"]+)" is invalid|(?P<kind2>[A-Z]\w+) in version "[^"]+" cannot be handled)')
+_STRICT = re.compile(r'(?:unknown|duplicate) field "(?P<path>[^"]+)"')
+_GO_FIELD = re.compile(r"Go struct field \w+\.(?P<path>[\w.]+) of type")
+_INVALID = re.compile(r"^(?:\* )?(?P<path>[a-z][\w.\[\]\-/]*): (?:Invalid value|Required value|Forbidden|Unsupported value|Duplicate value|Not found|Too)", re.M)
+_NO_KIND = re.compile(r'no matches for kind "(?P<kind>[^"]+)" in version')
+_STEP = re.compile(r"([^.\[\]]+)|\[(\d+|[^\]]+)\]")
+_AROUND = 2
+
+
+@dataclass(frozen=True)
+class Spot:
+    """A line of a file (1 is the first), and the field found there."""
+
+    line: int
+    field: str
+
+
+def locate(text: str, message: str) -> list[Spot]:
+    """Return the lines of a manifest that an API server's or kubectl's refusal speaks of, first one first."""
+    if found := _YAML_LINE.search(message):
+        return [Spot(int(found.group(1)), "")]
+    try:
+        documents = [node for node in yaml.compose_all(text) if node is not None]
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        return [Spot(mark.line + 1, "")] if mark else []
+    named = _OBJECT.search(message)
+    kind = (named.group("kind") or named.group("kind2")) if named else None
+    name = named.group("name") if named and named.group("name") else None
+    candidates = [node for node in documents if _is_object(node, kind, name)] or documents
+    spots: list[Spot] = []
+    for path in _paths(message):
+        for document in candidates:
+            spot = _spot(document, path)
+            if spot is not None and spot not in spots:
+                spots.append(spot)
+                break
+    return spots
+
+
+def excerpt(text: str, spots: list[Spot], name: str) -> str:
+    """Show the blamed lines with those around them, each with its number."""
+    lines = text.splitlines()
+    parts = []
+    for spot in spots:
+        first, last = max(1, spot.line - _AROUND), min(len(lines), spot.line + _AROUND)
+        shown = [f"{'→' if n == spot.line else ' '} {n:4} | {lines[n - 1]}" for n in range(first, last + 1)]
+        parts.append("\n".join([f"{name}, line {spot.line}:", *shown]))
+    return "\n".join(parts)
+
+
+def tidy(message: str) -> str:
+    """Keep what a refusal says about the manifest: no warnings, no repeated beginnings."""
+    lines = [line for line in message.strip().splitlines() if line.strip() and not line.startswith("Warning:")]
+    return "\n".join(re.sub(r"^[Ee]rror(?: from server \(\w+\))?: (?:error when \w+ \"[^\"]*\": )?", "", line) for line in lines)
+
+
+def declared_namespaces(text: str) -> set[str]:
+    """Return the namespaces that a manifest itself makes."""
+    try:
+        documents = list(yaml.safe_load_all(text))
+    except yaml.YAMLError:
+        return set()
+    return {
+        document["metadata"]["name"]
+        for document in documents
+        if isinstance(document, dict) and document.get("kind") == "Namespace" and "name" in (document.get("metadata") or {})
+    }
+
+
+def _paths(message: str) -> Iterator[str]:
+    for pattern in (_STRICT, _GO_FIELD, _INVALID):
+        for found in pattern.finditer(message):
+            yield found.group("path")
+    for found in re.finditer(r'is invalid: (?:\[)?(?P<path>[a-z][\w.\[\]\-/]*): ', message):
+        yield found.group("path")
+    for found in re.finditer(r", (?P<path>(?:spec|metadata|status)[\w.\[\]\-/]*): ", message):
+        yield found.group("path")
+    if _NO_KIND.search(message):
+        yield "apiVersion"
+
+
+def _is_object(node: yaml.Node, kind: str | None, name: str | None) -> bool:
+    found_kind, found_name = _scalar(_child(node, "kind")), _scalar(_child(_child(node, "metadata"), "name"))
+    return (kind is None or found_kind == kind.partition(".")[0]) and (name is None or found_name == name)
+
+
+def _spot(document: yaml.Node, path: str) -> Spot | None:
+    """Follow a path such as spec.template.spec.containers[0].imag; a path that breaks off blames where it breaks."""
+    node: yaml.Node | None = document
+    line: int | None = None
+    for name, index in _STEP.findall(path):
+        if index.isdigit() and isinstance(node, yaml.SequenceNode):
+            if int(index) >= len(node.value):
+                break
+            node = node.value[int(index)]
+            line = node.start_mark.line + 1
+            continue
+        key = _key(node, name or index)
+        if key is None and isinstance(node, yaml.SequenceNode):
+            # Go says `containers.image` of a list's items: the first item that has the key is meant, or the first.
+            node = next((item for item in node.value if _key(item, name) is not None), None)
+            key = _key(node, name)
+        if key is None:
+            break
+        line = key.start_mark.line + 1
+        node = _child(node, name or index)
+    if line is None:
+        return None
+    return Spot(line, path)
+
+
+def _key(node: yaml.Node | None, name: str) -> yaml.Node | None:
+    if isinstance(node, yaml.MappingNode):
+        # The last one: of a duplicate it is the one too many.
+        return next((key for key, _ in reversed(node.value) if key.value == name), None)
+    return None
+
+
+def _child(node: yaml.Node | None, name: str) -> yaml.Node | None:
+    if isinstance(node, yaml.MappingNode):
+        return next((value for key, value in reversed(node.value) if key.value == name), None)
+    return None
+
+
+def _scalar(node: yaml.Node | None) -> str | None:
+    return node.value if isinstance(node, yaml.ScalarNode) else None

@@ -1,0 +1,199 @@
+"""One real node: containerd, kubelet and kube-proxy on an inner machine, with their files and words.
+
+Owns the node's folder of files. The inner machine gives it process, mount, network and cgroup trees of its own.
+"""
+
+from dataclasses import dataclass
+from ipaddress import IPv4Network
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from labsupport.systems.clusters.certificates import Authority, Identity, write_private
+from labsupport.systems.clusters.images import PAUSE_IMAGE
+from labsupport.systems.clusters.kubeconfig import kubeconfig
+from labsupport.systems.clusters.network import CLUSTER_DOMAIN, NetworkPlan, cni_configuration
+
+CONTAINERD_SOCKET = Path("/run/containerd/containerd.sock")
+# Snapshotters and services that nothing here asks for; each costs start-up time or a warning.
+UNUSED_PLUGINS = (
+    "io.containerd.snapshotter.v1.blockfile",
+    "io.containerd.snapshotter.v1.btrfs",
+    "io.containerd.snapshotter.v1.devmapper",
+    "io.containerd.snapshotter.v1.erofs",
+    "io.containerd.snapshotter.v1.zfs",
+    "io.containerd.nri.v1.nri",
+    "io.containerd.tracing.processor.v1.otlp",
+    "io.containerd.internal.v1.tracing",
+)
+
+
+@dataclass(frozen=True)
+class NodePrograms:
+    """Where a node's programs are: folders of the toolchain, seen at the same path inside."""
+
+    containerd: Path
+    runc: Path
+    kubelet: Path
+    kube_proxy: Path
+    plugins: Path
+
+
+@dataclass(frozen=True)
+class NodeIdentity:
+    """Who a node is: its name, address and pod range."""
+
+    name: str
+    address: str
+    pods: IPv4Network
+
+
+class Node:
+    """Files and argument vectors of one node in `folder`."""
+
+    def __init__(self, folder: Path, identity: NodeIdentity, programs: NodePrograms) -> None:
+        self.folder = folder
+        self.identity = identity
+        self.programs = programs
+
+    @property
+    def name(self) -> str:
+        return self.identity.name
+
+    @property
+    def containerd_root(self) -> Path:
+        return self.folder / "containerd"
+
+    def write_runtime_files(self) -> None:
+        """Write what containerd needs: its configuration and the pod network's."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        (self.folder / "containerd.toml").write_text(
+            containerd_configuration(self.containerd_root, self.programs.runc, self.programs.plugins, self._network_folder)
+        )
+        self._network_folder.mkdir(exist_ok=True)
+        (self._network_folder / "10-lab.conflist").write_text(cni_configuration(self.identity.pods))
+
+    def write_client_files(self, authority: Authority, server: str, plan: NetworkPlan) -> None:
+        """Write what kubelet and kube-proxy need: keys, kubeconfigs, configurations."""
+        user = f"system:node:{self.name}"
+        serving = authority.issue(Identity(user, ("system:nodes",), (self.name,), (self.identity.address,)))
+        for name, user, pair in (
+            ("kubelet", user, authority.issue(Identity(user, ("system:nodes",)))),
+            ("kube-proxy", "system:kube-proxy", authority.issue(Identity("system:kube-proxy"))),
+        ):
+            text = kubeconfig(server=server, authority=authority.certificate, pair=pair, user=user)
+            write_private(self.folder / f"{name}.kubeconfig", text)
+        write_private(self.folder / "ca.crt", authority.certificate)
+        write_private(self.folder / "kubelet.crt", serving.certificate)
+        write_private(self.folder / "kubelet.key", serving.key)
+        (self.folder / "kubelet.yaml").write_text(yaml.safe_dump(kubelet_configuration(self.folder, plan)))
+        (self.folder / "kube-proxy.yaml").write_text(
+            yaml.safe_dump(proxy_configuration(self.folder / "kube-proxy.kubeconfig", self.name, plan))
+        )
+
+    def containerd(self) -> list[str]:
+        return [str(self.programs.containerd), "--config", str(self.folder / "containerd.toml"), "--log-level=warn"]
+
+    def kubelet(self) -> list[str]:
+        return [
+            str(self.programs.kubelet),
+            f"--config={self.folder / 'kubelet.yaml'}",
+            f"--kubeconfig={self.folder / 'kubelet.kubeconfig'}",
+            f"--hostname-override={self.name}",
+            f"--node-ip={self.identity.address}",
+        ]
+
+    def kube_proxy(self) -> list[str]:
+        return [str(self.programs.kube_proxy), f"--config={self.folder / 'kube-proxy.yaml'}"]
+
+    @property
+    def _network_folder(self) -> Path:
+        return self.folder / "cni"
+
+
+def containerd_configuration(root: Path, runc: Path, plugins: Path, network: Path) -> str:
+    """Write containerd's configuration for a node.
+
+    `restrict_oom_score_adj` keeps containers starting where this computer withholds CAP_SYS_RESOURCE; `no_sync` trades
+    safety after a power cut, which no lab survives anyway, for start-up time.
+    """
+    disabled = ", ".join(f'"{name}"' for name in UNUSED_PLUGINS)
+    return f"""\
+version = 3
+root = "{root}"
+state = "/run/containerd"
+imports = []
+disabled_plugins = [{disabled}]
+
+[grpc]
+address = "{CONTAINERD_SOCKET}"
+
+[plugins."io.containerd.metadata.v1.bolt"]
+no_sync = true
+
+[plugins."io.containerd.cri.v1.images"]
+snapshotter = "overlayfs"
+
+[plugins."io.containerd.cri.v1.images".pinned_images]
+sandbox = "{PAUSE_IMAGE}"
+
+[plugins."io.containerd.cri.v1.runtime"]
+restrict_oom_score_adj = true
+
+[plugins."io.containerd.cri.v1.runtime".cni]
+bin_dirs = ["{plugins}"]
+conf_dir = "{network}"
+use_internal_loopback = true
+
+[plugins."io.containerd.cri.v1.runtime".containerd.runtimes.runc]
+runtime_type = "io.containerd.runc.v2"
+
+[plugins."io.containerd.cri.v1.runtime".containerd.runtimes.runc.options]
+BinaryName = "{runc}"
+SystemdCgroup = false
+"""
+
+
+def kubelet_configuration(folder: Path, plan: NetworkPlan) -> dict[str, Any]:
+    """Make kubelet's configuration."""
+    return {
+        "apiVersion": "kubelet.config.k8s.io/v1beta1",
+        "kind": "KubeletConfiguration",
+        "authentication": {
+            "anonymous": {"enabled": False},
+            "webhook": {"enabled": True},
+            "x509": {"clientCAFile": str(folder / "ca.crt")},
+        },
+        "authorization": {"mode": "Webhook"},
+        "tlsCertFile": str(folder / "kubelet.crt"),
+        "tlsPrivateKeyFile": str(folder / "kubelet.key"),
+        "containerRuntimeEndpoint": f"unix://{CONTAINERD_SOCKET}",
+        "clusterDomain": CLUSTER_DOMAIN,
+        "clusterDNS": [plan.dns_service],
+        "cgroupDriver": "cgroupfs",
+        # From 1.35 on kubelet refuses cgroup v1 unless told; on v2 the setting does nothing.
+        "failCgroupV1": False,
+        "failSwapOn": False,
+        # The disk and memory are this computer's own: how full they are says nothing about the lab.
+        "evictionHard": {"imagefs.available": "0%", "nodefs.available": "0%", "nodefs.inodesFree": "0%"},
+        "imageGCHighThresholdPercent": 100,
+        "localStorageCapacityIsolation": False,
+        "serializeImagePulls": False,
+        "kubeAPIQPS": 200,
+        "kubeAPIBurst": 400,
+        "healthzPort": 10248,
+    }
+
+
+def proxy_configuration(kubeconfig_file: Path, node: str, plan: NetworkPlan) -> dict[str, Any]:
+    """Make kube-proxy's configuration. Zeros leave the connection tracking of the whole computer as it is."""
+    return {
+        "apiVersion": "kubeproxy.config.k8s.io/v1alpha1",
+        "kind": "KubeProxyConfiguration",
+        "clientConnection": {"kubeconfig": str(kubeconfig_file)},
+        "hostnameOverride": node,
+        "clusterCIDR": str(plan.pods),
+        "mode": "nftables",
+        "conntrack": {"maxPerCore": 0, "min": 0, "tcpEstablishedTimeout": "0s", "tcpCloseWaitTimeout": "0s"},
+    }

@@ -1,0 +1,173 @@
+"""What exists on a cluster, and removing what came since. Never touches what was there before."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from labsupport.process.waiting import wait_until
+from labsupport.systems.clusters.door import ApiDoor
+
+# The cluster makes these by itself, everywhere and again; or they are only traces of others.
+OWN_OBJECTS = {
+    ("", "events"),
+    ("events.k8s.io", "events"),
+    ("", "endpoints"),
+    ("discovery.k8s.io", "endpointslices"),
+    ("coordination.k8s.io", "leases"),
+    ("", "nodes"),
+    ("", "componentstatuses"),
+    ("networking.k8s.io", "ipaddresses"),
+    ("storage.k8s.io", "csinodes"),
+    ("apiregistration.k8s.io", "apiservices"),
+    ("flowcontrol.apiserver.k8s.io", "flowschemas"),
+    ("flowcontrol.apiserver.k8s.io", "prioritylevelconfigurations"),
+}
+OWN_CONFIG_MAP = "kube-root-ca.crt"
+OWN_SERVICE_ACCOUNT = "default"
+SYSTEM_NAMESPACES = ("kube-system", "kube-public", "kube-node-lease")
+# Controllers make these there when they first need them.
+_MADE_IN_SYSTEM_NAMESPACES = ("serviceaccounts", "configmaps", "secrets")
+# Owners before what they own would make anew; claims before their volumes.
+_FIRST = ("statefulsets", "deployments", "daemonsets", "replicasets", "jobs", "cronjobs", "replicationcontrollers", "pods")
+_GONE_WITHIN_SECONDS = 30
+
+
+@dataclass(frozen=True)
+class ResourceKind:
+    """A kind of object that can be listed and deleted; `prefix` is its group's path."""
+
+    group: str
+    name: str
+    prefix: str
+    namespaced: bool
+
+    def path(self, item: dict[str, Any]) -> str:
+        """Return the path of one of its objects."""
+        metadata = item["metadata"]
+        namespace = f"/namespaces/{metadata['namespace']}" if self.namespaced else ""
+        return f"{self.prefix}{namespace}/{self.name}/{metadata['name']}"
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """The unique ids of all objects at one moment."""
+
+    uids: frozenset[str]
+
+
+@dataclass(frozen=True)
+class Removed:
+    """Names of what was removed, as kubectl writes them: pods/web-0, in no namespace or in `default`."""
+
+    names: tuple[str, ...] = ()
+
+    def __bool__(self) -> bool:
+        return bool(self.names)
+
+
+def take_snapshot(door: ApiDoor) -> Snapshot:
+    return Snapshot(frozenset(item["metadata"]["uid"] for _, item in _all_objects(door)))
+
+
+def remove_since(door: ApiDoor, before: Snapshot) -> Removed:
+    """Remove what is there now and was not there at `before`, and wait until it has gone.
+
+    Raises:
+        WaitExpired: something stays, such as a volume whose finalizer nobody removes; the message names it.
+    """
+    new = _new_objects(door, before)
+    for kind, item in sorted(new, key=lambda each: _turn(each[0])):
+        door.delete(kind.path(item), _options(kind))
+    names = tuple(sorted(_shown(kind, item) for kind, item in new))
+    if new:
+        left: list[str] = []
+
+        def all_gone() -> bool:
+            left[:] = [_shown(kind, item) for kind, item in _remaining(door, before)]
+            return not left
+
+        wait_until(
+            all_gone,
+            "the trial's objects to be gone",
+            within_seconds=_GONE_WITHIN_SECONDS,
+            last_seen=lambda: f"still there: {', '.join(left)}",
+            do="see what holds them (finalizers, a stopped component): `kubectl get -o yaml`; or start a new lab",
+        )
+    return Removed(names)
+
+
+def wait_until_namespace_is_usable(door: ApiDoor, name: str) -> None:
+    """Return when pods can be made in a namespace: its default service account exists.
+
+    Raises:
+        WaitExpired: the controller-manager did not make it in time.
+    """
+    wait_until(
+        lambda: door.find(f"/api/v1/namespaces/{name}/serviceaccounts/{OWN_SERVICE_ACCOUNT}"),
+        f"the default service account of namespace {name}",
+        within_seconds=20,
+        every_seconds=0.005,
+        do="is the controller-manager running? it makes them",
+    )
+
+
+def _remaining(door: ApiDoor, before: Snapshot) -> list[tuple[ResourceKind, dict[str, Any]]]:
+    """What is new and still there; pods made again meanwhile by an owner that had not seen its end are deleted too."""
+    found = _new_objects(door, before)
+    for kind, item in found:
+        if kind.name == "pods" or not item["metadata"].get("deletionTimestamp"):
+            door.delete(kind.path(item), _options(kind))
+    return found
+
+
+def _new_objects(door: ApiDoor, before: Snapshot) -> list[tuple[ResourceKind, dict[str, Any]]]:
+    return [(kind, item) for kind, item in _all_objects(door) if item["metadata"]["uid"] not in before.uids]
+
+
+def _all_objects(door: ApiDoor) -> Iterator[tuple[ResourceKind, dict[str, Any]]]:
+    for kind in resource_kinds(door):
+        # From the server's memory: no read of etcd, which a notebook may have stopped.
+        for item in door.get(f"{kind.prefix}/{kind.name}?resourceVersion=0").get("items") or ():
+            if not _is_made_by_cluster(kind, item):
+                yield kind, item
+
+
+def resource_kinds(door: ApiDoor) -> list[ResourceKind]:
+    """Return every kind that can be listed and deleted, in its group's preferred version."""
+    kinds = _kinds_of(door.get("/api/v1"), "", "/api/v1")
+    for group in door.get("/apis").get("groups") or ():
+        version = group["preferredVersion"]["groupVersion"]
+        kinds += _kinds_of(door.get(f"/apis/{version}"), group["name"], f"/apis/{version}")
+    return kinds
+
+
+def _kinds_of(listing: dict[str, Any], group: str, prefix: str) -> list[ResourceKind]:
+    return [
+        ResourceKind(group, each["name"], prefix, each["namespaced"])
+        for each in listing.get("resources") or ()
+        if {"list", "delete"} <= set(each["verbs"]) and "/" not in each["name"] and (group, each["name"]) not in OWN_OBJECTS
+    ]
+
+
+def _is_made_by_cluster(kind: ResourceKind, item: dict[str, Any]) -> bool:
+    metadata = item["metadata"]
+    return (
+        (kind.name == "configmaps" and metadata["name"] == OWN_CONFIG_MAP)
+        or (kind.name == "serviceaccounts" and metadata["name"] == OWN_SERVICE_ACCOUNT)
+        or (kind.name in _MADE_IN_SYSTEM_NAMESPACES and metadata["namespace"] in SYSTEM_NAMESPACES)
+    )
+
+
+def _turn(kind: ResourceKind) -> int:
+    return _FIRST.index(kind.name) if kind.name in _FIRST else len(_FIRST)
+
+
+def _options(kind: ResourceKind) -> dict[str, Any]:
+    grace = {"gracePeriodSeconds": 0} if kind.name == "pods" else {}
+    return {"kind": "DeleteOptions", "apiVersion": "v1", "propagationPolicy": "Background", **grace}
+
+
+def _shown(kind: ResourceKind, item: dict[str, Any]) -> str:
+    name = f"{kind.name}/{item['metadata']['name']}"
+    namespace = item["metadata"].get("namespace")
+    return name if namespace in (None, "default") else f"{name} in {namespace}"

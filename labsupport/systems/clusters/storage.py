@@ -1,0 +1,67 @@
+"""Storage classes: volumes made when a claim asks for one.
+
+`standard`, the default, is the controller-manager's own host-path provisioner: the volume is a folder, made and deleted by
+the controller-manager itself, at once and without helper pods. All nodes of a lab share that folder (it is mounted in each),
+so it acts like a network disk that follows its pod; Kubernetes means it for tests, and for one node.
+`standard-wait` is the same, made only when a pod that uses the claim is scheduled; that costs about a second a pod.
+`local-path` is Rancher's provisioner: the folder belongs to one node, and a helper pod on it makes and deletes it.
+"""
+
+import json
+from typing import Any
+
+SHARED_VOLUMES = "/tmp/hostpath_pv"  # where the controller-manager puts them: not configurable
+LOCAL_PATH_NAMESPACE = "local-path-storage"
+LOCAL_PATH_FOLDER = "/var/lib/local-path"
+STORAGE_CLASSES = "/apis/storage.k8s.io/v1/storageclasses"
+
+
+def storage_class(
+    name: str, provisioner: str = "kubernetes.io/host-path", *, wait: bool = False, default: bool = False
+) -> dict[str, Any]:
+    """Make a StorageClass; with `wait` its volumes are made when a pod that uses the claim is scheduled."""
+    marks = {"storageclass.kubernetes.io/is-default-class": "true"} if default else {}
+    return {
+        "apiVersion": "storage.k8s.io/v1",
+        "kind": "StorageClass",
+        "metadata": {"name": name, "annotations": marks},
+        "provisioner": provisioner,
+        "reclaimPolicy": "Delete",
+        "volumeBindingMode": "WaitForFirstConsumer" if wait else "Immediate",
+    }
+
+
+def standard_classes() -> list[dict[str, Any]]:
+    """Make the classes every lab's cluster has from the start."""
+    return [storage_class("standard", default=True), storage_class("standard-wait", wait=True)]
+
+
+def local_path_objects(image: str) -> list[tuple[str, dict[str, Any]]]:
+    """Make what the local-path provisioner needs, by the API path each is posted to; `image` needs a shell."""
+    helper = {
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": {"name": "helper-pod"},
+        "spec": {
+            "priorityClassName": "system-node-critical",
+            "containers": [{"name": "helper-pod", "image": image, "imagePullPolicy": "Never"}],
+        },
+    }
+    folder = {"node": "DEFAULT_PATH_FOR_NON_LISTED_NODES", "paths": [LOCAL_PATH_FOLDER]}
+    settings = {
+        "apiVersion": "v1",
+        "kind": "ConfigMap",
+        "metadata": {"name": "local-path-config", "namespace": LOCAL_PATH_NAMESPACE},
+        "data": {
+            "config.json": json.dumps({"nodePathMap": [folder]}),
+            "setup": '#!/bin/sh\nset -eu\nmkdir -m 0777 -p "$VOL_DIR"\n',
+            "teardown": '#!/bin/sh\nset -eu\nrm -rf "$VOL_DIR"\n',
+            "helperPod.yaml": json.dumps(helper),
+        },
+    }
+    namespace = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": LOCAL_PATH_NAMESPACE}}
+    return [
+        ("/api/v1/namespaces", namespace),
+        (f"/api/v1/namespaces/{LOCAL_PATH_NAMESPACE}/configmaps", settings),
+        (STORAGE_CLASSES, storage_class("local-path", "rancher.io/local-path", wait=True)),
+    ]

@@ -1,0 +1,56 @@
+"""Which programs an embedded cluster is made of. The seam between the toolchain and a cluster; starts nothing."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+# Named in evidence, in the order in which a reader would ask for them.
+TOLD_IN_EVIDENCE = ("kube-apiserver", "etcd", "kubelet", "containerd", "runc", "coredns", "ptp")
+
+
+class ClusterToolchain(Protocol):
+    """The part of the toolchain that a cluster needs."""
+
+    @property
+    def cache(self) -> Path: ...
+
+    def ensure(self, *names: str) -> None: ...
+
+    def bin_folder(self, *names: str) -> Path: ...
+
+    def provenance(self, name: str) -> Any: ...
+
+
+@dataclass(frozen=True)
+class ClusterTools:
+    """The programs of one cluster.
+
+    Args:
+        programs: folder with every program of a control plane and a node, and kubectl.
+        plugins: folder with the CNI plugins; apart, since one of them has the name of iproute2's `bridge`.
+        commands: folder for a learner's PATH: kubectl.
+        seeds: folder that keeps prepared images from one lab to the next; seen inside machines at the same path.
+        sources: where each program came from, as plain records for evidence.
+    """
+
+    programs: Path
+    plugins: Path
+    commands: Path
+    seeds: Path
+    sources: tuple[Mapping[str, Any], ...] = ()
+
+    @classmethod
+    def of(cls, toolchain: ClusterToolchain) -> "ClusterTools":
+        """Have the toolchain get what is missing, and say where it all is."""
+        toolchain.ensure("cluster", "cni")
+        return cls(
+            programs=toolchain.bin_folder("cluster"),
+            plugins=toolchain.bin_folder("cni"),
+            commands=toolchain.bin_folder("kubectl"),
+            seeds=toolchain.cache / "image-seeds",
+            sources=tuple(vars(toolchain.provenance(name)) for name in TOLD_IN_EVIDENCE),
+        )
+
+    def path(self, name: str) -> Path:
+        return self.programs / name
