@@ -43,6 +43,17 @@ class Removed:
     def __bool__(self) -> bool:
         return bool(self.containers or self.networks or self.volumes or self.images or self.build_cache)
 
+    def __str__(self) -> str:
+        """Say how many of each, such as "2 containers, 1 image"."""
+        counts = {
+            "container": len(self.containers),
+            "network": len(self.networks),
+            "volume": len(self.volumes),
+            "image": len(self.images),
+            "build cache record": self.build_cache,
+        }
+        return ", ".join(f"{n} {kind}{'s' * (n > 1)}" for kind, n in counts.items() if n) or "nothing"
+
 
 @dataclass
 class _Refusals:

@@ -147,11 +147,10 @@ def wait_for_answer(service: Service, start: Start, *, within_seconds: float) ->
 
 
 def _refused(start: Start, service: Service, before: str = "") -> EngineError:
+    # The log goes with the machine, so what matters of it has to be in the message.
     log = service.log.read_text(errors="replace") if service.log.exists() else ""
     return EngineError(
-        start.command,
-        before + refusal_in(log),
-        f"read the rest of its log, {service.log}; `./lab doctor` says what works here",
+        start.command, before + refusal_in(log), "correct what it names; `./lab doctor` says what works here"
     )
 
 

@@ -2,9 +2,11 @@
 
 recipes   which there are, what each is made of, what it costs
 staging   fills the folder each is built from
+archives  the cache of built images
 images    has them on an engine: from the cache, else built
 """
 
+from labsupport.systems.images.archives import missing_images
 from labsupport.systems.images.images import Images
 
-__all__ = ["Images"]
+__all__ = ["Images", "missing_images"]
