@@ -1,0 +1,96 @@
+"""The command line as a person meets it: help that teaches, exit codes, one clear message, a clean stop."""
+
+import json
+import statistics
+
+import pytest
+
+from labsupport.process.commands import CommandResult, LocalRunner
+from labsupport.project import Project
+
+COMMANDS = (
+    "start",
+    "run",
+    "test",
+    "doctor",
+    "up",
+    "status",
+    "shell",
+    "down",
+    "reset",
+    "clean",
+    "record",
+    "verify",
+    "generate",
+)
+# The budget of `./lab --version`; a busy computer gets twice that before the test calls it slow.
+VERSION_SECONDS = 0.4
+
+
+def lab(project: Project, *words: str, within_seconds: float = 60) -> CommandResult:
+    return LocalRunner({"COLUMNS": "100"}).run([str(project.root / "lab"), *words], within_seconds=within_seconds)
+
+
+def test_version_answers_at_once(project: Project) -> None:
+    runs = [lab(project, "--version") for _ in range(5)]
+    assert {run.stdout for run in runs} == {f"lab {project.version}\n"}
+    assert statistics.median(run.seconds for run in runs) < 2 * VERSION_SECONDS
+
+
+def test_help_teaches(project: Project) -> None:
+    said = lab(project, "--help").stdout
+    for word in ("./lab doctor", "./lab start", "work/", "build/report/", "Exit codes", *COMMANDS):
+        assert word in said, word
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_explains_itself(project: Project, command: str) -> None:
+    result = lab(project, command, "--help")
+    assert result.exit_code == 0
+    assert "Usage: ./lab" in result.stdout
+
+
+def test_no_words_show_the_help(project: Project) -> None:
+    assert "Commands" in lab(project).stdout
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["rnu"], "Did you mean 'run'"),
+        (["run", "--engine", "podman"], "'replay'"),
+        (["run", "--jobs", "0"], "--jobs"),
+        (["run", "06", "--nonsense"], "--nonsense"),
+        (["run", "dokerfile-instructions"], "did you mean 06-dockerfile-instructions?"),
+        (["reset", "nothing-like-it"], "There are: "),
+    ],
+)
+def test_words_it_does_not_know_end_with_2(project: Project, words: list[str], said: str) -> None:
+    result = lab(project, *words)
+    assert result.exit_code == 2
+    assert said in result.stderr
+    assert "Traceback" not in result.stderr
+
+
+@pytest.mark.parametrize("words", [["run", "--machine", "vm"], ["up", "--engine", "own"]])
+def test_what_this_edition_lacks_ends_with_3_and_says_so(project: Project, words: list[str]) -> None:
+    result = lab(project, *words)
+    assert result.exit_code == 3
+    assert [line.split(":")[0] for line in result.stderr.splitlines()] == ["Tried", "What happened", "What to do"]
+
+
+def test_doctor_says_why_for_people_and_programs(project: Project) -> None:
+    rows = json.loads(lab(project, "doctor", "--json").stdout)
+    assert rows
+    for row in rows:
+        assert row["because"], row
+        assert row["available"] or row["change_it"], row
+    assert rows[0]["name"].split()[0] in lab(project, "doctor").stdout
+
+
+def test_status_is_json_for_programs(project: Project) -> None:
+    assert isinstance(json.loads(lab(project, "status", "--json").stdout), list)
+
+
+def test_generated_notebooks_are_up_to_date(project: Project) -> None:
+    assert lab(project, "generate").stdout == "All notebooks were up to date.\n"

@@ -1,0 +1,167 @@
+"""What goes wrong for people: one clear message each, the right exit code, nothing left behind."""
+
+import os
+import shutil
+import signal
+import socket
+import urllib.error
+import urllib.request
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from labsupport.process.commands import Background, CommandResult, Invocation, LocalRunner
+from labsupport.process.waiting import wait_until
+from labsupport.project import Project
+
+NOBODY = 65534
+# An ordinary user in all but one thing: may read whatever folder this clone happens to be in.
+AS_NOBODY = [
+    *("setpriv", f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups"),
+    *(
+        "--inh-caps=-all,+dac_read_search",
+        "--ambient-caps=-all,+dac_read_search",
+        "--bounding-set=-all,+dac_read_search",
+    ),
+    "--",
+]
+
+
+@pytest.fixture
+def own_clone(tmp_path: Path, project: Project) -> Project:
+    """A copy of this clone that belongs to an ordinary user, with an empty home folder beside it."""
+    root = tmp_path / "clone"
+    root.mkdir()
+    for name in ("labsupport", "notebooks"):
+        shutil.copytree(project.root / name, root / name, ignore=shutil.ignore_patterns("__pycache__"))
+    for name in ("lab", "requirements.lock"):
+        shutil.copy2(project.root / name, root / name)
+    (root / ".venv").symlink_to(project.python.parent.parent)
+    (tmp_path / "home").mkdir()
+    for path in [tmp_path, *tmp_path.rglob("*")]:
+        os.chown(path, NOBODY, NOBODY, follow_symlinks=False)
+    return Project(root)
+
+
+def lab(
+    clone: Project,
+    *words: str,
+    prefix: Sequence[str] = (),
+    environment: Mapping[str, str] | None = None,
+    within_seconds: float = 120,
+) -> CommandResult:
+    home = {"HOME": str(clone.root.parent / "home"), **(environment or {})}
+    argv = [*prefix, str(clone.root / "lab"), *words]
+    return LocalRunner(home).run(argv, within_seconds=within_seconds, invocation=Invocation(folder=clone.root))
+
+
+def assert_one_clear_message(result: CommandResult, exit_code: int) -> None:
+    assert result.exit_code == exit_code, result.stderr
+    assert "Traceback" not in result.stderr
+    said = [line.split(":")[0] for line in result.stderr.splitlines()]
+    for part in ("Tried", "What happened", "What to do"):
+        assert said.count(part) == 1, result.stderr
+
+
+@pytest.mark.needs("root")
+@pytest.mark.parametrize("words", [["run", "--engine", "private"], ["up", "--machine", "namespaces"], ["record", "06"]])
+def test_no_root_and_no_docker(own_clone: Project, words: list[str]) -> None:
+    result = lab(own_clone, *words, prefix=AS_NOBODY)
+    assert_one_clear_message(result, 3)
+    assert "sudo" in result.stderr
+    assert "--engine replay" in result.stderr
+    assert not list((own_clone.root.parent / "home").iterdir())
+    assert not own_clone.build.exists()
+
+
+@pytest.mark.needs("machine")
+def test_disk_full_on_the_cache_folder(own_clone: Project) -> None:
+    cache = own_clone.root.parent / "cache"
+    cache.mkdir()
+    small = ["unshare", "--mount", "sh", "-c", f'mount -t tmpfs -o size=2m none {cache} && "$@"; ls -A {cache}', "sh"]
+    tools_elsewhere = {"LAB_CACHE": str(cache), "PATH": "/usr/sbin:/usr/bin:/sbin:/bin"}
+    result = lab(own_clone, "run", "06", prefix=[*small], environment=tools_elsewhere)
+    assert "MB" in result.stderr
+    assert_one_clear_message(CommandResult(result.argv, 1, result.stdout, result.stderr, result.seconds), 1)
+
+
+@pytest.mark.needs("machine")
+def test_a_run_cut_off_leaves_nothing_and_the_next_one_works(own_clone: Project) -> None:
+    log = own_clone.root.parent / "log"
+    home = {"HOME": str(own_clone.root.parent / "home"), "LAB_CACHE": os.environ.get("LAB_CACHE", "")}
+    cut = LocalRunner(home).start([str(own_clone.root / "lab"), "run", "06", "--engine", "replay"], log=log)
+    wait_until(lambda: (own_clone.build / "run").exists(), "the run to begin", within_seconds=30)
+    cut.signal(signal.SIGINT)
+    assert cut.wait(30) == 130
+    assert "Stopped." in log.read_text()
+    assert "Traceback" not in log.read_text()
+
+
+def test_an_unknown_notebook(own_clone: Project) -> None:
+    result = lab(own_clone, "run", "99-no-such-thing")
+    assert_one_clear_message(result, 2)
+    assert "06-dockerfile-instructions" in result.stderr
+    assert not own_clone.build.exists()
+
+
+@contextmanager
+def taken_port() -> Iterator[int]:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        yield taken.getsockname()[1]
+
+
+@contextmanager
+def started(clone: Project, *words: str) -> Iterator[tuple[Background, str]]:
+    """Run `./lab start` until the block ends; gives the address it printed."""
+    log = clone.root.parent / "start.log"
+    home = {"HOME": str(clone.root.parent / "home"), "PYTHONUNBUFFERED": "1"}
+    server = LocalRunner(home).start([str(clone.root / "lab"), "start", "--no-browser", *words], log=log)
+    try:
+
+        def address() -> str | None:
+            assert server.exit_code is None, log.read_text()
+            found = [line for line in log.read_text().splitlines() if line.startswith("JupyterLab: ")]
+            return found[0].removeprefix("JupyterLab: ") if found else None
+
+        yield server, wait_until(address, "JupyterLab's address", within_seconds=60, last_seen=log.read_text)
+    finally:
+        server.close()
+
+
+def answers(url: str) -> bool:
+    try:
+        with urllib.request.urlopen(url, timeout=5) as reply:
+            return reply.status == 200
+    except urllib.error.URLError:
+        return False
+
+
+def test_a_taken_port_means_the_next_one(own_clone: Project) -> None:
+    with taken_port() as port, started(own_clone, "--engine", "replay", "--port", str(port)) as (server, url):
+        assert f":{port}/" not in url
+        assert url.startswith(("http://127.0.0.1:", "http://localhost:"))
+        assert answers(url)
+        server.signal(signal.SIGINT)
+        assert server.wait(30) == 130
+        assert not answers(url)
+    assert (own_clone.work / "06-dockerfile-instructions.ipynb").exists()
+
+
+def test_a_killed_start_takes_its_server_with_it(own_clone: Project) -> None:
+    with started(own_clone, "--engine", "replay") as (server, url):
+        assert answers(url)
+        server.signal(signal.SIGKILL)
+        wait_until(lambda: not answers(url), "the server to end with its command", within_seconds=20)
+
+
+def test_a_stranger_without_the_token_is_refused(own_clone: Project) -> None:
+    with started(own_clone, "--engine", "replay") as (_, url):
+        with pytest.raises(urllib.error.HTTPError) as refused:
+            urllib.request.urlopen(url.split("lab?")[0] + "api/contents", timeout=5)
+        assert refused.value.code == 403
+        private = own_clone.build / "jupyter"
+        assert private.stat().st_mode & 0o077 == 0
