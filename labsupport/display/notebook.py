@@ -3,10 +3,13 @@
 from collections.abc import Callable
 from typing import Any
 
+from labsupport.display.exercises import exercise_shown, outcome_shown, progress_table
 from labsupport.display.markup import Markup, Shown, element
 from labsupport.display.steps import checks_shown, judgement_shown, observation_shown, step_shown
 from labsupport.errors import LabError
 from labsupport.experiments.checks import Check
+from labsupport.experiments.exercises import Exercise, Outcome
+from labsupport.experiments.progress import Progress
 from labsupport.experiments.steps import Observation, Step
 from labsupport.experiments.trial import Judgement
 
@@ -20,6 +23,9 @@ def ways_to_show() -> dict[type, Showing]:
         Observation: observation_shown,
         Check: lambda check: checks_shown([check]),
         Judgement: judgement_shown,
+        Exercise: exercise_shown,
+        Outcome: outcome_shown,
+        Progress: lambda progress: progress_table(progress).shown(),
     }
 
 

@@ -56,6 +56,8 @@ def write_report(
         facts: about the run, for the front page: version, date, options.
     """
     folder.mkdir(parents=True, exist_ok=True)
+    for page_before in folder.glob("*.html"):
+        page_before.unlink()
     findings = collect_findings([notebook.slug for notebook in notebooks], evidence, recorded)
     ledger = _read_ledger(claims)
     _write(folder / "index.html", "Lab report", _front(notebooks, findings, facts, ledger))
