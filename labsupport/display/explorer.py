@@ -6,11 +6,9 @@
 import itertools
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
-
-import anywidget
-import traitlets
 
 from labsupport.display.failures import error_shown
 from labsupport.display.markup import Markup, Shown, element, join, prose
@@ -97,7 +95,7 @@ class Explorer:
         self._play = play
         self._preview = preview
         self._origin = origin
-        self._face: _Face | None = None
+        self._face: Any = None
 
     def positions(self) -> Iterator[dict[str, str]]:
         """Every combination of the controls, the last control changing fastest."""
@@ -159,9 +157,9 @@ class Explorer:
         bundle: dict[str, Any] = dict(self._face._repr_mimebundle_()[0])
         return {**bundle, **self.fallback()._repr_mimebundle_()}
 
-    def _make_face(self) -> "_Face":
+    def _make_face(self) -> Any:
         start = {name: options[0] for name, options in self.controls.items()}
-        face = _Face(
+        face = _face_class()(
             view={
                 "title": self.title,
                 "controls": {name: list(options) for name, options in self.controls.items()},
@@ -184,7 +182,6 @@ class Explorer:
     def _asked(self, _: Any, content: dict[str, Any], __: Any) -> None:
         """Answer the Run button. Nothing may escape: a traceback here would land in the server's log, unseen."""
         face = self._face
-        assert face is not None
         position, prediction = content["run"], str(content.get("prediction", ""))
         face.busy, face.result = True, ""
         face.status = str(_working("Running… The ■ in the toolbar stops it."))
@@ -235,17 +232,24 @@ def attempt_shown(attempt: Attempt) -> Shown:
     return Shown(html, "\n".join([*told, *([f"Why: {why}"] if why else []), what.text]))
 
 
-class _Face(anywidget.AnyWidget):  # type: ignore[misc]  # anywidget carries no types we can follow
+@cache
+def _face_class() -> Any:
     """What the browser and the kernel share. Explorer fills it; explorer.js draws it."""
+    # Imported when a widget is shown: the command line, which shows none, must not pay for IPython.
+    import anywidget
+    import traitlets
 
-    _esm = (Path(__file__).parent / "explorer.js").read_text(encoding="utf-8")
-    _css = stylesheet()
-    view = traitlets.Dict().tag(sync=True)
-    position = traitlets.Dict().tag(sync=True)
-    preview = traitlets.Unicode("").tag(sync=True)
-    busy = traitlets.Bool(False).tag(sync=True)
-    status = traitlets.Unicode("").tag(sync=True)
-    result = traitlets.Unicode("").tag(sync=True)
+    class Face(anywidget.AnyWidget):  # type: ignore[misc]  # anywidget carries no types we can follow
+        _esm = (Path(__file__).parent / "explorer.js").read_text(encoding="utf-8")
+        _css = stylesheet()
+        view = traitlets.Dict().tag(sync=True)
+        position = traitlets.Dict().tag(sync=True)
+        preview = traitlets.Unicode("").tag(sync=True)
+        busy = traitlets.Bool(False).tag(sync=True)
+        status = traitlets.Unicode("").tag(sync=True)
+        result = traitlets.Unicode("").tag(sync=True)
+
+    return Face
 
 
 def _working(text: str, fraction: float | None = None) -> Markup:
