@@ -206,7 +206,7 @@ def _asked(argv: Sequence[str], invocation: Invocation, scrubber: Scrubber) -> S
     """The record of a command before it ran. Its key has, like a line of shell, the environment and folder first."""
     words = scrubber.argv(argv)
     settings = [f"{name}={value}" for name, value in sorted(invocation.environment.items())]
-    folder = ["cd", *scrubber.argv([str(invocation.folder)]), "&&"] if invocation.folder else []
+    folder = [shlex.join(["cd", *scrubber.argv([str(invocation.folder)])]), "&&"] if invocation.folder else []
     stdin = None if invocation.stdin is None else scrubber.argv([invocation.stdin])[0]
     return StepRecord(
         key=" ".join([*folder, *map(shlex.quote, scrubber.argv(settings)), shlex.join(words)]).strip(),

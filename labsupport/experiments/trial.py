@@ -228,7 +228,7 @@ def verdict_record(judgement: Judgement, scrubber: Scrubber) -> VerdictRecord:
         alternatives={
             verdict.value: check_record(check, scrubber) for verdict, check in judgement.alternatives.items()
         },
-        given=check_record(judgement.given, scrubber) if judgement.given else None,
+        given=check_record(judgement.given, scrubber) if judgement.given is not None else None,
         otherwise=judgement.otherwise.value if judgement.otherwise else None,
     )
 
@@ -271,7 +271,7 @@ def _refuse_undecidable(
         raise refuse(f"the trial says it settles {', '.join(settles) or 'nothing'}", f"open it with settles={claim!r}")
     if not alternatives:
         raise refuse("no alternative is given", "give confirmed=… and refuted=…, each a check")
-    checks = [*alternatives.values(), *([given] if given else [])]
+    checks = [*alternatives.values(), *([given] if given is not None else [])]
     for number, check in enumerate(checks):
         if not isinstance(check, Check):
             raise refuse(f"{check!r} is not a check", "use equals(…), output_is(…), exit_code_is(…) and their like")
