@@ -60,8 +60,12 @@ def offline_resolver(address: str) -> str:
     """The resolv.conf of a machine without a way out: nothing listens there, and that is answered at once.
 
     `address` is one whose kernel says so: for one that no route leads to, every lookup would wait for its time-out.
+    The options are for resolvers that do not listen to that answer.
     """
-    return f"# This machine has no way out, so no name server either.\nnameserver {address}\n"
+    return (
+        "# This machine has no way out, so no name server either.\n"
+        f"nameserver {address}\noptions timeout:1 attempts:1\n"
+    )
 
 
 def init_argv(folder: Path, status: int, owner: int = -1) -> list[str]:

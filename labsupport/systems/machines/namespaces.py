@@ -117,7 +117,7 @@ def start_namespaces_machine(
         )
         return _launch(folder, record, settings, listener)
     except BaseException:
-        end_lab(folder, record)
+        end_lab(folder)
         raise
 
 
@@ -131,7 +131,7 @@ def attach(name: str, *, root: Path | None = None) -> NamespacesMachine:
     record = run_folders.LabRecord.read(folder)
     if record.init is None or not record.is_alive():
         raise MachineError(f"attach to {name}", "it has ended", "`./lab status` lists what runs; `./lab up` starts one")
-    return NamespacesMachine(folder, record.init, lambda: end_lab(folder, record))
+    return NamespacesMachine(folder, record.init, lambda: end_lab(folder))
 
 
 def require_root() -> None:
@@ -172,7 +172,7 @@ def _launch(folder: Path, record: run_folders.LabRecord, settings: Settings, lis
         announced.close()
 
     def end() -> None:
-        end_lab(folder, record)
+        end_lab(folder)
         launcher.close()
 
     return NamespacesMachine(folder, init, end)

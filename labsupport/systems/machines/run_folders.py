@@ -121,10 +121,21 @@ def update(folder: Path, record: LabRecord, *, launcher: Owner, init: Owner) -> 
 
 
 def set_aside(folder: Path) -> Path:
-    """Rename a run folder out of the way, so that it is nobody's while it is removed."""
-    aside = folder.with_name(f"{GONE_PREFIX}{folder.name}")
-    folder.rename(aside)
-    return aside
+    """Rename a run folder out of the way, so that it is nobody's while it is removed; return its new path.
+
+    Raises:
+        FileNotFoundError: somebody else has set it aside, or removed it.
+    """
+    return folder.rename(folder.with_name(f"{GONE_PREFIX}{folder.name}"))
+
+
+def those_set_aside(root: Path) -> dict[str, Path]:
+    """Return the run folders below `root` that were set aside and are still there, by their lab's name."""
+    return {
+        folder.name.removeprefix(GONE_PREFIX): folder
+        for folder in root.glob(f"{GONE_PREFIX}*")
+        if LAB_NAME.fullmatch(folder.name.removeprefix(GONE_PREFIX))
+    }
 
 
 def remove(folder: Path) -> None:

@@ -2,51 +2,55 @@
 
 import os
 import signal
+from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
 from labsupport.errors import MachineError
 from labsupport.process.ownership import LAB_NAME, Owner, locked, wait_for_end
 from labsupport.process.waiting import wait_until
-from labsupport.systems.machines.run_folders import GONE_PREFIX, LabRecord, records, remove, set_aside
+from labsupport.systems.machines.loops import detach, loops_into
+from labsupport.systems.machines.run_folders import LabRecord, records, remove, set_aside, those_set_aside
 
 CGROUP_ROOT = Path("/sys/fs/cgroup")
 
 
 def sweep(root: Path) -> list[str]:
     """End and remove what dead owners left below `root`; return the names of those labs. Leaves living ones alone."""
-    aside: list[tuple[Path, LabRecord | None]] = []
+    if not root.is_dir():
+        return []
     with locked(root):
         for folder, record in records(root).items():
             # Claims are made under the lock: a folder without a record was left by someone who died while claiming.
             if record is None or not record.is_alive():
-                aside.append((set_aside(folder), record))
-        aside += [
-            (folder, None)
-            for folder in root.iterdir()
-            if folder.name.startswith(GONE_PREFIX) and folder not in [each for each, _ in aside]
-        ]
-    for folder, record in aside:
-        _end(folder.name.removeprefix(GONE_PREFIX), record)
-        remove(folder)
-    return sorted(folder.name.removeprefix(GONE_PREFIX) for folder, _ in aside)
+                set_aside(folder)
+        aside = those_set_aside(root)
+    for name, folder in aside.items():
+        _end(name, folder)
+    return sorted(aside)
 
 
-def end_lab(folder: Path, record: LabRecord) -> None:
+def end_lab(folder: Path) -> None:
     """End one lab, whoever owns it, and remove what it left."""
-    with suppress(MachineError):
-        record = LabRecord.read(folder)  # it may know more by now: its PID 1
-    _end(record.name, record)
+    name = folder.name
     with suppress(FileNotFoundError):
-        remove(set_aside(folder))
+        folder = set_aside(folder)
+    _end(name, folder)
 
 
-def _end(name: str, record: LabRecord | None) -> None:
-    if record is not None:
+def _end(name: str, folder: Path) -> None:
+    """End what runs under a name whose run folder was set aside, then remove all of it."""
+    with suppress(MachineError):
+        record = LabRecord.read(folder)
         for process in (record.init, record.launcher):
             if process is not None:
                 end_process(process)
+    for process in _unrecorded(name):
+        end_process(process)
     remove_cgroups(name)
+    for loop in loops_into(folder):
+        detach(loop)
+    remove(folder)
     wait_until(
         lambda: not Path(f"/sys/class/net/{name}").exists(),
         f"the kernel to remove the interface {name}",
@@ -66,9 +70,21 @@ def end_process(process: Owner) -> None:
             os.close(pidfd)
 
 
+def _unrecorded(name: str) -> Iterator[Owner]:
+    """Yield launchers of the lab whose owner died before it could put them on record."""
+    for folder in Path("/proc").iterdir():
+        if folder.name.isdigit():
+            with suppress(OSError):
+                words = (folder / "cmdline").read_bytes().split(b"\0")
+                if len(words) > 4 and words[3].endswith(b"/machines/init.py") and Path(words[4].decode()).name == name:
+                    yield Owner.of(int(folder.name))
+
+
 def cgroups_of(path: str) -> list[Path]:
     """Return the cgroup with this path (a lab's name, or below one) in each hierarchy, of either version."""
     assert LAB_NAME.fullmatch(path.partition("/")[0]), path
+    if not CGROUP_ROOT.is_dir():
+        return []
     roots = [CGROUP_ROOT, *(each for each in CGROUP_ROOT.iterdir() if each.is_dir() and not each.is_symlink())]
     return [root / path for root in roots if (root / path).is_dir()]
 

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 LEAF = "init"
+WANTED_CONTROLLERS = ("cpu", "cpuset", "io", "memory", "pids")
 
 
 class Hierarchy(NamedTuple):
@@ -71,12 +72,17 @@ def _fill_version_1(parent: str, group: str) -> None:
 
 
 def _hand_down_controllers(group: str) -> None:
+    """Let the children of a version 2 group use the controllers that engines and clusters need.
+
+    On the computer's root group systemd has done so already. Elsewhere this one switch stays as it was set here, as
+    another lab may rely on it.
+    """
     with open(f"{group}/cgroup.controllers") as source:
         available = source.read().split()
     with open(f"{group}/cgroup.subtree_control") as source:
         handed_down = source.read().split()
     for controller in available:
-        if controller not in handed_down:
+        if controller in WANTED_CONTROLLERS and controller not in handed_down:
             _write(f"{group}/cgroup.subtree_control", f"+{controller}")
 
 

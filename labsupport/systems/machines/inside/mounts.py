@@ -120,9 +120,9 @@ class MachineFiles:
             upper, work = f"{layers}{folder}/upper", f"{layers}{folder}/work"
             os.makedirs(upper)
             os.makedirs(work)
+            shutil.copymode(folder, upper)
             options = f"lowerdir={folder},upperdir={upper},workdir={work}"
             kernel.mount("overlay", folder, "overlay", 0, options)
-            shutil.copymode(upper, folder)
         for name in FORGOTTEN_SETTINGS:
             shutil.rmtree(f"/etc/{name}", ignore_errors=True)
             os.makedirs(f"/etc/{name}", exist_ok=True)
