@@ -177,7 +177,9 @@ def doctor(as_json: AsJson = False) -> None:
     if as_json:
         print(json.dumps([vars(one) for one in found], indent=2, default=str))
         return
-    table = Table("", "What", "Why", "To change it", box=box.SIMPLE_HEAD)
+    table = Table(box=box.SIMPLE_HEAD)
+    for title in ("", "What", "Why", "To change it"):
+        table.add_column(title, overflow="fold")
     for one in found:
         table.add_row("yes" if one.available else "no", one.name, one.because, one.change_it)
     Console().print(table)
