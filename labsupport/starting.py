@@ -106,7 +106,7 @@ def _command(project: Project, account: Account, port: int) -> list[str]:
         *(str(project.python), "-P", "-m", "jupyterlab", "--no-browser"),
         *("--ServerApp.ip=127.0.0.1", f"--ServerApp.port={port}", f"--ServerApp.port_retries={PORTS_TRIED}"),
         *(f"--ServerApp.root_dir={project.work}", "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate"),
-        *("--LabApp.news_url=None"),
+        "--LabApp.news_url=None",
     ]
     if account.user == 0:
         server.append("--ServerApp.allow_root=True")
