@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from labsupport.errors import RequirementMissing
 from labsupport.process.ownership import Owner
-from labsupport.process.progress import Listener, Progress, silent
+from labsupport.process.progress import Listener, silent
 from labsupport.systems.engines.tools import EngineTools
 
 if TYPE_CHECKING:
@@ -186,7 +186,6 @@ def start_backends(chosen: Plan, *, owner: Owner | None, listener: Listener = si
         owner=owner, tools=[tools.programs, toolchain.bin_folder("machine")], visible=[toolchain.cache]
     )
     try:
-        listener(Progress(f"Starting the engine of {machine.name}"))
         engine = start_private_engine(machine, tools)
         _save(machine.folder, tools)
     except BaseException:

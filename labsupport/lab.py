@@ -27,6 +27,7 @@ from labsupport.experiments.trial import Trial
 from labsupport.lessons.catalog import Lesson, exercises_of, lesson
 from labsupport.process.commands import CommandResult, Invocation, Runner
 from labsupport.process.ownership import Owner
+from labsupport.process.progress import Progress
 from labsupport.project import Project, this_project
 
 if TYPE_CHECKING:
@@ -63,7 +64,7 @@ def open_lab(
     install()
     backends = _backends(LabOptions(engine, cluster, machine).or_from_environment())
     try:
-        backends.have_images(about.images)
+        backends.have_images(about.images, _tell)
         opened = Lab(about, backends, seed)
     except BaseException:
         backends.close()
@@ -75,11 +76,16 @@ def open_lab(
 
 
 def _backends(options: LabOptions) -> Backends:
-    chosen = plan(options)
     name = os.environ.get(ATTACH_VARIABLE)
     if name and options.engine != "replay":
         return attach_backends(name)
-    return start_backends(chosen, owner=Owner.this_process())
+    return start_backends(plan(options), owner=Owner.this_process(), listener=_tell)
+
+
+def _tell(progress: Progress) -> None:
+    """Say what takes long the first time; steps on the way (with a fraction) would fill the cell."""
+    if progress.fraction is None:
+        print(progress.text, flush=True)
 
 
 class Lab:
