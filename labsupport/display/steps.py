@@ -57,7 +57,7 @@ def judgement_shown(judgement: Judgement) -> Shown:
     ]
     if judgement.otherwise:
         rows.append(element("li", element("strong", judgement.otherwise), " otherwise"))
-    if judgement.given:
+    if judgement.given is not None:
         rows.append(element("li", _check_symbol(judgement.given), "given that ", _check_body(judgement.given)))
     unclear = f"Unclear because {judgement.unclear_because}." if judgement.verdict is None else None
     claim = judgement.claim
