@@ -112,17 +112,13 @@ def promote(live_folder: Path, recorded_folder: Path, notebook: str) -> list[Pat
     Experiments of the same backend that no longer exist lose their files. Nothing is written when any file is bad.
 
     Raises:
-        EvidenceError: there is none, a trial left a claim unjudged or unclear, or a file cannot be read.
+        EvidenceError: there is none, a trial left a claim unjudged or unclear, a check failed, or a file is bad.
     """
     evidence = list(read_folder(live_folder / notebook))
     if not evidence:
         raise _not_fit(notebook, f"there is no live evidence in {live_folder / notebook}")
     for one in evidence:
-        unclear = [record.claim for record in one.verdicts if record.verdict == "unclear"]
-        if one.unjudged or unclear:
-            raise _not_fit(
-                notebook, f"{one.experiment} left {', '.join([*one.unjudged, *unclear])} unjudged or unclear"
-            )
+        _refuse_unfit(notebook, one)
     written = [recorded_path(recorded_folder, one.experiment, one.backend) for one in evidence]
     for one, path in zip(evidence, written, strict=True):
         write(one, path)
@@ -131,6 +127,15 @@ def promote(live_folder: Path, recorded_folder: Path, notebook: str) -> list[Pat
             if path not in written:
                 path.unlink()
     return written
+
+
+def _refuse_unfit(notebook: str, one: Evidence) -> None:
+    open_claims = [*one.unjudged, *(record.claim for record in one.verdicts if record.verdict == "unclear")]
+    if open_claims:
+        raise _not_fit(notebook, f"{one.experiment} left {', '.join(open_claims)} unjudged or unclear")
+    failed = [check.sentence for check in one.checks if not check.passed]
+    if failed:
+        raise _not_fit(notebook, f"{one.experiment}: a check does not hold: {'; '.join(failed)}")
 
 
 def _pair(experiment: str, recorded: Evidence | None, live: Evidence | None) -> list[Difference]:

@@ -188,24 +188,24 @@ def write_atomically(path: Path, text: str) -> None:
     Raises:
         EvidenceError: it cannot be written; what was there before is still there.
     """
-    half = ""
+    half: Path | None = None
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.NamedTemporaryFile(
             "w", encoding="utf-8", dir=path.parent, prefix=f".{path.name}.", delete=False
         ) as file:
-            half = file.name
+            half = Path(file.name)
             file.write(text)
             file.flush()
             os.fsync(file.fileno())
-        Path(half).chmod(0o644)
-        Path(half).replace(path)
-    except OSError as error:
-        if half:
-            Path(half).unlink(missing_ok=True)
-        raise EvidenceError(
-            f"write {path}", error.strerror or str(error), "free some space, or make the folder writable"
-        ) from error
+        half.chmod(0o644)
+        half.replace(path)
+    except (OSError, UnicodeError) as error:
+        happened = getattr(error, "strerror", None) or str(error)
+        raise EvidenceError(f"write {path}", happened, "free some space, or make the folder writable") from error
+    finally:
+        if half is not None:
+            half.unlink(missing_ok=True)
 
 
 def read(path: Path) -> Evidence:
