@@ -51,8 +51,16 @@ class Machine(Protocol):
         """Start a daemon as a child of PID 1; both its streams are appended to folder/log/NAME.log."""
         ...
 
+    def service(self, name: str) -> Service:
+        """Return a daemon started earlier, maybe by another process."""
+        ...
+
     def nested(self, name: str) -> "Machine":
         """Start an inner machine, on the switch of this one. Its end is its own; this one's end is its end."""
+        ...
+
+    def inner(self, name: str) -> "Machine":
+        """Return an inner machine that runs already, maybe started by another process."""
         ...
 
     def close(self) -> None:

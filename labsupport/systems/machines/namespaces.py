@@ -16,7 +16,7 @@ from labsupport.process.progress import Listener, Progress, silent
 from labsupport.systems.machines import inner, links, run_folders
 from labsupport.systems.machines.launching import Settings, launch, offline_resolver, paths
 from labsupport.systems.machines.requests import SOCKET_NAME, ControlSocket, MachineRunner
-from labsupport.systems.machines.services import InsideService, start_service
+from labsupport.systems.machines.services import InsideService, find_service, start_service
 from labsupport.systems.machines.sweeping import end_lab, sweep
 
 KIND = "namespaces"
@@ -51,6 +51,14 @@ class NamespacesMachine:
             MachineError: it cannot be executed.
         """
         return start_service(self.control, self.pid, name, argv, {**self.environment, **(environment or {})})
+
+    def service(self, name: str) -> InsideService:
+        """Return a daemon started earlier, maybe by another process.
+
+        Raises:
+            MachineError: none was started under this name.
+        """
+        return find_service(self.control, self.pid, name)
 
     def nested(self, name: str) -> "NamespacesMachine":
         """Start an inner machine on the switch of this one; `name` is also its host name.

@@ -66,6 +66,17 @@ def start_service(
     return InsideService(control, name, inside_pid, pid_outside(init, inside_pid), log)
 
 
+def find_service(control: ControlSocket, init: int, name: str) -> InsideService:
+    """Return the daemon that PID 1 (`init`, as this computer counts) was asked to start under this name.
+
+    Raises:
+        MachineError: there was none.
+    """
+    inside_pid = int(control.ask({"do": "exit_code", "name": name})["pid"])
+    log = control.folder / "log" / f"{name}.log"
+    return InsideService(control, name, inside_pid, pid_outside(init, inside_pid), log)
+
+
 def pid_outside(init: int, inside: int) -> int:
     """Return the pid here of a child of PID 1 `init` that has pid `inside` in there; 0 when it has ended already."""
     try:

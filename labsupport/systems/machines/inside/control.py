@@ -3,7 +3,7 @@
     {"do": "start", "name": …, "argv": …, "environment": …, "folder": …, "log": …} → {"pid": …}
     {"do": "run", "argv": …, "environment": …, "folder": …}                        → {"exit_code": …} when it has ended
     {"do": "signal", "name": …, "number": …}                                       → {}
-    {"do": "exit_code", "name": …}                                                 → {"exit_code": … or null}
+    {"do": "exit_code", "name": …}                                                 → {"exit_code": … or null, "pid": …}
     {"do": "end"}                                                                  → the machine ends
 Errors: {"error": …}. Three descriptors come with `run`: its streams. One may come with `start`, as its standard output.
 A `run` ends with its connection: whoever asked for it and is gone needs it no more.
@@ -122,8 +122,8 @@ class Control:
                     os.kill(child.pid, request["number"])
                 return {}
             case "exit_code":
-                reap_first = self._find(request["name"])
-                return {"exit_code": reap_first.exit_code}
+                child = self._find(request["name"])
+                return {"exit_code": child.exit_code, "pid": child.pid}
             case unknown:
                 return {"error": f"no such request: {unknown}"}
 
