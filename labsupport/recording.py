@@ -5,7 +5,6 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from labsupport.display.report import ExecutedNotebook
 from labsupport.experiments.claims import Disagreement, Ledger, load_ledger
 from labsupport.experiments.comparison import Difference, against_ledger, compare_folders, promote
 from labsupport.experiments.evidence import Evidence, read_folder
@@ -19,7 +18,6 @@ class Verification:
 
     ledger: Ledger
     notebooks: tuple[str, ...]
-    failed: tuple[str, ...]
     verdicts: dict[str, str]
     differences: tuple[Difference, ...]
     disagreements: tuple[Disagreement, ...]
@@ -27,7 +25,7 @@ class Verification:
     @property
     def agrees(self) -> bool:
         matter = any(difference.matters for difference in self.differences)
-        return not matter and not self.failed and not any(found.is_error for found in self.disagreements)
+        return not matter and not any(found.is_error for found in self.disagreements)
 
     def as_data(self) -> dict[str, Any]:
         """Everything as JSON-able values."""
@@ -45,7 +43,6 @@ class Verification:
         return {
             "agrees": self.agrees,
             "notebooks": list(self.notebooks),
-            "failed": list(self.failed),
             "ledger": rows,
             "differences": [{**asdict(one), "matters": one.matters} for one in self.differences],
             "disagreements": [str(one) for one in self.disagreements],
@@ -59,7 +56,6 @@ class Verification:
         ]
         lines += [f"differs: {one}" for one in self.differences if one.matters]
         lines += [f"against the ledger: {one}" for one in self.disagreements if one.is_error]
-        lines += [f"failed: {notebook} did not run to its end" for notebook in self.failed]
         noise = sum(not one.matters for one in self.differences)
         judged = len(self.verdicts)
         lines.append(f"{judged} claims judged live in {', '.join(self.notebooks)}; {noise} differences that are noise.")
@@ -70,29 +66,25 @@ class Verification:
         return f"live: {self.verdicts[claim]}" if claim in self.verdicts else ""
 
 
-def record(project: Project, executed: Sequence[ExecutedNotebook]) -> list[Path]:
-    """Keep the evidence of notebooks that passed live, and the output of their last cell; return the files written."""
+def record(project: Project, executed: Sequence[tuple[str, Path]]) -> list[Path]:
+    """Keep the evidence of notebooks that ran live, and the output of their last cell; return the files written."""
     written = []
-    for one in executed:
-        if not one.passed:
-            continue
-        written += promote(project.live_evidence, project.recorded_evidence, one.slug)
-        notebook = project.notebooks / f"{one.slug}.ipynb"
-        text = with_stored_output(notebook.read_text(encoding="utf-8"), one.path.read_text(encoding="utf-8"))
+    for slug, path in executed:
+        written += promote(project.live_evidence, project.recorded_evidence, slug)
+        notebook = project.notebooks / f"{slug}.ipynb"
+        text = with_stored_output(notebook.read_text(encoding="utf-8"), path.read_text(encoding="utf-8"))
         notebook.write_text(text, encoding="utf-8")
         written.append(notebook)
     return written
 
 
-def verify(project: Project, executed: Sequence[ExecutedNotebook]) -> Verification:
+def verify(project: Project, notebooks: Sequence[str]) -> Verification:
     """Hold the live evidence of notebooks against the recorded, and their verdicts against the ledger."""
     ledger = load_ledger(project.claims)
-    notebooks = [one.slug for one in executed]
     live: list[Evidence] = [one for notebook in notebooks for one in read_folder(project.live_evidence / notebook)]
     return Verification(
         ledger,
         tuple(notebooks),
-        tuple(one.slug for one in executed if not one.passed),
         {verdict.claim: verdict.verdict for one in live for verdict in one.verdicts},
         tuple(compare_folders(project.recorded_evidence, project.live_evidence, notebooks)),
         tuple(against_ledger(ledger, live)),
