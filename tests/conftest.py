@@ -3,11 +3,13 @@
 import os
 import shutil
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import pytest
 
 from labsupport.project import Project, this_project
+from labsupport.systems.inventory import names_in_use
+from tests.leaks import find_leaks, new_names
 
 
 def _no_root() -> str:
@@ -46,3 +48,15 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
 @pytest.fixture(scope="session")
 def project() -> Project:
     return this_project()
+
+
+@pytest.fixture(autouse=True)
+def no_leaks(request: pytest.FixtureRequest) -> Iterator[None]:
+    """After each test that may start a lab: nothing of an ended lab is left. Other kinds start none."""
+    if not any(request.node.iter_markers("needs")):
+        yield
+        return
+    before = names_in_use()
+    yield
+    if left := find_leaks(new_names(before)):
+        pytest.fail("left behind:\n" + "\n".join(left), pytrace=False)

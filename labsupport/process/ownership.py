@@ -92,14 +92,20 @@ def _start_of(pid: int) -> str | None:
     if not sys.platform.startswith("linux"):
         return _start_elsewhere(pid)
     try:
-        # The command's name, in brackets, may hold anything: count fields from its end. State is the first after it.
-        fields = Path(f"/proc/{pid}/stat").read_text(errors="replace").rpartition(")")[2].split()
+        ticks = ticks_at_start(Path(f"/proc/{pid}/stat").read_text(errors="replace"))
     except OSError:
         return None
-    if fields[0] in "ZX":
+    if ticks is None:
         return None
     boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
-    return f"{boot}/{fields[19]}"
+    return f"{boot}/{ticks}"
+
+
+def ticks_at_start(stat: str) -> str | None:
+    """Return when a process started, as /proc/PID/stat says; None for one that has ended, if only its parent knew."""
+    # The command's name, in brackets, may hold anything: count fields from its end. State is the first after it.
+    fields = stat.rpartition(")")[2].split()
+    return None if fields[0] in "ZX" else fields[19]
 
 
 def _start_elsewhere(pid: int) -> str | None:

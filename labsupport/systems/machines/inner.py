@@ -85,9 +85,8 @@ def _check_name(name: str) -> None:
 def _claim_folder(outer_folder: Path, name: str, cgroup: str) -> Path:
     folder = inner_folder(outer_folder, name)
     if folder.exists():
-        with contextlib.suppress(MachineError):
-            ControlSocket(folder).init_pid()
-            raise MachineError(f"start an inner machine called {name}", "one runs already", "close that one first")
+        if ControlSocket(folder).is_answered():
+            raise MachineError(f"start an inner machine called {name}", f"{name} runs already", "close that one first")
         _clear(folder, cgroup)
     (folder / "log").mkdir(parents=True)
     (folder / "private").mkdir(mode=0o700)

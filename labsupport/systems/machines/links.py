@@ -8,12 +8,14 @@ namespace of its own inside the machine: packets between inner machines never me
 import ipaddress
 import re
 from collections.abc import Collection, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from labsupport.errors import MachineError
+from labsupport.errors import MachineError, WaitExpired
 from labsupport.process.commands import Invocation, Runner
 from labsupport.process.ownership import locked
+from labsupport.process.waiting import wait_until
 
 # 169.254.0 and .255 are reserved; 169 and 170 hold the metadata services of clouds.
 _AVOIDED_THIRD_NUMBERS = frozenset({0, 169, 170, 255})
@@ -87,6 +89,25 @@ def connect(name: str, link: Link, pid: int, host: Runner) -> None:
 def configure_inside(link: Link, pid: int, host: Runner) -> None:
     commands = ("link set lo up", f"address add {link.address}/30 dev eth0", "link set eth0 up")
     _ip(host, *commands, prefix=("nsenter", f"--net=/proc/{pid}/ns/net", "--"))
+
+
+def cut(name: str) -> None:
+    """Have the wire of an ended machine gone. The kernel does that by itself, unless connections still linger in it."""
+    interface = Path("/sys/class/net") / name
+    try:
+        wait_until(lambda: not interface.exists(), f"{name} to go by itself", within_seconds=0.05, every_seconds=0.002)
+    except WaitExpired:
+        _delete(name)
+        wait_until(lambda: not interface.exists(), f"the interface {name} to go", within_seconds=5, every_seconds=0.005)
+
+
+def _delete(name: str) -> None:
+    from pyroute2 import IPRoute
+    from pyroute2.netlink.exceptions import NetlinkError
+
+    with IPRoute() as routes, suppress(NetlinkError):  # it may go while we ask
+        for index in routes.link_lookup(ifname=name):
+            routes.link("del", index=index)
 
 
 def make_switch(folder: Path, network: ipaddress.IPv4Network, runner: Runner) -> None:

@@ -76,6 +76,14 @@ class ControlSocket:
             socket.send_fds(connection, [message], [] if stdout is None else [stdout])
             return int(self.read_answer(connection, request)["pid"])
 
+    def is_answered(self) -> bool:
+        """Whether the machine runs."""
+        try:
+            self.connect().close()
+        except MachineError:
+            return False
+        return True
+
     def init_pid(self) -> int:
         """Return PID 1's pid as this computer counts: the kernel tells who made the socket.
 

@@ -6,9 +6,10 @@ from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
-from labsupport.errors import MachineError
+from labsupport.errors import MachineError, WaitExpired
 from labsupport.process.ownership import LAB_NAME, Owner, locked, wait_for_end
 from labsupport.process.waiting import wait_until
+from labsupport.systems.machines.links import cut
 from labsupport.systems.machines.loops import detach, loops_into
 from labsupport.systems.machines.run_folders import LabRecord, records, remove, set_aside, those_set_aside
 
@@ -25,9 +26,7 @@ def sweep(root: Path) -> list[str]:
             if record is None or not record.is_alive():
                 set_aside(folder)
         aside = those_set_aside(root)
-    for name, folder in aside.items():
-        _end(name, folder)
-    return sorted(aside)
+    return sorted(name for name, folder in aside.items() if _could_end(name, folder))
 
 
 def end_lab(folder: Path) -> None:
@@ -36,6 +35,15 @@ def end_lab(folder: Path) -> None:
     with suppress(FileNotFoundError):
         folder = set_aside(folder)
     _end(name, folder)
+
+
+def _could_end(name: str, folder: Path) -> bool:
+    """End somebody else's lab. What resists stays set aside for the next sweep: it must not keep ours from starting."""
+    try:
+        _end(name, folder)
+    except WaitExpired:
+        return False
+    return True
 
 
 def _end(name: str, folder: Path) -> None:
@@ -50,13 +58,8 @@ def _end(name: str, folder: Path) -> None:
     remove_cgroups(name)
     for loop in loops_into(folder):
         detach(loop)
+    cut(name)
     remove(folder)
-    wait_until(
-        lambda: not Path(f"/sys/class/net/{name}").exists(),
-        f"the kernel to remove the interface {name}",
-        within_seconds=10,
-        every_seconds=0.005,
-    )
 
 
 def end_process(process: Owner) -> None:
@@ -65,7 +68,7 @@ def end_process(process: Owner) -> None:
         pidfd = process.open_pidfd()
         try:
             signal.pidfd_send_signal(pidfd, signal.SIGKILL)
-            wait_for_end(pidfd, 10)
+            wait_for_end(pidfd, 5)
         finally:
             os.close(pidfd)
 
@@ -96,7 +99,7 @@ def remove_cgroups(path: str) -> None:
     wait_until(
         lambda: not [group for group in groups if not _try_to_remove(group)],
         f"the cgroups called {path} to be empty",
-        within_seconds=10,
+        within_seconds=5,
         every_seconds=0.005,
     )
 

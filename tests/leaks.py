@@ -1,0 +1,55 @@
+"""Whether a test left something of a lab behind: looked for by owner, so that labs of others do not count."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+
+from labsupport.errors import MachineError, WaitExpired
+from labsupport.process.ownership import Owner, run_root
+from labsupport.process.waiting import wait_until
+from labsupport.systems.inventory import leftovers, names_in_use, take_inventory
+from labsupport.systems.machines.namespaces import NamespacesMachine, start_namespaces_machine
+from labsupport.systems.machines.run_folders import LabRecord
+
+
+def find_leaks(names: set[str], within_seconds: float = 2) -> list[str]:
+    """Return what is left of dead labs among `names`, giving those that are just ending a moment to be gone."""
+
+    def left() -> list[str]:
+        return [f"{name}: {thing}" for name in sorted(names) if not is_alive(name) for thing in leftovers(name)]
+
+    try:
+        wait_until(lambda: not left(), "ended labs to be gone", within_seconds=within_seconds, every_seconds=0.05)
+    except WaitExpired:
+        return left()
+    return []
+
+
+def is_alive(name: str) -> bool:
+    try:
+        return LabRecord.read(run_root() / name).is_alive()
+    except MachineError:
+        return False
+
+
+def new_names(before: set[str]) -> set[str]:
+    """Return the labs that exist now and did not then."""
+    return names_in_use() - before
+
+
+@contextmanager
+def leak_checked_machine(**options: Any) -> Iterator[NamespacesMachine]:
+    """A machine of this process for the length of a block; afterwards nothing of it may be left.
+
+    `options` are those of `start_namespaces_machine`.
+    """
+    machine = start_namespaces_machine(**{"owner": Owner.this_process(), **options})
+    try:
+        yield machine
+        before = take_inventory(machine.name)
+    finally:
+        machine.close()
+    if left := leftovers(machine.name, before):
+        pytest.fail("left behind:\n" + "\n".join(map(str, left)), pytrace=False)

@@ -1,0 +1,95 @@
+"""What is said of a kernel, from what it says of itself; and the form of every answer."""
+
+import gzip
+import os
+from pathlib import Path
+
+import pytest
+
+from labsupport.systems import capabilities
+from labsupport.systems.kernel_features import FEATURES, Feature, KernelFeatures
+from tests.scripted import Reply, ScriptedRunner
+
+RELEASE = "6.1.0-test"
+VXLAN = next(feature for feature in FEATURES if feature.name == "vxlan")
+OVERLAY = next(feature for feature in FEATURES if feature.name == "overlay file system")
+
+
+def kernel(root: Path, runner: ScriptedRunner | None = None) -> KernelFeatures:
+    return KernelFeatures(runner or ScriptedRunner({}), root, RELEASE)
+
+
+def configured(root: Path, text: str) -> None:
+    (root / "proc").mkdir(exist_ok=True)
+    (root / "proc/config.gz").write_bytes(gzip.compress(text.encode()))
+
+
+def with_modules(root: Path, text: str) -> None:
+    folder = root / "lib/modules" / RELEASE
+    folder.mkdir(parents=True)
+    (folder / "modules.dep").write_text(text)
+
+
+def test_built_in(tmp_path: Path) -> None:
+    configured(tmp_path, "CONFIG_VXLAN=y\n")
+    assert kernel(tmp_path).verdict(VXLAN).available
+
+
+def test_a_module_that_can_be_loaded_counts(tmp_path: Path) -> None:
+    configured(tmp_path, "CONFIG_VXLAN=m\n")
+    with_modules(tmp_path, "kernel/drivers/net/vxlan/vxlan.ko.xz: kernel/net/ipv4/udp_tunnel.ko.xz\n")
+    assert kernel(tmp_path).verdict(VXLAN).available
+
+
+def test_a_module_that_is_not_here_does_not(tmp_path: Path) -> None:
+    configured(tmp_path, "CONFIG_VXLAN=m\n")
+    verdict = kernel(tmp_path).verdict(VXLAN)
+    assert not verdict.available
+    assert "as a module, vxlan, which is not here" in verdict.because
+
+
+def test_not_built(tmp_path: Path) -> None:
+    configured(tmp_path, "CONFIG_VETH=y\n# CONFIG_VXLAN is not set\n")
+    verdict = kernel(tmp_path).verdict(VXLAN)
+    assert not verdict.available
+    assert "CONFIG_VXLAN" in verdict.because
+
+
+def test_the_configuration_may_lie_in_boot(tmp_path: Path) -> None:
+    (tmp_path / "boot").mkdir()
+    (tmp_path / f"boot/config-{RELEASE}").write_text("CONFIG_VXLAN=y\n")
+    assert kernel(tmp_path).verdict(VXLAN).available
+
+
+def test_without_configuration_the_modules_tell(tmp_path: Path) -> None:
+    with_modules(tmp_path, "kernel/drivers/md/dm-mod.ko:\n")
+    assert kernel(tmp_path).verdict(Feature("device-mapper", "BLK_DEV_DM", "dm-mod", "")).available
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root: only root tries devices")
+def test_with_neither_devices_are_tried_in_a_namespace_of_their_own(tmp_path: Path) -> None:
+    runner = ScriptedRunner({"unshare --net ip": Reply("2: try-vxlan: <BROADCAST>\n", exit_code=1)})
+    tried = kernel(tmp_path, runner)
+    assert tried.verdict(VXLAN).available
+    assert not tried.verdict(Feature("ipvlan", "IPVLAN", "ipvlan", "", "ipvlan")).available
+    assert len(runner.asked) == 1
+
+
+def test_with_neither_file_systems_are_looked_up(tmp_path: Path) -> None:
+    (tmp_path / "proc").mkdir()
+    (tmp_path / "proc/filesystems").write_text("nodev\tproc\nnodev\toverlay\n")
+    assert kernel(tmp_path).verdict(OVERLAY).available
+
+
+def test_every_no_says_why_and_what_to_do(tmp_path: Path) -> None:
+    rows = list(capabilities.probe())
+    assert len({row.name for row in rows}) == len(rows)
+    for row in rows:
+        assert row.because, row
+        assert row.available or row.change_it, row
+
+
+def test_no_engine_at_a_socket_that_is_not_there(tmp_path: Path) -> None:
+    row = capabilities.docker_engine(f"unix://{tmp_path}/docker.sock")
+    assert not row.available
+    assert "nothing answers" in row.because
