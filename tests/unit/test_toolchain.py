@@ -1,5 +1,6 @@
 """What the toolchain decides, without a process, network or build: catalogue, keys, checksums, messages."""
 
+import os
 import re
 from collections.abc import Sequence
 from pathlib import Path
@@ -15,7 +16,7 @@ from labsupport.systems.toolchain.builds import GoBuilds
 from labsupport.systems.toolchain.catalogue import read_catalogue
 from labsupport.systems.toolchain.debian import environment_for, write_wrappers
 from labsupport.systems.toolchain.releases import ReleaseUnusableError, checksum_of
-from labsupport.systems.toolchain.store import Store
+from labsupport.systems.toolchain.store import Store, cache_folder
 from tests.scripted import ScriptedRunner
 from tests.tiny_toolchain import tiny_toolchain
 
@@ -222,14 +223,25 @@ def test_another_c_library_is_never_put_before_the_loaders_own(tmp_path: Path) -
     assert "LD_LIBRARY_PATH" not in environment_for(tmp_path)
 
 
+def test_the_cache_is_where_whoever_runs_the_notebooks_can_read_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
+    monkeypatch.setenv("LAB_CACHE", str(tmp_path))
+    assert cache_folder() == tmp_path
+    monkeypatch.delenv("LAB_CACHE")
+    monkeypatch.setenv("SUDO_UID", "1000")
+    assert cache_folder().is_relative_to(Path.home()) == (os.geteuid() != 0)
+    monkeypatch.delenv("SUDO_UID")
+    assert cache_folder().is_relative_to(Path.home())
+
+
 def _build_with(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, answer: tuple[int, str, str]) -> None:
     catalogue = tiny_toolchain(tmp_path, version="1.0.0")
     go = _program(tmp_path / "bin" / "go")
     monkeypatch.setenv("PATH", str(go.parent))
     runner = ScriptedRunner({(str(go), "env"): (0, "go1.99.0", ""), (str(go), "build"): answer})
-    GoBuilds(catalogue, _store(tmp_path), runner, lambda _: None).build(
-        "tiny", [catalogue.tools["tiny"]], tmp_path
-    )
+    GoBuilds(catalogue, _store(tmp_path), runner, lambda _: None).build("tiny", [catalogue.tools["tiny"]], tmp_path)
 
 
 def _store(tmp_path: Path) -> Store:

@@ -3,6 +3,7 @@
 An installed daemon would start by itself and change this computer; an unpacked one is files in a folder.
 """
 
+import errno
 import os
 import re
 import shlex
@@ -20,6 +21,7 @@ QUIET = {"DEBIAN_FRONTEND": "noninteractive", "LC_ALL": "C"}
 # Another apt-get of the user's may be running; wait for it rather than fail.
 PATIENT = ("-o", "DPkg::Lock::Timeout=120")
 STALE_INDEX = re.compile(r"Unable to locate package|no installation candidate|404 +Not Found|Can't find a source")
+DISK_FULL = re.compile(r"No space left on device|enough free space")
 NO_NETWORK = re.compile(r"Temporary failure resolving|Could not resolve|Unable to connect|Network is unreachable")
 
 
@@ -53,6 +55,7 @@ class AptGet:
         Raises:
             RequirementMissing: this is no Debian, or its package lists are missing and we are not root.
             ToolchainError: a package could not be had or is damaged.
+            OSError: the disk is full.
         """
         if not shutil.which("apt-get") or not shutil.which("dpkg-deb"):
             raise RequirementMissing(
@@ -97,6 +100,8 @@ class AptGet:
         if result.succeeded:
             return result
         said = result.stderr.strip()[-800:]
+        if DISK_FULL.search(said):
+            raise OSError(errno.ENOSPC, said)  # told with all other full disks, by the store
         if NO_NETWORK.search(said):
             raise RequirementMissing(result.command, said, "connect to the network, then run the same command again")
         raise ToolchainError(result.command, said, "remove the cause named above, then run the same command again")

@@ -45,9 +45,15 @@ class Provenance:
 
 
 def cache_folder() -> Path:
-    """Return what LAB_CACHE says, else this user's cache folder."""
+    """Return what LAB_CACHE says, else this user's cache folder; under sudo, the one all users can read.
+
+    With sudo the machine belongs to root and the notebooks to the caller, who has no way into root's home.
+    """
     chosen = os.environ.get(CACHE_VARIABLE)
-    return Path(chosen).absolute() if chosen else platformdirs.user_cache_path("labsupport")
+    if chosen:
+        return Path(chosen).absolute()
+    under_sudo = os.geteuid() == 0 and "SUDO_UID" in os.environ
+    return platformdirs.site_cache_path("labsupport") if under_sudo else platformdirs.user_cache_path("labsupport")
 
 
 class Store:

@@ -171,6 +171,7 @@ class Toolchain:
             if folder.is_dir():
                 continue
             debian_set = self._catalogue.debian[name]
+            self.store.require_space(debian_set.megabytes, f"unpack {', '.join(debian_set.packages)}")
             tools = [tool for tool in self._catalogue.tools.values() if tool.debian and tool.debian.set == name]
             with self.store.publishing(self._debian_area(), folder.name) as half_made:
                 versions = AptGet(self._runner, self._listener).unpack(debian_set, half_made)
