@@ -135,7 +135,8 @@ def _execute(
 
     def after_cell(cell: Any, cell_index: int, execute_reply: Any) -> None:
         nonlocal done
-        done += "injected-parameters" not in cell.metadata.get("tags", [])
+        ran = execute_reply["content"]["status"] == "ok"
+        done += ran and "injected-parameters" not in cell.metadata.get("tags", [])
 
     started = time.monotonic()
     error = ""
