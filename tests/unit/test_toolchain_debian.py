@@ -86,5 +86,5 @@ def test_another_distribution_is_told_what_to_install(tmp_path: Path, monkeypatc
 )
 def test_a_download_that_fails_says_which_kind_of_trouble_it_is(debian: Path, said: str, kind: type[Exception]) -> None:
     script: Script = {("apt-get", "install", "--simulate"): (0, "", ""), ("apt-get", "download"): (100, "", said)}
-    with pytest.raises(kind, match="hello|enough free space"):
+    with pytest.raises(kind, match=r"hello|enough free space"):
         AptGet(ScriptedRunner(dict(script)), silent).unpack(GREETINGS, debian)
