@@ -1,0 +1,11 @@
+"""What notebook 06 needs beside its commands: readers and tables of what they print, the widget, the exercise."""
+
+from labsupport.lessons.dockerfile.exercise import rewrite
+from labsupport.lessons.dockerfile.explorer import argv_explorer
+from labsupport.lessons.dockerfile.layers import read_layers, ways_table
+from labsupport.lessons.dockerfile.matrix import read_matrix
+from labsupport.lessons.dockerfile.stopping import read_stops
+
+EXERCISES = {"rewrite": rewrite}
+
+__all__ = ["EXERCISES", "argv_explorer", "read_layers", "read_matrix", "read_stops", "rewrite", "ways_table"]
