@@ -1,0 +1,60 @@
+"""A real JupyterLab and a real Chromium, both of this computer. work/ and build/ are of the tests' own."""
+
+import shutil
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from labsupport.project import Project
+from labsupport.starting import Server, serve
+from tests.browser.jupyterlab_page import LabPage
+
+PORT = 18888
+CHROMIUM_ARGUMENTS = ["--no-sandbox", "--disable-background-networking", "--disable-dev-shm-usage"]
+
+
+@pytest.fixture(scope="session")
+def classroom(project: Project, tmp_path_factory: pytest.TempPathFactory) -> Project:
+    """This project, with empty work/ and build/ that belong to the tests."""
+    root = tmp_path_factory.mktemp("classroom")
+    for name in (".venv", "labsupport", "notebooks", "toolchain"):
+        (root / name).symlink_to(project.root / name)
+    made = Project(root)
+    made.work.mkdir()
+    made.build.mkdir()
+    return made
+
+
+@pytest.fixture(scope="session")
+def server(classroom: Project) -> Iterator[Server]:
+    environment = {"LAB_EVIDENCE": str(classroom.live_evidence), "PYTHONPATH": str(classroom.root)}
+    with serve(classroom, environment, port=PORT) as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def chromium() -> Iterator[Any]:
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=CHROMIUM_ARGUMENTS)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture(scope="module")
+def lab_page(chromium: Any, server: Server) -> Iterator[LabPage]:
+    """One page for the tests of a file: opening JupyterLab takes longer than all they do in it."""
+    made = LabPage(chromium.new_page(viewport={"width": 1280, "height": 1000}, reduced_motion="reduce"), server.url)
+    yield made
+    made.close()
+
+
+@pytest.fixture(autouse=True)
+def screenshot(lab_page: LabPage, project: Project, request: pytest.FixtureRequest) -> Iterator[None]:
+    """Keep what the page looked like at the end of each test."""
+    yield
+    kept = project.build / "screenshots"
+    kept.mkdir(parents=True, exist_ok=True)
+    lab_page.page.screenshot(path=kept / f"{request.node.name}.png")
