@@ -1,1 +1,1 @@
-"""Clusters speak the Kubernetes API. Knows machines and the toolchain; nothing of trials, notebooks or what a person sees."""
+"""Clusters speak the Kubernetes API. Knows machines and the toolchain; nothing of trials or of what a person sees."""

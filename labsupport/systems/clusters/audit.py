@@ -1,7 +1,7 @@
 """What the API server writes into its audit log: every write with the object it left, and nobody's secrets.
 
-The timeline reads this log, so the rules leave out only what would drown it: reads, leases, and the token reviews by which
-components check each other.
+The timeline reads this log, so the rules leave out only what would drown it: reads, leases, and the token reviews by
+which components check each other.
 """
 
 import yaml

@@ -21,7 +21,7 @@ CLOCK_SLACK = timedelta(hours=1)
 
 @dataclass(frozen=True)
 class Identity:
-    """Who a certificate speaks for: Kubernetes reads the user from the common name, the groups from the organisations."""
+    """Who a certificate speaks for: Kubernetes reads user and groups from its common name and organisations."""
 
     user: str
     groups: tuple[str, ...] = ()
@@ -59,7 +59,7 @@ class Authority:
         return self.pair.certificate
 
     def issue(self, identity: Identity) -> KeyPair:
-        """Make a key and a certificate for `identity`, good as a client and, where it has names or addresses, as a server."""
+        """Make a key and a certificate for a client; for a server too where the identity has names or addresses."""
         key = ec.generate_private_key(ec.SECP256R1())
         attributes = [x509.NameAttribute(NameOID.ORGANIZATION_NAME, group) for group in identity.groups]
         subject = x509.Name([*attributes, x509.NameAttribute(NameOID.COMMON_NAME, identity.user)])
@@ -71,9 +71,7 @@ class Authority:
             .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
             .add_extension(x509.KeyUsage(True, False, False, False, False, False, False, False, False), critical=True)
             .add_extension(x509.ExtendedKeyUsage(uses), critical=False)
-            .add_extension(
-                x509.AuthorityKeyIdentifier.from_issuer_public_key(self._key.public_key()), critical=False
-            )
+            .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(self._key.public_key()), critical=False)
         )
         if alternatives:
             builder = builder.add_extension(x509.SubjectAlternativeName(alternatives), critical=False)

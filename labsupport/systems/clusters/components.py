@@ -10,7 +10,9 @@ from labsupport.errors import ClusterError
 from labsupport.systems.machines.machine import Machine, Service
 
 # klog marks errors E and fatal F; etcd and containerd write level names. The last such lines say why something ended.
-_TELLING = re.compile(r'^[EF]\d{4} |"level":"(error|fatal|panic)"|level=(error|fatal)|^panic: |^Error: |\[(ERROR|FATAL)\]|^plugin/')
+_TELLING = re.compile(
+    r'^[EF]\d{4} |"level":"(error|fatal|panic)"|level=(error|fatal)|^panic: |^[Ee]rror: |\[(ERROR|FATAL)\]|^plugin/'
+)
 _KLOG_HEAD = re.compile(r"^[IWEF]\d{4} [\d:.]+ +\d+ ")
 _TAIL_LINES = 3
 _TAIL_BYTES = 64 << 10
@@ -31,10 +33,19 @@ class Component:
     environment: Mapping[str, str] = field(default_factory=dict)
     _service: Service | None = None
 
+    @property
+    def program(self) -> str:
+        return self.name.partition("@")[0]
+
+    def find(self) -> "Component":
+        """Take over what another process started; return self."""
+        self._service = self.machine.service(self.program)
+        return self
+
     def start(self) -> None:
         """Start it; already running is fine."""
         if not self.is_running():
-            self._service = self.machine.start(self.name.partition("@")[0], self.argv, environment=self.environment)
+            self._service = self.machine.start(self.program, self.argv, environment=self.environment)
 
     def stop(self, *, within_seconds: float = 5) -> None:
         """End it as a service manager would: ask, then kill. Already ended is fine."""
@@ -66,14 +77,16 @@ class Component:
 
     @property
     def log(self) -> Path:
-        return self.machine.folder / "log" / f"{self.name.partition('@')[0]}.log"
+        return self.machine.folder / "log" / f"{self.program}.log"
 
     def refuse_if_ended(self, tried: str) -> None:
         """Raise ClusterError with its own last words if it was started and has ended."""
-        code = self.exit_code
-        if code is not None:
+        if self._service is None or Path(f"/proc/{self._service.pid}").exists():
+            return  # a look, not a question: this is asked of everything, many times a second
+        if (code := self._service.exit_code) is not None:
             said = last_words(self.log)
-            raise ClusterError(tried, f"{self.name} ended with exit code {code}. It said: {said}", advice(said, self.log))
+            happened = f"{self.name} ended with exit code {code}. It said: {said}"
+            raise ClusterError(tried, happened, advice(said, self.log))
 
 
 def last_words(log: Path) -> str:
@@ -92,7 +105,10 @@ def last_words(log: Path) -> str:
 def advice(said: str, log: Path) -> str:
     """Say what to do about it, from what it said."""
     for pattern, what in (
-        (r"address already in use", "end what holds that port (`ss -ltnp` in `./lab shell` names it), then start again"),
+        (
+            r"address already in use",
+            "end what listens there (`ss -ltnp` inside the machine names it), then start again",
+        ),
         (r"no space left on device", "free some space on the disk that holds the run folder, then start again"),
         (r"read-only file system|permission denied", "make the run folder writable, then start again"),
         (r"cannot allocate memory|out of memory", "free some memory: a cluster takes about 400 MB"),

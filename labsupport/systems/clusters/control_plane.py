@@ -13,6 +13,7 @@ from labsupport.systems.clusters.kubeconfig import kubeconfig
 from labsupport.systems.clusters.network import CLUSTER_DOMAIN, SERVER_PORT, NetworkPlan
 
 ADMINISTRATORS = "system:masters"
+KUBELET_CLIENT = Identity("kube-apiserver-kubelet-client", (ADMINISTRATORS,))
 ISSUER = f"https://kubernetes.default.svc.{CLUSTER_DOMAIN}"
 
 
@@ -46,7 +47,7 @@ class ControlPlane:
 
     def etcd(self, program: Path) -> list[str]:
         """Words for etcd: reached by a socket file only, and no fsync, since its data ends with the lab."""
-        # Both advertised addresses are for members and clients elsewhere: there are none, and etcd refuses sockets here.
+        # The advertised addresses are for members and clients elsewhere: there are none, and etcd takes no socket here.
         return [
             str(program),
             "--name=lab",
@@ -71,7 +72,7 @@ class ControlPlane:
             addresses=("127.0.0.1", self.addresses.inside, self.addresses.outside, self.plan.api_service),
         )
         self._write_pair("kube-apiserver", authority.issue(server))
-        self._write_pair("kubelet-client", authority.issue(Identity("kube-apiserver-kubelet-client", (ADMINISTRATORS,))))
+        self._write_pair("kubelet-client", authority.issue(KUBELET_CLIENT))
         self._write_pair("service-accounts", signing_key())
         self._write_pair("lab", authority.issue(Identity("lab", (ADMINISTRATORS,))))
         self.write_kubeconfig("kube-controller-manager", Identity("system:kube-controller-manager"))
@@ -130,10 +131,18 @@ class ControlPlane:
             "--profiling=false",
         ]
 
-    def controller_manager(self, program: Path) -> list[str]:
+    def client(self, name: str, program: Path) -> list[str]:
+        """Words for a client of the API server: kube-controller-manager, kube-scheduler or coredns."""
+        flags = {
+            "kube-controller-manager": self._controller_manager(),
+            "kube-scheduler": self._scheduler(),
+            "coredns": ["-conf", str(self._at("Corefile"))],
+        }
+        return [str(program), *flags[name]]
+
+    def _controller_manager(self) -> list[str]:
         kubeconfig_file = self.kubeconfig_of("kube-controller-manager")
         return [
-            str(program),
             f"--kubeconfig={kubeconfig_file}",
             f"--authentication-kubeconfig={kubeconfig_file}",
             f"--authorization-kubeconfig={kubeconfig_file}",
@@ -145,7 +154,7 @@ class ControlPlane:
             f"--cluster-signing-cert-file={self._at('ca.crt')}",
             f"--cluster-signing-key-file={self._at('ca.key')}",
             "--enable-hostpath-provisioner=true",
-            # embedded.py gives each node its range: nodes start before anyone could have been asked for one.
+            # startup.py gives each node its range: its network must stand before anyone could be asked for one.
             "--allocate-node-cidrs=false",
             "--kube-api-qps=300",
             "--kube-api-burst=600",
@@ -153,9 +162,8 @@ class ControlPlane:
             "--profiling=false",
         ]
 
-    def scheduler(self, program: Path) -> list[str]:
+    def _scheduler(self) -> list[str]:
         return [
-            str(program),
             f"--kubeconfig={self.kubeconfig_of('kube-scheduler')}",
             "--leader-elect=false",
             "--kube-api-qps=300",
@@ -163,9 +171,6 @@ class ControlPlane:
             "--secure-port=0",
             "--profiling=false",
         ]
-
-    def coredns(self, program: Path) -> list[str]:
-        return [str(program), "-conf", str(self._at("Corefile"))]
 
     def _at(self, name: str) -> Path:
         return self.folder / name

@@ -1,27 +1,34 @@
 """Cluster DNS: CoreDNS as a process of the control plane, and the Service through which pods reach it.
 
-A process and not a pod: it starts with everything else instead of after the first node is schedulable, resolves names as soon
-as the API server answers, and can be stopped alone, which is what the notebooks do to it. Pods still go through the
-`kube-dns` Service; its endpoint slice names the machine instead of a pod.
+A process and not a pod: it need not wait until a node takes pods, resolves names as soon as the API server answers, and
+can be stopped alone, which is what the notebooks do to it. Pods still go through the `kube-dns` Service; its endpoint
+slice names the machine instead of a pod.
 """
+
+from typing import Any
 
 from labsupport.systems.clusters.network import CLUSTER_DOMAIN, NetworkPlan
 
 DNS_PORT = 53
 DNS_USER = "system:coredns"
 
+
 def corefile(*, kubeconfig: str, port: int = DNS_PORT) -> str:
     """Write CoreDNS's configuration: the cluster's names, every query logged, no way out."""
+    zones = f"{CLUSTER_DOMAIN} in-addr.arpa ip6.arpa"
+    # A server for all other names of its own: in one block `template` would answer before `kubernetes`.
     return f"""\
-.:{port} {{
+{" ".join(f"{zone}:{port}" for zone in zones.split())} {{
     log . "{{common}}"
     errors
     ready :8181
-    kubernetes {CLUSTER_DOMAIN} in-addr.arpa ip6.arpa {{
+    kubernetes {zones} {{
         kubeconfig {kubeconfig}
         pods insecure
-        fallthrough in-addr.arpa ip6.arpa
     }}
+}}
+.:{port} {{
+    log . "{{common}}"
     template ANY ANY {{
         rcode NXDOMAIN
     }}
@@ -29,11 +36,11 @@ def corefile(*, kubeconfig: str, port: int = DNS_PORT) -> str:
 """
 
 
-def dns_objects(plan: NetworkPlan, *, address: str, port: int = DNS_PORT) -> dict[str, dict[str, object]]:
-    """Make what cluster DNS may read, its Service and endpoint slice, by the API path each is posted to."""
+def dns_objects(plan: NetworkPlan, *, address: str, port: int = DNS_PORT) -> list[tuple[str, dict[str, Any]]]:
+    """Make what cluster DNS may read, its Service and endpoint slice, each with the API path it is posted to."""
     ports = [("dns", "UDP"), ("dns-tcp", "TCP")]
     labels = {"k8s-app": "kube-dns", "kubernetes.io/name": "CoreDNS"}
-    role = {
+    role: dict[str, Any] = {
         "apiVersion": "rbac.authorization.k8s.io/v1",
         "kind": "ClusterRole",
         "metadata": {"name": DNS_USER},
@@ -42,14 +49,14 @@ def dns_objects(plan: NetworkPlan, *, address: str, port: int = DNS_PORT) -> dic
             {"apiGroups": ["discovery.k8s.io"], "resources": ["endpointslices"], "verbs": ["list", "watch"]},
         ],
     }
-    binding = {
+    binding: dict[str, Any] = {
         "apiVersion": "rbac.authorization.k8s.io/v1",
         "kind": "ClusterRoleBinding",
         "metadata": {"name": DNS_USER},
         "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": DNS_USER},
         "subjects": [{"apiGroup": "rbac.authorization.k8s.io", "kind": "User", "name": DNS_USER}],
     }
-    service = {
+    service: dict[str, Any] = {
         "apiVersion": "v1",
         "kind": "Service",
         "metadata": {"name": "kube-dns", "namespace": "kube-system", "labels": labels},
@@ -58,7 +65,7 @@ def dns_objects(plan: NetworkPlan, *, address: str, port: int = DNS_PORT) -> dic
             "ports": [{"name": name, "protocol": protocol, "port": 53} for name, protocol in ports],
         },
     }
-    endpoints = {
+    endpoints: dict[str, Any] = {
         "apiVersion": "discovery.k8s.io/v1",
         "kind": "EndpointSlice",
         "metadata": {
@@ -70,9 +77,9 @@ def dns_objects(plan: NetworkPlan, *, address: str, port: int = DNS_PORT) -> dic
         "endpoints": [{"addresses": [address], "conditions": {"ready": True}}],
         "ports": [{"name": name, "protocol": protocol, "port": port} for name, protocol in ports],
     }
-    return {
-        "/apis/rbac.authorization.k8s.io/v1/clusterroles": role,
-        "/apis/rbac.authorization.k8s.io/v1/clusterrolebindings": binding,
-        "/api/v1/namespaces/kube-system/services": service,
-        "/apis/discovery.k8s.io/v1/namespaces/kube-system/endpointslices": endpoints,
-    }
+    return [
+        ("/apis/rbac.authorization.k8s.io/v1/clusterroles", role),
+        ("/apis/rbac.authorization.k8s.io/v1/clusterrolebindings", binding),
+        ("/api/v1/namespaces/kube-system/services", service),
+        ("/apis/discovery.k8s.io/v1/namespaces/kube-system/endpointslices", endpoints),
+    ]

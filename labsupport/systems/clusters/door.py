@@ -88,9 +88,7 @@ class ApiDoor:
             raise ClusterError(f"{method} {self.server}{path}", f"status {status}: {said}", "correct what it names")
         return _parsed(raw)
 
-    def _exchange(
-        self, method: str, path: str, body: dict[str, Any] | None, content_type: str
-    ) -> tuple[int, bytes]:
+    def _exchange(self, method: str, path: str, body: dict[str, Any] | None, content_type: str) -> tuple[int, bytes]:
         payload = None if body is None else json.dumps(body)
         for fresh in (False, True):
             connection = self._connection
@@ -108,7 +106,7 @@ class ApiDoor:
                 self._connection = None
                 # A kept connection that the server closed meanwhile says nothing: only a fresh one does.
                 if fresh:
-                    raise error if isinstance(error, OSError) else OSError(str(error) or type(error).__name__) from error
+                    raise OSError(f"{type(error).__name__}: {error}") from error
                 continue
             self._connection = connection
             return answer.status, raw

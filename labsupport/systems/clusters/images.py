@@ -1,8 +1,8 @@
 """Images that nodes start with, and how they get there: a seed made once, then linked into each node's containerd.
 
-A seed is a containerd root with the images imported and unpacked, kept in the cache. Giving it to a node copies two small
-databases and links the rest, so a node has its images in milliseconds. The cache is read-only inside a machine: nothing a
-pod does can reach through the links.
+A seed is a containerd root with the images imported and unpacked, kept in the cache. Giving it to a node copies two
+small databases and links the rest, so a node has its images in milliseconds. The cache is read-only inside a machine:
+nothing a pod does can reach through the links.
 """
 
 import hashlib
@@ -18,11 +18,19 @@ from typing import Any
 
 from labsupport.errors import ClusterError
 from labsupport.process.commands import Runner
+from labsupport.process.progress import Listener, Progress
 from labsupport.process.waiting import wait_until
 from labsupport.systems.machines.machine import Machine
 
 PAUSE_IMAGE = "registry.k8s.io/pause:3.10.2"
 AGNHOST_IMAGE = "lab/agnhost:latest"
+SNAPSHOTS = "snapshots"
+CRI_PLUGINS = (
+    "io.containerd.grpc.v1.cri",
+    "io.containerd.cri.v1.images",
+    "io.containerd.cri.v1.runtime",
+    "io.containerd.podsandbox.controller.v1.podsandbox",
+)
 CONTAINERD_NAMESPACE = "k8s.io"
 # Blobs below this size are copied: links would save nothing and confuse who lists the content store.
 _SMALL_BYTES = 1 << 20
@@ -52,54 +60,87 @@ class ProgramImage:
 class ImageSeeds:
     """Seeds in the cache folder, by what they hold."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, containerd: Path, ctr: Path) -> None:
         self.folder = folder
+        self.containerd = containerd
+        self.ctr = ctr
 
-    def path_of(self, images: Sequence[ProgramImage], archives: Sequence[Path], containerd: Path) -> Path:
-        """Where the seed with these images is, or would be. Programs and archives count by size and time, not by content."""
-        inputs = [containerd, *archives, *(image.program for image in images)]
+    def path_of(self, images: Sequence[ProgramImage], archives: Sequence[Path]) -> Path:
+        """Where the seed with these images is, or would be. A file counts by its path, size and time."""
+        inputs = [self.containerd, *archives, *(image.program for image in images)]
         facts = [(str(path), path.stat().st_size, path.stat().st_mtime_ns) for path in inputs]
         words = [(image.name, list(image.arguments)) for image in images]
         return self.folder / hashlib.sha256(json.dumps([facts, words]).encode()).hexdigest()[:16]
 
     def ensure(
-        self, machine: Machine, *, containerd: Path, images: Sequence[ProgramImage], archives: Sequence[Path] = ()
+        self, machine: Machine, images: Sequence[ProgramImage], archives: Sequence[Path], listener: Listener
     ) -> Path:
         """Return the seed with these images, made on `machine` if it is not there yet."""
-        seed = self.path_of(images, archives, containerd)
+        seed = self.path_of(images, archives)
         if not seed.is_dir():
-            made = _make_seed(machine, containerd, images, archives)
-            self.folder.mkdir(parents=True, exist_ok=True)
-            draft = self.folder / f".{seed.name}.{machine.name}"
-            shutil.copytree(made, draft, symlinks=True, copy_function=shutil.copy2)
-            shutil.rmtree(made)
+            listener(Progress("preparing the nodes' images, once (about 2 s)"))
+            work = machine.folder / "image-seed"
+            shutil.rmtree(work, ignore_errors=True)
+            work.mkdir()
             try:
-                draft.rename(seed)
-            except OSError:
-                shutil.rmtree(draft)  # another lab was faster
+                self._publish(self._make(machine, work, images, archives), seed, machine.name)
+            finally:
+                shutil.rmtree(work, ignore_errors=True)
         return seed
+
+    def _make(self, machine: Machine, work: Path, images: Sequence[ProgramImage], archives: Sequence[Path]) -> Path:
+        root, socket, configuration = work / "root", work / "containerd.sock", work / "containerd.toml"
+        disabled = ", ".join(f'"{name}"' for name in CRI_PLUGINS)
+        configuration.write_text(
+            f'version = 3\nroot = "{root}"\nstate = "{work / "state"}"\nimports = []\n'
+            f'disabled_plugins = [{disabled}]\n[grpc]\naddress = "{socket}"\n'
+        )
+        shown = [image.write(work / f"image-{position}.tar") for position, image in enumerate(images)]
+        for position, archive in enumerate(archives):
+            # An archive elsewhere may be hidden from the machine; its run folder never is.
+            shown.append(Path(shutil.copyfile(archive, work / f"archive-{position}.tar")))
+        service = machine.start("image-seed", [str(self.containerd), "--config", str(configuration)])
+        try:
+            wait_until(socket.exists, "containerd to listen", within_seconds=10, do=f"look at {service.log}")
+            for archive in shown:
+                import_archive(machine.runner, self.ctr, archive, socket=socket)
+        finally:
+            service.stop(within_seconds=10)
+        return root
+
+    def _publish(self, made: Path, seed: Path, by: str) -> None:
+        self.folder.mkdir(parents=True, exist_ok=True)
+        draft = self.folder / f".{seed.name}.{by}"
+        try:
+            shutil.copytree(made, draft, symlinks=True)
+            draft.rename(seed)
+        except FileExistsError:
+            pass  # another lab was faster
+        except OSError as error:
+            if not seed.is_dir():
+                raise ClusterError(
+                    f"keep prepared images in {seed}", str(error), "free some space there, or remove broken caches"
+                ) from error
+        finally:
+            shutil.rmtree(draft, ignore_errors=True)
 
 
 def plant(seed: Path, root: Path) -> None:
     """Make `root` a containerd root with the images of `seed`: databases copied, contents linked."""
-    for folder, _, names in os.walk(seed):
-        here = Path(folder)
+    for here in (seed, *(path for path in sorted(seed.rglob("*")) if not _is_within_snapshot(path, seed))):
         there = root / here.relative_to(seed)
-        if here.parent.name == "snapshots" and here.parent.parent.name == "io.containerd.snapshotter.v1.overlayfs":
-            continue
-        if here.name == "snapshots" and here.parent.name == "io.containerd.snapshotter.v1.overlayfs":
+        if here.parent.name == SNAPSHOTS:
+            there.symlink_to(here)
+        elif here.is_dir():
             there.mkdir(mode=0o700, parents=True)
-            for snapshot in here.iterdir():
-                (there / snapshot.name).symlink_to(snapshot)
-            continue
-        if any(part.name == "snapshots" for part in here.parents):
-            continue
-        there.mkdir(mode=0o700, parents=True, exist_ok=True)
-        for name in names:
-            if (here / name).stat().st_size < _SMALL_BYTES or name.endswith(".db"):
-                shutil.copy2(here / name, there / name)
-            else:
-                (there / name).symlink_to(here / name)
+        elif here.suffix == ".db" or here.stat().st_size < _SMALL_BYTES:
+            shutil.copy2(here, there)
+        else:
+            there.symlink_to(here)
+
+
+def _is_within_snapshot(path: Path, seed: Path) -> bool:
+    return SNAPSHOTS in path.relative_to(seed).parent.parent.parts
 
 
 def import_archive(runner: Runner, ctr: Path, archive: Path, *, socket: Path) -> list[str]:
@@ -108,35 +149,6 @@ def import_archive(runner: Runner, ctr: Path, archive: Path, *, socket: Path) ->
     result = runner.run([*words, "images", "import", "--local", str(archive)], within_seconds=120)
     result.or_raise("is it an image archive, as `docker save` writes? is the disk full?")
     return [line.split()[0] for line in result.stdout.splitlines() if line.strip()]
-
-
-def _make_seed(
-    machine: Machine, containerd: Path, images: Sequence[ProgramImage], archives: Sequence[Path]
-) -> Path:
-    work = machine.folder / "image-seed"
-    shutil.rmtree(work, ignore_errors=True)
-    work.mkdir()
-    root, socket = work / "root", work / "containerd.sock"
-    written = [image.write(work / f"{position}.tar") for position, image in enumerate(images)]
-    configuration = work / "containerd.toml"
-    configuration.write_text(
-        f'version = 3\nroot = "{root}"\nstate = "{work / "state"}"\nimports = []\n'
-        'disabled_plugins = ["io.containerd.grpc.v1.cri", "io.containerd.cri.v1.images", "io.containerd.cri.v1.runtime",'
-        ' "io.containerd.podsandbox.controller.v1.podsandbox"]\n'
-        f'[grpc]\naddress = "{socket}"\n'
-    )
-    service = machine.start("image-seed", [str(containerd), "--config", str(configuration)])
-    try:
-        wait_until(socket.exists, "containerd to listen", within_seconds=10, do=f"look at {service.log}")
-        for archive in [*written, *archives]:
-            import_archive(machine.runner, containerd.with_name("ctr"), archive, socket=socket)
-    finally:
-        service.stop(within_seconds=10)
-    if not (root / "io.containerd.metadata.v1.bolt" / "meta.db").exists():
-        raise ClusterError(f"prepare images in {root}", "containerd kept no database", f"look at {service.log}")
-    for path in written:
-        path.unlink()
-    return root
 
 
 def _write_layer(layer: Path, program: Path) -> None:
@@ -182,7 +194,8 @@ def _write_archive(archive: Path, layer: Path, image: ProgramImage) -> None:
         }
     )
     reference = {"io.containerd.image.name": full_name(image.name), "org.opencontainers.image.ref.name": "latest"}
-    index = {"schemaVersion": 2, "manifests": [{**_descriptor(f"{kind}.manifest.v1+json", manifest), "annotations": reference}]}
+    described = {**_descriptor(f"{kind}.manifest.v1+json", manifest), "annotations": reference}
+    index = {"schemaVersion": 2, "manifests": [described]}
     with tarfile.open(archive, "w", format=tarfile.PAX_FORMAT) as tar:
         for name, content in (
             ("oci-layout", _json({"imageLayoutVersion": "1.0.0"})),
@@ -201,10 +214,12 @@ def _write_archive(archive: Path, layer: Path, image: ProgramImage) -> None:
 
 def full_name(name: str) -> str:
     """Spell an image's name in full, as containerd keeps it: lab/toolbox → docker.io/lab/toolbox:latest."""
-    first, _, _ = name.partition("/")
-    registry = "" if ("." in first or ":" in first) and "/" in name else "docker.io/" + ("" if "/" in name else "library/")
-    tag = "" if ":" in name.rpartition("/")[2] else ":latest"
-    return f"{registry}{name}{tag}"
+    first, slash, _ = name.partition("/")
+    if not slash:
+        name = f"library/{name}"
+    if not slash or not ("." in first or ":" in first):
+        name = f"docker.io/{name}"
+    return name if ":" in name.rpartition("/")[2] else f"{name}:latest"
 
 
 def _descriptor(media_type: str, content: bytes) -> dict[str, Any]:

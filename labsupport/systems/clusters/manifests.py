@@ -3,17 +3,21 @@
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 
 import yaml
 
 _YAML_LINE = re.compile(r"yaml: line (\d+)")
-_OBJECT = re.compile(r'(?:The (?P<kind>\S+) "(?P<name>[^"]+)" is invalid|(?P<kind2>[A-Z]\w+) in version "[^"]+" cannot be handled)')
+_OBJECT = re.compile(
+    r'(?:The (?P<kind>\S+) "(?P<name>[^"]+)" is invalid|(?P<kind2>[A-Z]\w+) in version "[^"]+" cannot be handled)'
+)
 _STRICT = re.compile(r'(?:unknown|duplicate) field "(?P<path>[^"]+)"')
 _GO_FIELD = re.compile(r"Go struct field \w+\.(?P<path>[\w.]+) of type")
-_INVALID = re.compile(r"^(?:\* )?(?P<path>[a-z][\w.\[\]\-/]*): (?:Invalid value|Required value|Forbidden|Unsupported value|Duplicate value|Not found|Too)", re.M)
+_FIELD = r"(?P<path>[a-z][\w.\[\]\-/]*)"
+_COMPLAINT = r"(?:Invalid value|Required value|Forbidden|Unsupported value|Duplicate value|Not found|Too \w+)"
+_INVALID = re.compile(rf"(?:^|\* |is invalid: \[?|, ){_FIELD}: {_COMPLAINT}", re.MULTILINE)
 _NO_KIND = re.compile(r'no matches for kind "(?P<kind>[^"]+)" in version')
 _STEP = re.compile(r"([^.\[\]]+)|\[(\d+|[^\]]+)\]")
+_REPEATED = re.compile(r"^[Ee]rror(?: from server \(\w+\))?: (?:error when \w+ \"[^\"]*\": )?")
 _AROUND = 2
 
 
@@ -62,7 +66,7 @@ def excerpt(text: str, spots: list[Spot], name: str) -> str:
 def tidy(message: str) -> str:
     """Keep what a refusal says about the manifest: no warnings, no repeated beginnings."""
     lines = [line for line in message.strip().splitlines() if line.strip() and not line.startswith("Warning:")]
-    return "\n".join(re.sub(r"^[Ee]rror(?: from server \(\w+\))?: (?:error when \w+ \"[^\"]*\": )?", "", line) for line in lines)
+    return "\n".join(_REPEATED.sub("", line) for line in lines)
 
 
 def declared_namespaces(text: str) -> set[str]:
@@ -71,21 +75,14 @@ def declared_namespaces(text: str) -> set[str]:
         documents = list(yaml.safe_load_all(text))
     except yaml.YAMLError:
         return set()
-    return {
-        document["metadata"]["name"]
-        for document in documents
-        if isinstance(document, dict) and document.get("kind") == "Namespace" and "name" in (document.get("metadata") or {})
-    }
+    found = [each for each in documents if isinstance(each, dict) and each.get("kind") == "Namespace"]
+    return {str((each.get("metadata") or {}).get("name")) for each in found}
 
 
 def _paths(message: str) -> Iterator[str]:
     for pattern in (_STRICT, _GO_FIELD, _INVALID):
         for found in pattern.finditer(message):
             yield found.group("path")
-    for found in re.finditer(r'is invalid: (?:\[)?(?P<path>[a-z][\w.\[\]\-/]*): ', message):
-        yield found.group("path")
-    for found in re.finditer(r", (?P<path>(?:spec|metadata|status)[\w.\[\]\-/]*): ", message):
-        yield found.group("path")
     if _NO_KIND.search(message):
         yield "apiVersion"
 

@@ -1,7 +1,7 @@
 """Which addresses a cluster uses, and how pods reach each other: plain routes between nodes, no overlay.
 
-Pods hang on their node by a veth with a route each (the `ptp` plugin), not on a bridge: replies of a Service then always
-pass the node's own connection tracking, so nothing depends on the kernel's bridge-nf-call-iptables or its module.
+Pods hang on their node by a veth with a route each (the `ptp` plugin), not on a bridge: replies of a Service then
+always pass the node's own connection tracking, so nothing depends on the kernel's br_netfilter module and its settings.
 """
 
 import json
@@ -53,10 +53,10 @@ def cni_configuration(pods: IPv4Network, *, mtu: int = 1500) -> str:
     return json.dumps({"cniVersion": CNI_VERSION, "name": "lab", "plugins": plugins}, indent=2)
 
 
-def route_commands(addresses: dict[int, str], plan: NetworkPlan, *, of: int | None) -> list[list[str]]:
-    """List the `ip route` commands that lead to every node's pods; `of` is the node they run on, None for the machine."""
+def route_commands(addresses: dict[int, str], plan: NetworkPlan, *, of: int | None) -> list[str]:
+    """List the lines for `ip -batch` that lead to every node's pods, run on node `of`, or on the machine where None."""
     return [
-        ["ip", "route", "replace", str(plan.pods_of(position)), "via", address]
+        f"route replace {plan.pods_of(position)} via {address}"
         for position, address in addresses.items()
         if position != of
     ]

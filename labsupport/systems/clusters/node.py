@@ -3,7 +3,7 @@
 Owns the node's folder of files. The inner machine gives it process, mount, network and cgroup trees of its own.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from ipaddress import IPv4Network
 from pathlib import Path
 from typing import Any
@@ -31,12 +31,9 @@ UNUSED_PLUGINS = (
 
 @dataclass(frozen=True)
 class NodePrograms:
-    """Where a node's programs are: folders of the toolchain, seen at the same path inside."""
+    """Where a node's programs are: two folders of the toolchain, seen at the same path inside."""
 
-    containerd: Path
-    runc: Path
-    kubelet: Path
-    kube_proxy: Path
+    folder: Path
     plugins: Path
 
 
@@ -69,21 +66,19 @@ class Node:
         """Write what containerd needs: its configuration and the pod network's."""
         self.folder.mkdir(parents=True, exist_ok=True)
         (self.folder / "containerd.toml").write_text(
-            containerd_configuration(self.containerd_root, self.programs.runc, self.programs.plugins, self._network_folder)
+            containerd_configuration(self.containerd_root, self.programs, self._network_folder)
         )
         self._network_folder.mkdir(exist_ok=True)
         (self._network_folder / "10-lab.conflist").write_text(cni_configuration(self.identity.pods))
 
     def write_client_files(self, authority: Authority, server: str, plan: NetworkPlan) -> None:
         """Write what kubelet and kube-proxy need: keys, kubeconfigs, configurations."""
-        user = f"system:node:{self.name}"
-        serving = authority.issue(Identity(user, ("system:nodes",), (self.name,), (self.identity.address,)))
-        for name, user, pair in (
-            ("kubelet", user, authority.issue(Identity(user, ("system:nodes",)))),
-            ("kube-proxy", "system:kube-proxy", authority.issue(Identity("system:kube-proxy"))),
-        ):
-            text = kubeconfig(server=server, authority=authority.certificate, pair=pair, user=user)
+        itself = Identity(f"system:node:{self.name}", ("system:nodes",))
+        for name, identity in (("kubelet", itself), ("kube-proxy", Identity("system:kube-proxy"))):
+            pair = authority.issue(identity)
+            text = kubeconfig(server=server, authority=authority.certificate, pair=pair, user=identity.user)
             write_private(self.folder / f"{name}.kubeconfig", text)
+        serving = authority.issue(replace(itself, names=(self.name,), addresses=(self.identity.address,)))
         write_private(self.folder / "ca.crt", authority.certificate)
         write_private(self.folder / "kubelet.crt", serving.certificate)
         write_private(self.folder / "kubelet.key", serving.key)
@@ -93,11 +88,16 @@ class Node:
         )
 
     def containerd(self) -> list[str]:
-        return [str(self.programs.containerd), "--config", str(self.folder / "containerd.toml"), "--log-level=warn"]
+        return [
+            str(self.programs.folder / "containerd"),
+            "--config",
+            str(self.folder / "containerd.toml"),
+            "--log-level=warn",
+        ]
 
     def kubelet(self) -> list[str]:
         return [
-            str(self.programs.kubelet),
+            str(self.programs.folder / "kubelet"),
             f"--config={self.folder / 'kubelet.yaml'}",
             f"--kubeconfig={self.folder / 'kubelet.kubeconfig'}",
             f"--hostname-override={self.name}",
@@ -105,14 +105,14 @@ class Node:
         ]
 
     def kube_proxy(self) -> list[str]:
-        return [str(self.programs.kube_proxy), f"--config={self.folder / 'kube-proxy.yaml'}"]
+        return [str(self.programs.folder / "kube-proxy"), f"--config={self.folder / 'kube-proxy.yaml'}"]
 
     @property
     def _network_folder(self) -> Path:
         return self.folder / "cni"
 
 
-def containerd_configuration(root: Path, runc: Path, plugins: Path, network: Path) -> str:
+def containerd_configuration(root: Path, programs: NodePrograms, network: Path) -> str:
     """Write containerd's configuration for a node.
 
     `restrict_oom_score_adj` keeps containers starting where this computer withholds CAP_SYS_RESOURCE; `no_sync` trades
@@ -142,7 +142,7 @@ sandbox = "{PAUSE_IMAGE}"
 restrict_oom_score_adj = true
 
 [plugins."io.containerd.cri.v1.runtime".cni]
-bin_dirs = ["{plugins}"]
+bin_dirs = ["{programs.plugins}"]
 conf_dir = "{network}"
 use_internal_loopback = true
 
@@ -150,7 +150,7 @@ use_internal_loopback = true
 runtime_type = "io.containerd.runc.v2"
 
 [plugins."io.containerd.cri.v1.runtime".containerd.runtimes.runc.options]
-BinaryName = "{runc}"
+BinaryName = "{programs.folder / "runc"}"
 SystemdCgroup = false
 """
 

@@ -28,7 +28,16 @@ SYSTEM_NAMESPACES = ("kube-system", "kube-public", "kube-node-lease")
 # Controllers make these there when they first need them.
 _MADE_IN_SYSTEM_NAMESPACES = ("serviceaccounts", "configmaps", "secrets")
 # Owners before what they own would make anew; claims before their volumes.
-_FIRST = ("statefulsets", "deployments", "daemonsets", "replicasets", "jobs", "cronjobs", "replicationcontrollers", "pods")
+_FIRST = (
+    "cronjobs",
+    "jobs",
+    "deployments",
+    "replicasets",
+    "statefulsets",
+    "daemonsets",
+    "replicationcontrollers",
+    "pods",
+)
 _GONE_WITHIN_SECONDS = 30
 
 
@@ -145,7 +154,7 @@ def _kinds_of(listing: dict[str, Any], group: str, prefix: str) -> list[Resource
     return [
         ResourceKind(group, each["name"], prefix, each["namespaced"])
         for each in listing.get("resources") or ()
-        if {"list", "delete"} <= set(each["verbs"]) and "/" not in each["name"] and (group, each["name"]) not in OWN_OBJECTS
+        if {"list", "delete"} <= set(each["verbs"]) and (group, each["name"]) not in OWN_OBJECTS
     ]
 
 

@@ -1,8 +1,8 @@
 """Storage classes: volumes made when a claim asks for one.
 
-`standard`, the default, is the controller-manager's own host-path provisioner: the volume is a folder, made and deleted by
-the controller-manager itself, at once and without helper pods. All nodes of a lab share that folder (it is mounted in each),
-so it acts like a network disk that follows its pod; Kubernetes means it for tests, and for one node.
+`standard`, the default, is the controller-manager's own host-path provisioner: the volume is a folder, made and deleted
+by the controller-manager itself, at once and without helper pods. All nodes of a lab share the folder that these are
+in, so a volume acts like a network disk that follows its pod; Kubernetes means it for tests, and for one node.
 `standard-wait` is the same, made only when a pod that uses the claim is scheduled; that costs about a second a pod.
 `local-path` is Rancher's provisioner: the folder belongs to one node, and a helper pod on it makes and deletes it.
 """

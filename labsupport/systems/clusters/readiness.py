@@ -1,0 +1,60 @@
+"""When a cluster is usable, and what to say when it does not become so. Looks and waits; starts nothing."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from labsupport.process.waiting import wait_until
+from labsupport.systems.clusters.components import Component
+from labsupport.systems.clusters.door import ApiDoor
+
+READY_WITHIN_SECONDS = 60.0
+NOT_READY = ("node.kubernetes.io/not-ready", "node.kubernetes.io/unreachable")
+
+
+def are_usable(door: ApiDoor, nodes: int) -> bool:
+    """Whether pods can run: `nodes` nodes are Ready and free of the taint that goes a moment later, and `default`
+    has the service account without which pods are refused."""
+    found = (door.find("/api/v1/nodes") or {}).get("items") or []
+    return (
+        sum(takes_pods(node) for node in found) >= nodes
+        and door.find("/api/v1/namespaces/default/serviceaccounts/default") is not None
+    )
+
+
+def takes_pods(node: dict[str, Any]) -> bool:
+    """Whether a node (as the API shows it) is Ready and schedulable."""
+    conditions = {each["type"]: each["status"] for each in node.get("status", {}).get("conditions", [])}
+    taints = node.get("spec", {}).get("taints") or []
+    return conditions.get("Ready") == "True" and not any(taint["key"] in NOT_READY for taint in taints)
+
+
+def wait_with(
+    components: Sequence[Component],
+    look: Callable[[], bool],
+    what: str,
+    *,
+    within_seconds: float = READY_WITHIN_SECONDS,
+) -> None:
+    """Wait until `look` is true, and say at once when a component ends instead of waiting for nothing.
+
+    Raises:
+        ClusterError: a component ended; the message has its own last words.
+        WaitExpired: it took longer; the message says what runs and where the logs are.
+    """
+
+    def look_around() -> bool:
+        if look():
+            return True
+        for component in components:
+            component.refuse_if_ended(f"wait for {what}")
+        return False
+
+    wait_until(
+        look_around, what, within_seconds=within_seconds, every_seconds=0.01, last_seen=lambda: _state(components)
+    )
+
+
+def _state(components: Sequence[Component]) -> str:
+    running = [component.name for component in components if component.is_running()]
+    logs = sorted({str(component.log.parent) for component in components})
+    return f"running: {', '.join(running) or 'nothing'}; their logs are in {' and '.join(logs)}"

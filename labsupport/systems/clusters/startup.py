@@ -1,0 +1,293 @@
+"""How an embedded cluster comes up: what starts when, and what each part waits for.
+
+Everything starts at once where it can. What would ask in vain and then pause for a second starts the moment it gets an
+answer: most of a cluster's start is otherwise spent in such pauses.
+"""
+
+import json
+import time
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from labsupport.errors import ClusterError
+from labsupport.process.commands import Invocation
+from labsupport.process.ownership import give_to_caller
+from labsupport.process.progress import Listener, Progress
+from labsupport.systems.clusters import dns, images, storage
+from labsupport.systems.clusters.certificates import Authority, write_private
+from labsupport.systems.clusters.components import Component
+from labsupport.systems.clusters.control_plane import Addresses, ControlPlane
+from labsupport.systems.clusters.door import ApiDoor
+from labsupport.systems.clusters.kubeconfig import kubeconfig
+from labsupport.systems.clusters.network import NetworkPlan, route_commands
+from labsupport.systems.clusters.node import Node, NodeIdentity, NodePrograms
+from labsupport.systems.clusters.readiness import are_usable, wait_with
+from labsupport.systems.clusters.tools import ClusterTools
+from labsupport.systems.machines.machine import Machine
+
+CLUSTER_FOLDER = "cluster"
+RECORD_NAME = "cluster.json"
+# A socket's path may have 107 bytes; etcd's is the longest below a run folder.
+LONGEST_RUN_FOLDER = 107 - len("/cluster/control-plane/etcd-peer.sock")
+ROLE_BINDINGS = "/apis/rbac.authorization.k8s.io/v1/clusterrolebindings"
+# Collect garbage rarely while everything starts, as always once a program has grown to its limit.
+MEMORY_LIMITS = {"kube-apiserver": "160MiB", "kube-controller-manager": "60MiB", "kubelet": "60MiB"}
+
+
+@dataclass(frozen=True)
+class NodeOnMachine:
+    """A node and the inner machine it runs on."""
+
+    node: Node
+    machine: Machine
+
+    @property
+    def name(self) -> str:
+        return self.node.name
+
+    @property
+    def address(self) -> str:
+        return self.node.identity.address
+
+
+@dataclass(frozen=True)
+class Standing:
+    """A cluster that is up. Written to its folder, so that another process can find it again."""
+
+    server: str
+    plan: NetworkPlan
+    nodes: tuple[NodeOnMachine, ...]
+    components: tuple[Component, ...]
+
+    def write(self, folder: Path) -> None:
+        record = {
+            "server": self.server,
+            "nodes": [node.name for node in self.nodes],
+            "components": [[each.name, list(each.argv), dict(each.environment)] for each in self.components],
+        }
+        write_private(folder / RECORD_NAME, json.dumps(record, indent=1))
+
+    @classmethod
+    def find(cls, machine: Machine, tools: ClusterTools) -> "Standing":
+        """Return the cluster that another process started on `machine`.
+
+        Raises:
+            ClusterError: there is none.
+        """
+        folder = machine.folder / CLUSTER_FOLDER
+        try:
+            record = json.loads((folder / RECORD_NAME).read_text())
+        except FileNotFoundError as error:
+            tried = f"attach to the cluster of {machine.name}"
+            raise ClusterError(tried, "it has none", "start a new lab: `./lab down`, then `./lab up`") from error
+        plan, programs = NetworkPlan(), NodePrograms(tools.programs, tools.plugins)
+        inner = {name: machine.inner(name) for name in record["nodes"]}
+        identities = [NodeIdentity(name, inner[name].address, plan.pods_of(i)) for i, name in enumerate(inner)]
+        nodes = [NodeOnMachine(Node(folder / each.name, each, programs), inner[each.name]) for each in identities]
+        components = [
+            Component(name, inner.get(name.partition("@")[2], machine), tuple(argv), environment).find()
+            for name, argv, environment in record["components"]
+        ]
+        return cls(record["server"], plan, tuple(nodes), tuple(components))
+
+
+@dataclass
+class Startup:
+    """A cluster on its way up: what is there so far. `run` brings up the rest."""
+
+    machine: Machine
+    tools: ClusterTools
+    size: int
+    archives: tuple[Path, ...]
+    listener: Listener
+    plan: NetworkPlan = field(default_factory=NetworkPlan)
+    nodes: list[NodeOnMachine] = field(default_factory=list)
+    components: list[Component] = field(default_factory=list)
+    started: float = field(default_factory=time.monotonic)
+
+    @property
+    def folder(self) -> Path:
+        return self.machine.folder / CLUSTER_FOLDER
+
+    def run(self) -> "Standing":
+        """Bring everything up; return when pods can run."""
+        seed = self._image_seed()
+        self._start_etcd()
+        self._start_nodes(seed)
+        plane = ControlPlane(self.folder / "control-plane", self._addresses(), self.plan)
+        authority = plane.write_files()
+        self._start("kube-apiserver", plane.api_server(self.tools.path("kube-apiserver")))
+        self._tell("etcd, API server and container runtimes started")
+        door = self._write_admin_files(plane, authority)
+        self._connect_nodes()
+        for node in self.nodes:
+            node.node.write_client_files(authority, plane.addresses.server_inside, self.plan)
+        wait_with(self.components, lambda: door.status("/version") == 200, "the API server to answer")
+        self._tell("the API server answers")
+        self._start_clients(plane, door)
+        self._tell("pods can run")
+        standing = Standing(plane.addresses.server, self.plan, tuple(self.nodes), tuple(self.components))
+        standing.write(self.folder)
+        return standing
+
+    def claim_folder(self) -> None:
+        """Take the place of the one cluster a machine has.
+
+        Raises:
+            ClusterError: there is one already, or no room for it.
+        """
+        tried = f"start a cluster on {self.machine.name}"
+        if len(str(self.machine.folder).encode()) > LONGEST_RUN_FOLDER:
+            happened = f"the run folder {self.machine.folder} has a path too long for sockets in it"
+            raise ClusterError(tried, happened, "set LAB_RUN_ROOT to a shorter folder")
+        try:
+            self.folder.mkdir()
+        except FileExistsError as error:
+            raise ClusterError(tried, "it has one already", "use that one; or start another machine") from error
+        self.folder.chmod(0o711)
+
+    def _image_seed(self) -> Path:
+        wanted = (
+            images.ProgramImage(images.PAUSE_IMAGE, self.tools.path("pause")),
+            images.ProgramImage(images.AGNHOST_IMAGE, self.tools.path("agnhost"), ("pause",)),
+        )
+        seeds = images.ImageSeeds(self.tools.seeds, self.tools.path("containerd"), self.tools.path("ctr"))
+        return seeds.ensure(self.machine, wanted, self.archives, self.listener)
+
+    def _start_etcd(self) -> None:
+        folder = self.folder / "control-plane"
+        folder.mkdir(mode=0o700)
+        self._start("etcd", ControlPlane(folder, Addresses("", ""), self.plan).etcd(self.tools.path("etcd")))
+
+    def _start_nodes(self, seed: Path) -> None:
+        programs = NodePrograms(self.tools.programs, self.tools.plugins)
+        for position in range(self.size):
+            name = f"node-{position + 1}"
+            inner = self.machine.nested(name)
+            identity = NodeIdentity(name, inner.address, self.plan.pods_of(position))
+            node = NodeOnMachine(Node(self.folder / name, identity, programs), inner)
+            self.nodes.append(node)
+            images.plant(seed, node.node.containerd_root)
+            node.node.write_runtime_files()
+            self._start(f"containerd@{name}", node.node.containerd(), on=inner)
+
+    def _addresses(self) -> Addresses:
+        return Addresses(inside=self.nodes[0].machine.host_address, outside=self.machine.address)
+
+    def _write_admin_files(self, plane: ControlPlane, authority: Authority) -> ApiDoor:
+        """Write the learner's kubeconfig, theirs alone, and return our own way in."""
+        client = self.folder / "client"
+        for folder in (client, client / "cache"):
+            folder.mkdir()
+            give_to_caller(folder, 0o700)
+        server, pair = plane.addresses.server, plane.pair("lab")
+        text = kubeconfig(server=server, authority=authority.certificate, pair=pair, user="lab")
+        give_to_caller(write_private(client / "kubeconfig", text))
+        return door_of(self.folder, server)
+
+    def _connect_nodes(self) -> None:
+        """Lay routes to every node's pods, and show every node the folder that all volumes are in."""
+        addresses = {position: node.address for position, node in enumerate(self.nodes)}
+        volumes = self.folder / "volumes"
+        volumes.mkdir()
+        volumes.chmod(0o777)
+        self._prepare(self.machine, route_commands(addresses, self.plan, of=None), volumes)
+        for position, node in enumerate(self.nodes):
+            self._prepare(node.machine, route_commands(addresses, self.plan, of=position), volumes)
+
+    def _prepare(self, machine: Machine, routes: list[str], volumes: Path) -> None:
+        if routes:
+            invocation = Invocation(stdin="\n".join(routes) + "\n")
+            machine.runner.run(["ip", "-batch", "-"], invocation=invocation).or_raise()
+        machine.runner.run(["ln", "-sfn", str(volumes), storage.SHARED_VOLUMES]).or_raise()
+
+    def _start_clients(self, plane: ControlPlane, door: ApiDoor) -> None:
+        """Start each client of the API server when it is let in; make what every cluster has; until pods can run."""
+        for node in self.nodes:
+            self._start(f"kubelet@{node.name}", node.node.kubelet(), on=node.machine)
+        classes = [(storage.STORAGE_CLASSES, each) for each in storage.standard_classes()]
+        steps: list[Callable[[], bool]] = [
+            _made(door, dns.dns_objects(self.plan, address=self._addresses().inside), self._starter("coredns", plane)),
+            _made(door, classes),
+            # Refused, it would pause: so not before its role is bound.
+            _when(lambda: door.find(f"{ROLE_BINDINGS}/system:kube-scheduler"), self._starter("kube-scheduler", plane)),
+            # It asks whether the server is healthy, which is when all roles are made; a no costs it a second.
+            _when(lambda: door.status("/healthz") == 200, self._starter("kube-controller-manager", plane)),
+            *(self._placed(door, node) for node in self.nodes),
+        ]
+
+        def all_done() -> bool:
+            steps[:] = [step for step in steps if not step()]
+            return not steps and are_usable(door, len(self.nodes))
+
+        wait_with(self.components, all_done, "pods to be able to run")
+
+    def _starter(self, name: str, plane: ControlPlane) -> Callable[[], None]:
+        return lambda: self._start(name, plane.client(name, self.tools.path(name)))
+
+    def _placed(self, door: ApiDoor, node: NodeOnMachine) -> Callable[[], bool]:
+        """A step: once a node has registered, say which range its pods have, and start its kube-proxy."""
+        path, pods = f"/api/v1/nodes/{node.name}", str(node.node.identity.pods)
+
+        def place() -> None:
+            door.patch(path, {"spec": {"podCIDR": pods, "podCIDRs": [pods]}})
+            self._start(f"kube-proxy@{node.name}", node.node.kube_proxy(), on=node.machine)
+
+        return _when(lambda: door.find(path) and door.find(f"{ROLE_BINDINGS}/system:node-proxier"), place)
+
+    def _start(self, name: str, argv: list[str], *, on: Machine | None = None) -> None:
+        limit = MEMORY_LIMITS.get(name.partition("@")[0])
+        environment = {"GOGC": "400", "GOMEMLIMIT": limit} if limit else {}
+        if name.startswith("containerd@"):
+            environment["PATH"] = f"{self.tools.programs}:/usr/sbin:/usr/bin:/sbin:/bin"
+        component = Component(name, on or self.machine, tuple(argv), environment)
+        component.start()
+        self.components.append(component)
+
+    def _tell(self, what: str) -> None:
+        self.listener(Progress(f"{what} ({time.monotonic() - self.started:.1f} s)"))
+
+
+def door_of(folder: Path, server: str) -> ApiDoor:
+    """Open our own way into the cluster whose files are in `folder`."""
+    at = folder / "control-plane"
+    return ApiDoor(server, authority=at / "ca.crt", certificate=at / "lab.crt", key=at / "lab.key")
+
+
+def _made(
+    door: ApiDoor, wanted: Iterable[tuple[str, dict[str, Any]]], then: Callable[[], None] = lambda: None
+) -> Callable[[], bool]:
+    """A step: make the wanted objects, in order, as soon as the server takes them."""
+    missing = list(wanted)
+
+    def made() -> bool:
+        while missing and door.create_if_possible(*missing[0]):
+            del missing[0]
+        if not missing:
+            then()
+        return not missing
+
+    return made
+
+
+def _when(look: Callable[[], object], then: Callable[[], None]) -> Callable[[], bool]:
+    """A step: do something once, when something is so."""
+
+    def happened() -> bool:
+        if not look():
+            return False
+        then()
+        return True
+
+    return happened
+
+
+def end(machine: Machine, nodes: Sequence[NodeOnMachine], components: Sequence[Component]) -> None:
+    """End what a start has made so far."""
+    for component in components:
+        if component.machine is machine:
+            component.kill()
+    for node in nodes:
+        node.machine.close()
