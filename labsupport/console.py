@@ -11,7 +11,7 @@ from labsupport.errors import RequirementMissing
 from labsupport.process.progress import Progress
 from labsupport.project import Project
 from labsupport.running import NotebookProgress, RunPlan, run_notebooks, write_report
-from labsupport.starting import give_to_caller
+from labsupport.starting import give_folders_to_caller
 
 if TYPE_CHECKING:
     from labsupport.backends import LabOptions
@@ -88,7 +88,7 @@ def execute(
         try:
             return run_notebooks(project, plan, show)
         finally:
-            give_to_caller(project)
+            give_folders_to_caller(project)
 
 
 def summarise(project: Project, results: "Sequence[ExecutedNotebook]") -> int:
@@ -101,7 +101,7 @@ def summarise(project: Project, results: "Sequence[ExecutedNotebook]") -> int:
         if not passed:
             print("        " + one.error.replace("\n", "\n        "))
     page = write_report(project, results)
-    give_to_caller(project)
+    give_folders_to_caller(project)
     failed = sum(one.outcome != "passed" for one in results)
     print(f"{len(results) - failed} of {len(results)} notebooks passed. Report: {os.path.relpath(page, Path.cwd())}")
     return int(failed > 0)

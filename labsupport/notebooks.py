@@ -109,7 +109,7 @@ def generate(source: str, existing: str | None) -> str:
     notebook["metadata"] = {"kernelspec": KERNEL, "language_info": {"name": "python"}}
     notebook["nbformat"], notebook["nbformat_minor"] = 4, 5
     nbformat.validate(notebook)
-    return nbformat.writes(notebook).rstrip("\n") + "\n"
+    return str(nbformat.writes(notebook)).rstrip("\n") + "\n"
 
 
 def with_stored_output(notebook_text: str, executed_text: str) -> str:
@@ -123,7 +123,7 @@ def with_stored_output(notebook_text: str, executed_text: str) -> str:
         count += cell.cell_type == "code"
         if cell.cell_type == "code" and COMPARED in cell.metadata.get("tags", []):
             cell["outputs"], cell["execution_count"] = outputs, count
-    return nbformat.writes(notebook).rstrip("\n") + "\n"
+    return str(nbformat.writes(notebook)).rstrip("\n") + "\n"
 
 
 def _stored_outputs(text: str | None) -> list[Any]:

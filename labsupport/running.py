@@ -4,19 +4,20 @@ Each notebook has a kernel of this project's own interpreter; the notebook opens
 with its kernel. Knows nothing of engines or clusters, and prints nothing: progress goes to a listener.
 """
 
+import fcntl
 import os
 import shutil
 import signal
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from labsupport import errors
-from labsupport.errors import MachineError
+from labsupport.errors import UsageError
 from labsupport.notebooks import NotebookFile
 from labsupport.project import Project
 
@@ -56,8 +57,12 @@ def run_notebooks(project: Project, plan: RunPlan, listener: NotebookListener) -
     On Ctrl-C every kernel is interrupted, so that each closes its lab, and KeyboardInterrupt passes through.
     """
     _quiet_the_libraries()
-    folder = _fresh_folder(project, plan.notebooks)
-    kernels = Kernels(project, folder, plan.environment)
+    with _alone(project):
+        folder = _fresh_folder(project, plan.notebooks)
+        return _run_all(Kernels(project, folder, plan.environment), folder, plan, listener)
+
+
+def _run_all(kernels: "Kernels", folder: Path, plan: RunPlan, listener: NotebookListener) -> "list[ExecutedNotebook]":
     pool = ThreadPoolExecutor(max_workers=max(plan.jobs, 1), thread_name_prefix="notebook")
     futures = [pool.submit(_execute, one, folder, plan.parameters, kernels, listener) for one in plan.notebooks]
     try:
@@ -177,6 +182,34 @@ def _stop(futures: Sequence["Future[ExecutedNotebook]"], kernels: Kernels) -> No
         wait(running, timeout=SECONDS_TO_STOP)
 
 
+@contextmanager
+def _alone(project: Project) -> Iterator[None]:
+    """Hold build/run for this process; the kernel gives it back however the process ends.
+
+    Raises:
+        UsageError: another run of this clone holds it, or the clone can't be written.
+    """
+    try:
+        project.build.mkdir(exist_ok=True)
+        lock = (project.build / "run.lock").open("a+")
+    except OSError as problem:
+        raise _cannot_write(project.build, problem) from problem
+    with lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            lock.seek(0)
+            raise UsageError(
+                "execute notebooks in this clone",
+                f"another command does so already: process {lock.read().strip()}",
+                "wait for it, or use a second clone",
+            ) from None
+        lock.truncate(0)
+        lock.write(f"{os.getpid()}\n")
+        lock.flush()
+        yield
+
+
 def _fresh_folder(project: Project, notebooks: Sequence[NotebookFile]) -> Path:
     """Return build/run holding copies of the notebooks and their assets, and an empty folder for the executed ones."""
     folder = project.build / "run"
@@ -190,12 +223,16 @@ def _fresh_folder(project: Project, notebooks: Sequence[NotebookFile]) -> Path:
             if assets.is_dir():
                 shutil.copytree(assets, folder / "assets" / notebook.slug)
     except OSError as problem:
-        raise MachineError(
-            f"copy the notebooks into {folder}",
-            f"{problem.strerror}: {problem.filename}",
-            "make room or make the clone writable, then run the same command again",
-        ) from problem
+        raise _cannot_write(folder, problem) from problem
     return folder
+
+
+def _cannot_write(folder: Path, problem: OSError) -> UsageError:
+    return UsageError(
+        f"copy the notebooks into {folder}",
+        f"{problem.strerror}: {problem.filename}",
+        "make the clone writable for you, or make room on its disk, then run the same command again",
+    )
 
 
 def _title(content: Any) -> str:

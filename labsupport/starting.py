@@ -17,6 +17,7 @@ from pathlib import Path
 
 from labsupport.errors import MachineError, WaitExpired
 from labsupport.process.commands import Background, Invocation, LocalRunner
+from labsupport.process.ownership import caller
 from labsupport.process.waiting import wait_until
 from labsupport.project import Project
 
@@ -40,15 +41,15 @@ class Account:
 
 def calling_account() -> Account:
     """Return who typed the command: the caller of sudo where there is one, else this process's user."""
-    user = int(os.environ.get("SUDO_UID") or os.geteuid()) if os.geteuid() == 0 else os.geteuid()
+    who = caller()
     try:
-        account = pwd.getpwuid(user)
+        account = pwd.getpwuid(who.uid)
     except KeyError:  # a container may run under a number without a name
-        return Account(user, os.getegid(), os.environ.get("HOME", "/"), str(user))
-    return Account(user, account.pw_gid, account.pw_dir, account.pw_name)
+        return Account(who.uid, who.gid, os.environ.get("HOME", "/"), str(who.uid))
+    return Account(who.uid, who.gid, account.pw_dir, account.pw_name)
 
 
-def give_to_caller(project: Project) -> None:
+def give_folders_to_caller(project: Project) -> None:
     """Under sudo, hand what root made in work/ and build/ to the person who called sudo."""
     account = calling_account()
     if os.geteuid() == account.user:
@@ -88,7 +89,7 @@ def serve(project: Project, lab_environment: Mapping[str, str], *, port: int) ->
     overrides.write_text(json.dumps(QUIET_SETTINGS))
     log = private / "server.log"
     log.write_text("")
-    give_to_caller(project)
+    give_folders_to_caller(project)
     token = secrets.token_urlsafe(24)
     process = LocalRunner().start(
         _command(project, account, port),

@@ -7,6 +7,7 @@ from pathlib import Path
 import psutil
 import pytest
 
+from labsupport.errors import UsageError
 from labsupport.notebooks import find_notebooks, generate_all
 from labsupport.process.commands import Invocation, LocalRunner
 from labsupport.process.waiting import wait_until
@@ -46,6 +47,16 @@ def test_it_goes_on_after_failures_and_says_what_happened(course: Project) -> No
     assert "replay none ['Dockerfile']" in results[0].path.read_text()
     assert {one.cells for one in seen} == {2}
     assert [one.cell for one in seen if one.slug == "01-works"][-1] == 2
+
+
+def test_two_runs_in_one_clone_do_not_trample_each_other(course: Project) -> None:
+    plan = RunPlan(find_notebooks(course, ["04"]))
+
+    def meanwhile(_: NotebookProgress) -> None:
+        with pytest.raises(UsageError, match=f"process {os.getpid()}"):
+            run_notebooks(course, plan, lambda _: None)
+
+    assert [one.outcome for one in run_notebooks(course, plan, meanwhile)] == ["passed"]
 
 
 def test_nothing_of_the_user_is_read_or_written(
