@@ -6,30 +6,34 @@ The only file that joins machines, engines, clusters and images. Knows no notebo
 import json
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from labsupport.errors import RequirementMissing
+from labsupport.lessons.needs import Needs
+from labsupport.process.commands import LocalRunner
 from labsupport.process.ownership import Owner
 from labsupport.process.progress import Listener, silent
-from labsupport.systems.engines.tools import EngineTools
 
 if TYPE_CHECKING:
+    from labsupport.systems.clusters.embedded import EmbeddedCluster
+    from labsupport.systems.clusters.objects import Snapshot as ClusterSnapshot
     from labsupport.systems.engines.engine import Engine
-    from labsupport.systems.engines.objects import Removed
+    from labsupport.systems.engines.objects import Snapshot as EngineSnapshot
     from labsupport.systems.machines.machine import Machine
     from labsupport.systems.toolchain import Toolchain
 
-SAVED_NAME = "backends.json"
-BASELINE_NAME = "baseline.json"
-TOOL_GROUPS = ("engine", "machine")
+ENGINE_FILE = "engine-tools.json"
+CLUSTER_FILE = "cluster-tools.json"
+BASELINE_FILE = "baseline.json"
 # Options of the design that this edition cannot serve yet: said, never ignored.
 NOT_YET = {
     "engine": {"own": "this edition uses its private engine only"},
-    "cluster": dict.fromkeys(("embedded", "kind", "own"), "this edition has no notebook on a cluster yet"),
+    "cluster": dict.fromkeys(("kind", "own"), "this edition has the embedded cluster only"),
     "machine": dict.fromkeys(("container", "vm"), "this edition has the namespaces machine only"),
 }
 
@@ -52,20 +56,29 @@ class LabOptions:
         return LabOptions(chosen("engine"), chosen("cluster"), chosen("machine"))
 
 
+# Values that take a machine.
+BY_NAME = frozenset({"private", "embedded", "namespaces"})
+
+
 @dataclass(frozen=True)
 class Plan:
-    """What will be live. `reason` says why Docker is not, as the end of “not live: …”."""
+    """What can be live. Each `no_…` says why that cannot, as the end of “not live: …”; empty where it can."""
 
     machine: str | None
-    reason: str = ""
+    no_engine: str = ""
+    no_cluster: str = ""
 
-    @property
-    def live(self) -> bool:
-        return self.machine is not None
+    def why_not(self, needs: Needs) -> str:
+        """Why not all of `needs` can be live; empty when it can."""
+        return (self.no_engine if needs.engine else "") or (self.no_cluster if needs.nodes else "")
+
+    def within(self, needs: Needs) -> Needs:
+        """The part of `needs` that can be live."""
+        return replace(needs, engine=needs.engine and not self.no_engine, nodes=0 if self.no_cluster else needs.nodes)
 
 
 def plan(options: LabOptions, *, is_root_on_linux: bool | None = None) -> Plan:
-    """Decide what will be live.
+    """Decide what can be live.
 
     Raises:
         RequirementMissing: something was asked for by name that cannot be had here.
@@ -77,35 +90,51 @@ def plan(options: LabOptions, *, is_root_on_linux: bool | None = None) -> Plan:
             )
     if is_root_on_linux is None:
         is_root_on_linux = sys.platform.startswith("linux") and os.geteuid() == 0
-    if options.engine == "replay":
-        return Plan(None, "--engine replay was asked for")
+    no_machine = ""
     if options.machine == "none":
-        return Plan(None, "--machine none was asked for")
-    if is_root_on_linux:
-        return Plan("namespaces")
-    if options.engine == "private" or options.machine == "namespaces":
+        no_machine = "--machine none was asked for"
+    elif not is_root_on_linux:
+        no_machine = "a private machine takes root on Linux, and this process is not root (`sudo ./lab …` would be)"
+    asked = [f"--{name} {value}" for name, value in vars(options).items() if value in BY_NAME]
+    if no_machine and asked:
         raise RequirementMissing(
-            "start a private engine",
-            "that takes root on Linux, and this process is not root",
+            f"use {' '.join(asked)}",
+            no_machine,
             "run it with sudo (JupyterLab and your files stay yours), or use recorded evidence: --engine replay",
         )
-    return Plan(None, "a private engine takes root on Linux, and this process is not root (`sudo ./lab …` would be)")
+    no_engine = "--engine replay was asked for" if options.engine == "replay" else no_machine
+    no_cluster = "--cluster replay was asked for" if options.cluster == "replay" else no_machine
+    return Plan(None if no_engine and no_cluster else "namespaces", no_engine, no_cluster)
 
 
 @dataclass
 class Backends:
-    """A running machine with its engine, or the reason why there is none."""
+    """What runs: a machine, an engine and a cluster on it; each None where it does not."""
 
     plan: Plan
     machine: "Machine | None" = None
     engine: "Engine | None" = None
+    cluster: "EmbeddedCluster | None" = None
     attached: bool = False
-    toolchain: "Toolchain | None" = field(default=None, repr=False)
 
     @property
     def environment(self) -> dict[str, str]:
         """What commands, kernels and terminals need to talk to what is live."""
-        return dict(self.engine.environment) if self.engine else {}
+        live = [part.environment for part in (self.engine, self.cluster) if part is not None]
+        folders = dict.fromkeys(folder for part in live for folder in part["PATH"].split(os.pathsep))
+        return {name: value for part in live for name, value in part.items()} | (
+            {"PATH": os.pathsep.join(folders)} if live else {}
+        )
+
+    @property
+    def runner(self) -> LocalRunner:
+        """Runs commands on this computer that find the engine and the cluster."""
+        return LocalRunner(self.environment)
+
+    @property
+    def name(self) -> str:
+        """What evidence calls these backends."""
+        return "private" if self.engine is not None else "embedded"
 
     @property
     def places(self) -> dict[str, str]:
@@ -120,46 +149,88 @@ class Backends:
 
     def provenance(self) -> dict[str, Any]:
         """Say what was live: fields of the evidence's provenance, each the same on every run."""
-        assert self.engine is not None and self.machine is not None
-        engine = self.engine.provenance()
-        built = " (built here)" if any(tool["source"] == "built here" for tool in engine["tools"]) else ""
-        return {
-            "kernel": f"Linux {engine['kernel']}",
-            "engine": f"Docker {engine['version']}{built}",
+        assert self.machine is not None
+        system = os.uname()
+        facts: dict[str, Any] = {
+            "kernel": f"Linux {system.release}",
             "machine": self.machine.kind,
-            "architecture": engine["architecture"],
-            "tools": tuple(engine["tools"]),
+            "architecture": system.machine,
         }
+        tools: list[Any] = []
+        if self.engine is not None:
+            engine = self.engine.provenance()
+            facts["engine"] = f"Docker {engine['version']}{_built_here(engine['tools'])}"
+            tools += engine["tools"]
+        if self.cluster is not None:
+            cluster = self.cluster.provenance()
+            facts["cluster"] = f"Kubernetes {cluster['version']}{_built_here(cluster['tools'])}"
+            tools += [tool for tool in cluster["tools"] if tool not in tools]
+        return {**facts, "tools": tuple(tools)}
 
     def have_images(self, names: tuple[str, ...], listener: Listener = silent) -> None:
         """Have the lab's own images on the engine."""
-        from labsupport.systems.images import Images
-
         if self.engine is not None and names:
-            self.toolchain = self.toolchain or make_toolchain(listener)
-            Images(self.engine, self.toolchain, listener).ensure(*names)
+            from labsupport.systems.images import Images
+
+            Images(self.engine, make_toolchain(listener), listener).ensure(*names)
+
+    def snapshot(self) -> "Existing":
+        """Note what is there, for `remove_since`."""
+        return Existing(
+            self.engine.snapshot() if self.engine else None, self.cluster.snapshot() if self.cluster else None
+        )
+
+    def remove_since(self, before: "Existing") -> list[str]:
+        """Remove what was made since; say what, a line for each part that had something."""
+        removed: list[Any] = []
+        if self.cluster is not None and before.on_cluster is not None:
+            removed.append(self.cluster.remove_since(before.on_cluster))
+        if self.engine is not None and before.on_engine is not None:
+            removed.append(self.engine.remove_since(before.on_engine))
+        return [str(each) for each in removed if each]
 
     def keep_baseline(self) -> None:
-        """Note what is on the engine now: what `back_to_baseline` brings back, for whoever attaches later."""
-        if self.engine is not None and self.machine is not None:
-            kept = {name: _listed(value) for name, value in asdict(self.engine.snapshot()).items()}
-            (self.machine.folder / BASELINE_NAME).write_text(json.dumps(kept))
+        """Note what is there now: what `back_to_baseline` brings back, for whoever attaches later."""
+        if self.machine is not None:
+            (self.machine.folder / BASELINE_FILE).write_text(self.snapshot().as_json())
 
-    def back_to_baseline(self) -> "Removed":
-        """Remove from the engine all that came since `keep_baseline`."""
-        from labsupport.systems.engines.objects import Snapshot
-
-        assert self.engine is not None and self.machine is not None
-        kept = json.loads((self.machine.folder / BASELINE_NAME).read_text())
-        sets = {name: frozenset(value) for name, value in kept.items() if isinstance(value, list)}
-        return self.engine.remove_since(Snapshot(**sets, tags=kept["tags"]))
+    def back_to_baseline(self) -> list[str]:
+        """Remove all that came since `keep_baseline`; say what."""
+        assert self.machine is not None
+        return self.remove_since(Existing.from_json((self.machine.folder / BASELINE_FILE).read_text()))
 
     def close(self) -> None:
         """End what was started here; what was found running stays."""
+        if self.cluster is not None:
+            self.cluster.door.close()
         if self.engine is not None:
             self.engine.close()
         if self.machine is not None and not self.attached:
             self.machine.close()
+
+
+@dataclass(frozen=True)
+class Existing:
+    """What is on an engine and on a cluster at one moment."""
+
+    on_engine: "EngineSnapshot | None" = None
+    on_cluster: "ClusterSnapshot | None" = None
+
+    def as_json(self) -> str:
+        return json.dumps(asdict(self), default=sorted)
+
+    @classmethod
+    def from_json(cls, text: str) -> "Existing":
+        from labsupport.systems.clusters.objects import Snapshot as OnCluster
+        from labsupport.systems.engines.objects import Snapshot as OnEngine
+
+        fields = json.loads(text)
+        for part in fields.values():
+            part and part.update({name: frozenset(value) for name, value in part.items() if isinstance(value, list)})
+        return cls(
+            OnEngine(**fields["on_engine"]) if fields["on_engine"] else None,
+            OnCluster(**fields["on_cluster"]) if fields["on_cluster"] else None,
+        )
 
 
 def make_toolchain(listener: Listener = silent) -> "Toolchain":
@@ -168,69 +239,109 @@ def make_toolchain(listener: Listener = silent) -> "Toolchain":
     return Toolchain(listener=listener)
 
 
-def start_backends(chosen: Plan, *, owner: Owner | None, listener: Listener = silent) -> Backends:
-    """Start what the plan says is live.
+def tool_groups(needs: Needs) -> tuple[str, ...]:
+    """The groups of tools that it takes to have `needs` live."""
+    groups = ["machine"] if needs.engine or needs.nodes else []
+    return (*groups, *(["engine"] if needs.engine else []), *(["cluster", "cni"] if needs.nodes else []))
+
+
+def start_backends(chosen: Plan, needs: Needs, *, owner: Owner | None, listener: Listener = silent) -> Backends:
+    """Start what of `needs` the plan can have live; engine and cluster at the same time.
 
     Raises:
         LabError: a part did not start; what had started has ended.
     """
-    if not chosen.live:
+    wanted = chosen.within(needs)
+    if not (wanted.engine or wanted.nodes):
         return Backends(chosen)
-    from labsupport.systems.engines.private import start_private_engine
+    from labsupport.systems.images import missing_images
     from labsupport.systems.machines.namespaces import start_namespaces_machine
 
     toolchain = make_toolchain(listener)
-    toolchain.ensure(*TOOL_GROUPS)
-    tools = EngineTools.of(toolchain)
-    machine = start_namespaces_machine(
-        owner=owner, tools=[tools.programs, toolchain.bin_folder("machine")], visible=[toolchain.cache]
-    )
+    toolchain.ensure(*tool_groups(wanted))
+    if wanted.nodes and missing_images(toolchain, *wanted.images):
+        # Nodes take images as archives, and building one takes an engine.
+        with running_backends(replace(chosen, no_engine=""), replace(wanted, engine=True, nodes=0), listener):
+            pass
+    folders = [toolchain.bin_folder(group) for group in ("engine", "machine") if group in tool_groups(wanted)]
+    machine = start_namespaces_machine(owner=owner, tools=folders, visible=[toolchain.cache])
     try:
-        engine = start_private_engine(machine, tools)
-        _save(machine.folder, tools)
+        with ThreadPoolExecutor() as pool:
+            engine = pool.submit(_start_engine, machine, toolchain) if wanted.engine else None
+            cluster = pool.submit(_start_cluster, machine, toolchain, wanted) if wanted.nodes else None
+        started = Backends(chosen, machine, engine.result() if engine else None, cluster.result() if cluster else None)
+        started.have_images(wanted.images, listener)
     except BaseException:
         machine.close()
         raise
-    return Backends(chosen, machine, engine, toolchain=toolchain)
+    return started
 
 
 def attach_backends(name: str) -> Backends:
     """Find what runs in the lab `name`; it is not ours to end.
 
     Raises:
-        MachineError, EngineError: that lab has ended, or its engine.
+        LabError: that lab has ended, or a part of it.
     """
+    from labsupport.systems.clusters.embedded import attach_embedded_cluster
+    from labsupport.systems.clusters.tools import ClusterTools
     from labsupport.systems.engines.private import attach_private_engine
+    from labsupport.systems.engines.tools import EngineTools
     from labsupport.systems.machines.namespaces import attach
 
     machine = attach(name)
-    engine = attach_private_engine(machine, _saved(machine.folder))
-    return Backends(Plan(machine.kind), machine, engine, attached=True)
+    found = Backends(Plan(machine.kind), machine, attached=True)
+    if fields := _saved(machine, ENGINE_FILE):
+        found.engine = attach_private_engine(machine, EngineTools(**fields))
+    if fields := _saved(machine, CLUSTER_FILE):
+        found.cluster = attach_embedded_cluster(machine, ClusterTools(**fields))
+    return found
 
 
 @contextmanager
-def starting_backends(chosen: Plan, listener: Listener = silent) -> Iterator[Backends]:
-    """Run what the plan says for the length of a block; owned by this process."""
-    backends = start_backends(chosen, owner=Owner.this_process(), listener=listener)
+def running_backends(chosen: Plan, needs: Needs, listener: Listener = silent) -> Iterator[Backends]:
+    """Have what of `needs` the plan can have live for the length of a block; owned by this process."""
+    backends = start_backends(chosen, needs, owner=Owner.this_process(), listener=listener)
     try:
         yield backends
     finally:
         backends.close()
 
 
-def _save(folder: Path, tools: EngineTools) -> None:
-    (folder / SAVED_NAME).write_text(json.dumps(asdict(tools), default=str))
+def _start_engine(machine: "Machine", toolchain: "Toolchain") -> "Engine":
+    from labsupport.systems.engines.private import start_private_engine
+    from labsupport.systems.engines.tools import EngineTools
+
+    tools = EngineTools.of(toolchain)
+    engine = start_private_engine(machine, tools)
+    _save(machine, ENGINE_FILE, asdict(tools))
+    return engine
 
 
-def _saved(folder: Path) -> EngineTools:
-    fields = json.loads((folder / SAVED_NAME).read_text())
-    return replace(
-        EngineTools(Path(fields["programs"])),
-        path=tuple(map(Path, fields["path"])),
-        environment=fields["environment"],
-        sources=tuple(fields["sources"]),
-    )
+def _start_cluster(machine: "Machine", toolchain: "Toolchain", wanted: Needs) -> "EmbeddedCluster":
+    from labsupport.systems.clusters.embedded import start_embedded_cluster
+    from labsupport.systems.clusters.tools import ClusterTools
+    from labsupport.systems.images import archives_of
+
+    tools = ClusterTools.of(toolchain)
+    archives = archives_of(toolchain, *wanted.images)
+    cluster = start_embedded_cluster(machine, tools, nodes=wanted.nodes, archives=archives)
+    _save(machine, CLUSTER_FILE, asdict(tools))
+    return cluster
 
 
-def _listed(value: Any) -> Any:
-    return sorted(value) if isinstance(value, frozenset) else value
+def _save(machine: "Machine", name: str, fields: dict[str, Any]) -> None:
+    (machine.folder / name).write_text(json.dumps(fields, default=lambda path: {"$path": str(path)}))
+
+
+def _saved(machine: "Machine", name: str) -> dict[str, Any]:
+    """What `_save` wrote, paths being paths again; empty where it wrote nothing."""
+    file = machine.folder / name
+    if not file.exists():
+        return {}
+    fields = json.loads(file.read_text(), object_hook=lambda found: Path(found["$path"]) if "$path" in found else found)
+    return {key: tuple(value) if isinstance(value, list) else value for key, value in fields.items()}
+
+
+def _built_here(tools: Sequence[Mapping[str, Any]]) -> str:
+    return " (built here)" if any(tool["source"] == "built here" for tool in tools) else ""

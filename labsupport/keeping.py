@@ -1,25 +1,30 @@
 """Labs outside a notebook: what works here, getting ready, holding one, `up` and `down`, and cleaning up after any."""
 
+import operator
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import reduce
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from labsupport.backends import (
-    TOOL_GROUPS,
+    CLUSTER_FILE,
+    ENGINE_FILE,
     Backends,
     LabOptions,
     attach_backends,
     make_toolchain,
     plan,
+    running_backends,
     start_backends,
-    starting_backends,
+    tool_groups,
 )
-from labsupport.errors import MachineError, UsageError
-from labsupport.lessons.catalog import LESSONS
+from labsupport.errors import MachineError, RequirementMissing, UsageError
+from labsupport.lessons.catalog import LESSONS, lesson
+from labsupport.lessons.needs import Needs
 from labsupport.process.ownership import run_root
 from labsupport.process.progress import Listener, silent
 
@@ -28,7 +33,6 @@ if TYPE_CHECKING:
     from labsupport.systems.machines.run_folders import LabRecord
 
 ATTACH_VARIABLE = "LAB_ATTACH"
-IMAGES = tuple(sorted({image for lesson in LESSONS for image in lesson.images}))
 
 
 @dataclass(frozen=True)
@@ -51,8 +55,8 @@ def doctor() -> "list[Capability]":
     return list(probe())
 
 
-def prepare(options: LabOptions, listener: Listener = silent) -> None:
-    """Get every tool and image that notebooks need, once; afterwards they start in seconds.
+def prepare(options: LabOptions, notebooks: Sequence[str] = (), listener: Listener = silent) -> None:
+    """Get every tool and image that notebooks need (all of them, when none is named); afterwards they start in seconds.
 
     Raises:
         RequirementMissing, ToolchainError: something cannot be had here.
@@ -60,23 +64,30 @@ def prepare(options: LabOptions, listener: Listener = silent) -> None:
     from labsupport.systems.images import missing_images
 
     chosen = plan(options.or_from_environment())
-    if not chosen.live:
+    wanted = chosen.within(needs_of(notebooks))
+    if not tool_groups(wanted):
         return
     toolchain = make_toolchain(listener)
-    toolchain.ensure(*TOOL_GROUPS)
+    toolchain.ensure(*tool_groups(wanted))
     # Building takes an engine, asking what is missing does not.
-    if missing_images(toolchain, *IMAGES):
-        with starting_backends(chosen, listener) as backends:
-            backends.have_images(IMAGES, listener)
+    if missing_images(toolchain, *wanted.images):
+        with running_backends(replace(chosen, no_engine=""), Needs(engine=True, images=wanted.images), listener):
+            pass
+
+
+def needs_of(notebooks: Sequence[str] = ()) -> Needs:
+    """What the named notebooks need together; all of them, when none is named."""
+    chosen = [lesson(name) for name in notebooks] or LESSONS
+    return reduce(operator.or_, [one.needs for one in chosen])
 
 
 @contextmanager
 def hold(options: LabOptions, listener: Listener = silent) -> Iterator[LabStatus]:
     """Keep a lab alive for the length of a block; it ends with this process, however that ends."""
     chosen = plan(options.or_from_environment())
-    prepare(options, listener)
-    with starting_backends(chosen, listener) as backends:
-        _make_ready(backends, listener)
+    prepare(options, listener=listener)
+    with running_backends(chosen, needs_of(), listener) as backends:
+        backends.keep_baseline()
         yield _status_of(backends, f"process {os.getpid()}")
 
 
@@ -88,19 +99,18 @@ def up(options: LabOptions, listener: Listener = silent) -> LabStatus:
         RequirementMissing: nothing can be live here.
     """
     chosen = plan(options.or_from_environment())
-    if not chosen.live:
-        raise UsageError("./lab up", f"there would be nothing to keep alive: {chosen.reason}", "`./lab start` replays")
+    if chosen.machine is None:
+        nothing = f"there would be nothing to keep alive: {chosen.why_not(needs_of())}"
+        raise RequirementMissing(
+            "./lab up", nothing, "run it with sudo; or `./lab start`, which shows recorded evidence"
+        )
     if already := [one for one in _running() if one.owner is None]:
         raise UsageError(
             "./lab up", f"{already[0].name} is up already", "use it (`./lab shell`), or end it: ./lab down"
         )
-    prepare(options, listener)
-    backends = start_backends(chosen, owner=None, listener=listener)
-    try:
-        _make_ready(backends, listener)
-    except BaseException:
-        backends.close()
-        raise
+    prepare(options, listener=listener)
+    backends = start_backends(chosen, needs_of(), owner=None, listener=listener)
+    backends.keep_baseline()
     return _status_of(backends, "./lab down")
 
 
@@ -165,13 +175,8 @@ def reset(name: str | None = None, listener: Listener = silent) -> list[str]:
         return []
     backends = attach_backends(_the_running(name).name)
     assert backends.machine is not None
-    removed = backends.back_to_baseline()
-    return [f"{backends.machine.name}: {removed}" if removed else f"{backends.machine.name} had nothing to remove."]
-
-
-def _make_ready(backends: Backends, listener: Listener) -> None:
-    backends.have_images(IMAGES, listener)
-    backends.keep_baseline()
+    removed = backends.back_to_baseline() or ["nothing to remove"]
+    return [f"{backends.machine.name}: {each}" for each in removed]
 
 
 def _running() -> "list[LabRecord]":
@@ -193,19 +198,20 @@ def _the_running(name: str | None) -> "LabRecord":
 
 def _status_of(backends: Backends, owner: str) -> LabStatus:
     if backends.machine is None:
-        return LabStatus("", "none", f"replay: {backends.plan.reason}", "none", "", "", owner)
-    record = next(one for one in _running() if one.name == backends.machine.name)
-    return replace(_status_from(record), owner=owner)
+        return LabStatus("", "none", f"replay: {backends.plan.no_engine}", "replay", "", "", owner)
+    name = backends.machine.name
+    return next(replace(_status_from(record), owner=owner) for record in _running() if record.name == name)
 
 
 def _status_from(record: "LabRecord") -> LabStatus:
     from labsupport.systems.machines.links import Link
 
+    folder = run_root() / record.name
     return LabStatus(
         record.name,
         record.kind,
-        "private",
-        "none",
+        "private" if (folder / ENGINE_FILE).exists() else "none",
+        "embedded" if (folder / CLUSTER_FILE).exists() else "none",
         Link(record.network).address,
         record.created,
         f"process {record.owner.pid}" if record.owner else "./lab down",

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from labsupport.backends import Backends, LabOptions, attach_backends, plan, start_backends
+from labsupport.backends import Backends, Existing, LabOptions, attach_backends, plan, start_backends
 from labsupport.display.cards import Card, Part, closing
 from labsupport.display.explorer import Explorer
 from labsupport.display.notebook import install, show
@@ -25,15 +25,18 @@ from labsupport.experiments.runners import recording_of
 from labsupport.experiments.scrubbing import Scrubber
 from labsupport.experiments.trial import Trial
 from labsupport.lessons.catalog import Lesson, exercises_of, lesson
+from labsupport.lessons.needs import Needs
 from labsupport.process.commands import CommandResult, Invocation, Runner
 from labsupport.process.ownership import Owner
 from labsupport.process.progress import Progress
 from labsupport.project import Project, this_project
 
 if TYPE_CHECKING:
+    from labsupport.systems.clusters.embedded import EmbeddedCluster
     from labsupport.systems.engines.engine import Engine
     from labsupport.systems.machines.machine import Machine
 
+NOT_NEEDED = "this notebook does not need one"
 ATTACH_VARIABLE = "LAB_ATTACH"
 EVIDENCE_VARIABLE = "LAB_EVIDENCE"
 RECORD_VARIABLE = "LAB_RECORD"
@@ -62,9 +65,8 @@ def open_lab(
     if before := _open_labs.pop(about.slug, None):
         before.close()
     install()
-    backends = _backends(LabOptions(engine, cluster, machine).or_from_environment())
+    backends = _backends(LabOptions(engine, cluster, machine).or_from_environment(), about.needs)
     try:
-        backends.have_images(about.images, _tell)
         opened = Lab(about, backends, seed)
     except BaseException:
         backends.close()
@@ -75,11 +77,16 @@ def open_lab(
     return opened
 
 
-def _backends(options: LabOptions) -> Backends:
+def _backends(options: LabOptions, needs: Needs) -> Backends:
     name = os.environ.get(ATTACH_VARIABLE)
-    if name and options.engine != "replay":
-        return attach_backends(name)
-    return start_backends(plan(options), owner=Owner.this_process(), listener=_tell)
+    if name and "replay" not in (options.engine, options.cluster):
+        attached = attach_backends(name)
+        attached.have_images(needs.images, _tell)
+        return attached
+    chosen = plan(options)
+    # A notebook of which a part cannot be live is shown from its recorded evidence as a whole.
+    needed = Needs() if chosen.why_not(needs) else needs
+    return start_backends(chosen, needed, owner=Owner.this_process(), listener=_tell)
 
 
 def _tell(progress: Progress) -> None:
@@ -98,7 +105,7 @@ class Lab:
         self._backends = backends
         self._project = this_project()
         self._progress = ProgressFile(self._project.work / "progress.json")
-        self._before = backends.engine.snapshot() if backends.engine else None
+        self._before = backends.snapshot()
         self._exercises: dict[str, Exercise[Any]] = {}
         self._logbook = Logbook(
             about.slug,
@@ -118,6 +125,15 @@ class Lab:
         return self._backends.engine or self._nothing_live("lab.engine")
 
     @property
+    def cluster(self) -> "EmbeddedCluster":
+        """The live cluster; `lab.cluster.api` is the official client's ApiClient for it.
+
+        Raises:
+            UsageError: nothing is live here.
+        """
+        return self._backends.cluster or self._nothing_live("lab.cluster")
+
+    @property
     def machine(self) -> "Machine":
         """The machine that the engine runs on.
 
@@ -128,7 +144,7 @@ class Lab:
 
     @property
     def is_live(self) -> bool:
-        return self._backends.engine is not None
+        return self._backends.machine is not None
 
     def trial(self, name: str, settles: str | Sequence[str] = ()) -> Trial:
         """Open a trial; it ends the one before, whose evidence is written and whose objects are removed."""
@@ -172,23 +188,40 @@ class Lab:
 
     def card(self, seconds: float | None = None) -> Card:
         """What is live here, what is recorded, and what is missing and why."""
-        backends, parts, origin, name = self._backends, [], LIVE, ""
-        versions: tuple[tuple[str, str], ...] = ()
-        addresses: tuple[tuple[str, str], ...] = ()
-        if self.is_live:
-            facts = backends.provenance()
-            parts.append(Part("Docker engine", "live", f"private engine, {facts['engine']}"))
-            parts.append(Part("Machine", "live", f"{self.machine.kind}, {facts['kernel']} {facts['architecture']}"))
-            versions = tuple((tool["name"], f"{tool['version']} ({tool['source']})") for tool in facts["tools"])
-            addresses = (("Published ports", self.machine.address), ("DOCKER_HOST", self.engine.host))
-            name = self.machine.name
-        else:
-            parts.append(Part("Docker engine", "recorded", "outputs below are recorded evidence", backends.plan.reason))
-            recorded = any_recorded(self._project.recorded_evidence, self.notebook)
-            origin = Origin(recording_of(recorded, backends.plan.reason)) if recorded else LIVE
-        if not self._about.cluster:
-            parts.append(Part("Kubernetes cluster", "unavailable", because="this notebook does not need one"))
-        return Card(name, self.notebook, tuple(parts), addresses, versions, origin, seconds)
+        if not self.is_live:
+            return self._card_of_replay(seconds)
+        facts, needs = self._backends.provenance(), self._about.needs
+        parts = [
+            Part("Docker engine", "live", f"private engine, {facts['engine']}")
+            if "engine" in facts
+            else Part("Docker engine", "unavailable", because=NOT_NEEDED),
+            Part("Kubernetes cluster", "live", f"embedded, {facts['cluster']}, {needs.nodes or 1} node(s)")
+            if "cluster" in facts
+            else Part("Kubernetes cluster", "unavailable", because=NOT_NEEDED),
+            Part("Machine", "live", f"{self.machine.kind}, {facts['kernel']} {facts['architecture']}"),
+        ]
+        versions = tuple((tool["name"], f"{tool['version']} ({tool['source']})") for tool in facts["tools"])
+        environment = self._backends.environment
+        addresses = [("Published ports", self.machine.address)]
+        addresses += [(name, environment[name]) for name in ("DOCKER_HOST", "KUBECONFIG") if name in environment]
+        return Card(self.machine.name, self.notebook, tuple(parts), tuple(addresses), versions, LIVE, seconds)
+
+    def _card_of_replay(self, seconds: float | None) -> Card:
+        needs, reason = self._about.needs, self._reason
+        parts = tuple(
+            Part(name, "recorded", "outputs below are recorded evidence", reason)
+            if needed
+            else Part(name, "unavailable", because=NOT_NEEDED)
+            for name, needed in (("Docker engine", needs.engine), ("Kubernetes cluster", needs.nodes > 0))
+        )
+        recorded = any_recorded(self._project.recorded_evidence, self.notebook)
+        origin = Origin(recording_of(recorded, reason)) if recorded else LIVE
+        return Card("", self.notebook, parts, origin=origin, seconds=seconds)
+
+    @property
+    def _reason(self) -> str:
+        """Why nothing is live, as the end of “not live: …”."""
+        return self._backends.plan.why_not(self._about.needs)
 
     def close(self) -> None:
         """End the lab: trials' objects, then all that was started for it. Shows what was left behind: nothing."""
@@ -210,44 +243,38 @@ class Lab:
 
     def _wired(self, exercise: Exercise[Any]) -> Exercise[Any]:
         """Have a check take along what it made itself, and its outcome counted."""
-        name, look, engine = exercise.name, exercise.look, self._backends.engine
+        name, look, backends = exercise.name, exercise.look, self._backends
         exercise.on_attempt = lambda passed: self._progress.attempted(self.notebook, name, passed=passed)
-        if engine is None:
-            return exercise
-        before: list[Any] = []
+        before: list[Existing] = []
 
         def look_after_noting() -> Any:
-            before.append(engine.snapshot())
+            before.append(backends.snapshot())
             return look()
 
         def remove_what_came_since() -> None:
-            if before:
-                engine.remove_since(before.pop())
+            while before:
+                backends.remove_since(before.pop())
 
         exercise.look, exercise.after_each_check = look_after_noting, remove_what_came_since
         return exercise
 
     def _exercise_runner(self) -> Runner:
-        engine = self._backends.engine
-        return engine.runner if engine else NothingLive(self._backends.plan.reason)
+        return self._backends.runner if self.is_live else NothingLive(self._reason)
 
     def _mode(self) -> Live | Recorded:
         backends = self._backends
-        if backends.engine is None:
-            return Recorded(self._project.recorded_evidence, backends.plan.reason)
+        if not self.is_live:
+            return Recorded(self._project.recorded_evidence, self._reason)
         folder = Path(os.environ.get(EVIDENCE_VARIABLE) or self._project.live_evidence)
         forget_live(folder, self.notebook)
         facts = Provenance.model_validate(backends.provenance())
-        return Live(backends.engine.runner, folder, "private", lambda: facts, on_close=lambda _: self._remove_objects())
+        return Live(backends.runner, folder, backends.name, lambda: facts, on_close=lambda _: self._remove_objects())
 
     def _remove_objects(self) -> None:
-        if self._backends.engine is not None and self._before is not None:
-            self._backends.engine.remove_since(self._before)
+        self._backends.remove_since(self._before)
 
     def _nothing_live(self, tried: str) -> NoReturn:
-        raise UsageError(
-            tried, f"nothing is live here: {self._backends.plan.reason}", "`./lab doctor` says how to change that"
-        )
+        raise UsageError(tried, f"nothing is live here: {self._reason}", "`./lab doctor` says how to change that")
 
 
 class NothingLive:

@@ -92,8 +92,13 @@ class Trial:
         return self.experiment.partition("/")[2]
 
     def predict(self, text: str) -> None:
-        """Keep the learner's prediction beside the verdict. It is shown, never judged, and not written to evidence."""
+        """Keep the learner's prediction beside the verdict. It is shown, never judged, and not written to evidence.
+
+        An empty text, as the notebooks come with, predicts nothing.
+        """
         self._refuse_if_ended(f"predict {text!r}")
+        if not text.strip():
+            return
         self.prediction = text
         self._on_predict(self)
 

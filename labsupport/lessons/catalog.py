@@ -8,32 +8,26 @@ from typing import Any
 
 from labsupport.errors import UsageError
 from labsupport.experiments.exercises import Exercise
+from labsupport.lessons.needs import Needs
 from labsupport.process.commands import Runner
 
 
 @dataclass(frozen=True)
 class Lesson:
-    """One notebook: file name without ending, what it is about, and what must be live for it."""
+    """One notebook: file name without ending, what it is about, its own module, and what must be live for it."""
 
     slug: str
     topic: str
-    module: str = ""
-    engine: bool = False
-    images: tuple[str, ...] = ()
-    nodes: int = 0
-
-    @property
-    def cluster(self) -> bool:
-        return self.nodes > 0
+    module: str
+    needs: Needs
 
 
 LESSONS = (
     Lesson(
         "06-dockerfile-instructions",
         "What Dockerfile instructions really do",
-        module="labsupport.lessons.dockerfile",
-        engine=True,
-        images=("lab/toolbox",),
+        "labsupport.lessons.dockerfile",
+        Needs(engine=True, images=("lab/toolbox",)),
     ),
 )
 

@@ -109,10 +109,10 @@ class Matrix:
         columns: list[str | Column] = [
             Column("ENTRYPOINT", "code"),
             Column("CMD", "code"),
-            "docker run IMAGE",
-            f"… IMAGE {' '.join(ARGUMENTS)}",
-            f"… --entrypoint {OVERRIDE} IMAGE",
-            f"… --entrypoint {OVERRIDE} IMAGE {' '.join(ARGUMENTS)}",
+            "docker run",
+            f"with {' '.join(ARGUMENTS)}",
+            f"with --entrypoint {OVERRIDE}",
+            "with both",
         ]
         rows = [self._row(entrypoint, cmd) for entrypoint in FORMS for cmd in FORMS]
         caption = "PID 1 of each container, its words as the kernel has them"

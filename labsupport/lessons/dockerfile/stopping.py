@@ -18,7 +18,7 @@ ORDER = (
     "exec", "dash", "dash-last", "dash-first", "bash", "bash-last", "bash-first", "busybox", "busybox-last",
     "busybox-first", "deaf", "repair-exec", "repair-trap", "repair-trap-wait", "init-dash", "init-deaf", "stopsignal",
 )  # fmt: skip
-TOLD, ENDED, KILLED = "told, and closed by itself", "ended by the signal", "killed when the grace was over"
+TOLD, KILLED, ENDED = "told", "not told: killed", "not told: ended"
 
 
 @dataclass(frozen=True)
@@ -77,12 +77,12 @@ class Stops:
 
     def table(self) -> Table:
         columns: list[str | Column] = [
-            Column("container", "code"), Column("started", "code"), Column("the service is PID", "number"),
-            "signals sent", "the service was told", Column("seconds", "number"), Column("exit code", "number"),
+            Column("container", "code"), Column("started", "code"), Column("service is PID", "number"), "sent",
+            "service was told", Column("exit code", "number"), Column("seconds", "number"),
         ]  # fmt: skip
         rows: list[list[Cell]] = [
             [stop.name, stop.command, stop.service_pid or None, ", ".join(stop.signals), stop.told or "nothing",
-             stop.seconds, stop.exit_code]
+             stop.exit_code, stop.seconds]
             for stop in self
         ]  # fmt: skip
         return table("How each container ended", columns, rows, note=f"docker stop --timeout {self.grace_seconds:g}")
@@ -90,7 +90,7 @@ class Stops:
     def figure(self) -> Figure:
         killed = len(self.killed)
         return bars(
-            "From docker stop to the end of the container",
+            "From docker stop to the end: was the service told?",
             [Measure(stop.name, (stop.seconds,), stop.outcome) for stop in self],
             alt=f"Horizontal bars, one for each of {len(self.by_name)} containers. {killed} of them last as long as "
             "the grace and are killed; the others end almost at once, but not in all of those was the service told.",

@@ -3,13 +3,14 @@
 Backends add how a cluster starts and ends, and what of it can be stopped. Must not know which backend it is.
 """
 
+import shlex
 from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from labsupport.errors import ClusterError
-from labsupport.process.commands import CommandResult, LocalRunner
+from labsupport.process.commands import CommandResult, LocalRunner, Runner
 from labsupport.systems.clusters import manifests, objects
 from labsupport.systems.clusters.door import ApiDoor
 from labsupport.systems.clusters.kubeconfig import with_namespace
@@ -24,7 +25,7 @@ class Cluster(Protocol):
     kind: str
     server: str
     environment: dict[str, str]
-    runner: LocalRunner
+    runner: Runner
     audit_log: Path | None
 
     @property
@@ -50,7 +51,7 @@ class ReachableCluster:
         self.door = door
         self.server = door.server
         self.environment = dict(environment)
-        self.runner = LocalRunner(self.environment)
+        self.runner: Runner = LocalRunner(self.environment)
 
     @cached_property
     def api(self) -> "ApiClient":
@@ -81,14 +82,19 @@ class ReachableCluster:
         """
         command = ["kubectl", "apply", "--validate=strict", "-f", str(manifest)]
         if not manifest.is_file():
-            raise ClusterError(" ".join(command), "there is no such file", "name a file with one or more manifests")
-        rehearsal = self.runner.run([*command, "--dry-run=server"], within_seconds=60)
-        if not rehearsal.succeeded and not self._only_misses_its_namespace(manifest, rehearsal.stderr):
-            raise self._refusal(manifest, " ".join(command), rehearsal.stderr)
-        result = self.runner.run(command, within_seconds=60)
+            raise ClusterError(shlex.join(command), "there is no such file", "name a file with one or more manifests")
+        text = manifest.read_text()
+        if repeated := manifests.repeated_keys(text):
+            said = f"the key {repeated[0].field!r} stands twice in one place; kubectl would take the last one"
+            raise _refusal(manifest, text, said, repeated)
+        if manifests.count(text) > 1:
+            rehearsal = self.runner.run([*command, "--dry-run=server"])
+            if not rehearsal.succeeded and not manifests.only_misses_own_namespace(text, rehearsal.stderr):
+                raise _refusal(manifest, text, rehearsal.stderr, manifests.locate(text, rehearsal.stderr))
+        result = self.runner.run(command)
         if not result.succeeded:
-            self._take_back(result.stdout, manifest)
-            raise self._refusal(manifest, " ".join(command), result.stderr)
+            self._take_back(text, result.stdout)
+            raise _refusal(manifest, text, result.stderr, manifests.locate(text, result.stderr))
         return result
 
     def snapshot(self) -> objects.Snapshot:
@@ -99,24 +105,17 @@ class ReachableCluster:
         """Remove whatever was made since `before`, without waiting for containers to end politely."""
         return objects.remove_since(self.door, before)
 
-    def _refusal(self, manifest: Path, tried: str, said: str) -> ClusterError:
-        text = manifest.read_text()
-        spots = manifests.locate(text, said)
-        shown = manifests.excerpt(text, spots, manifest.name)
-        correct = f"correct line {spots[0].line} of {manifest}" if spots else f"correct {manifest}"
-        return ClusterError(tried, "\n".join(part for part in (manifests.tidy(said), shown) if part), correct)
-
-    def _only_misses_its_namespace(self, manifest: Path, said: str) -> bool:
-        complaints = [line for line in said.splitlines() if line.startswith("Error")]
-        missing = [f'namespaces "{name}" not found' for name in manifests.declared_namespaces(manifest.read_text())]
-        return bool(complaints) and all(any(each in line for each in missing) for line in complaints)
-
-    def _take_back(self, said: str, manifest: Path) -> None:
-        made = [line.split()[0] for line in said.splitlines() if line.endswith(" created")]
-        for name in made:
-            self.runner.run(["kubectl", "delete", name, "--wait=false", "--ignore-not-found"], within_seconds=30)
+    def _take_back(self, text: str, said: str) -> None:
+        for name in [line.split()[0] for line in said.splitlines() if line.endswith(" created")]:
+            namespace = manifests.namespace_of(text, name)
+            place = ["--namespace", namespace] if namespace else []
+            self.runner.run(["kubectl", "delete", name, *place, "--wait=false", "--ignore-not-found"])
 
 
-def facts(sources: Mapping[str, Any]) -> dict[str, Any]:
-    """Return provenance as plain values."""
-    return {key: str(value) if isinstance(value, Path) else value for key, value in sources.items()}
+def _refusal(manifest: Path, text: str, said: str, spots: list[manifests.Spot]) -> ClusterError:
+    shown = manifests.excerpt(text, spots, manifest.name)
+    return ClusterError(
+        f"kubectl apply --validate=strict -f {manifest}",
+        "\n".join(part for part in (manifests.tidy(said), shown) if part),
+        f"correct line {spots[0].line} of {manifest}" if spots else f"correct {manifest}",
+    )

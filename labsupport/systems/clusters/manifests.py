@@ -31,13 +31,14 @@ class Spot:
 
 def locate(text: str, message: str) -> list[Spot]:
     """Return the lines of a manifest that an API server's or kubectl's refusal speaks of, first one first."""
-    if found := _YAML_LINE.search(message):
-        return [Spot(int(found.group(1)), "")]
     try:
         documents = [node for node in yaml.compose_all(text) if node is not None]
     except yaml.MarkedYAMLError as error:
+        # Counted from the start of the file; kubectl counts from the start of the document.
         mark = error.problem_mark or error.context_mark
         return [Spot(mark.line + 1, "")] if mark else []
+    if found := _YAML_LINE.search(message):
+        return [Spot(int(found.group(1)), "")]
     named = _OBJECT.search(message)
     kind = (named.group("kind") or named.group("kind2")) if named else None
     name = named.group("name") if named and named.group("name") else None
@@ -52,14 +53,35 @@ def locate(text: str, message: str) -> list[Spot]:
     return spots
 
 
+def repeated_keys(text: str) -> list[Spot]:
+    """Return the keys that stand twice in one mapping: YAML forbids it, kubectl takes the last one and says nothing."""
+    try:
+        nodes: list[yaml.Node] = [node for node in yaml.compose_all(text) if node is not None]
+    except yaml.YAMLError:
+        return []  # kubectl has more to say about it
+    found: list[Spot] = []
+    while nodes:
+        node = nodes.pop()
+        if isinstance(node, yaml.SequenceNode):
+            nodes += node.value
+        elif isinstance(node, yaml.MappingNode):
+            seen: set[str] = set()
+            for key, value in node.value:
+                if key.value in seen:
+                    found.append(Spot(key.start_mark.line + 1, str(key.value)))
+                seen.add(key.value)
+                nodes.append(value)
+    return sorted(found, key=lambda spot: spot.line)
+
+
 def excerpt(text: str, spots: list[Spot], name: str) -> str:
     """Show the blamed lines with those around them, each with its number."""
     lines = text.splitlines()
     parts = []
-    for spot in spots:
-        first, last = max(1, spot.line - _AROUND), min(len(lines), spot.line + _AROUND)
-        shown = [f"{'→' if n == spot.line else ' '} {n:4} | {lines[n - 1]}" for n in range(first, last + 1)]
-        parts.append("\n".join([f"{name}, line {spot.line}:", *shown]))
+    for line in dict.fromkeys(spot.line for spot in spots):
+        first, last = max(1, line - _AROUND), min(len(lines), line + _AROUND)
+        shown = [f"{'→' if n == line else ' '} {n:4} | {lines[n - 1]}" for n in range(first, last + 1)]
+        parts.append("\n".join([f"{name}, line {line}:", *shown]))
     return "\n".join(parts)
 
 
@@ -69,14 +91,35 @@ def tidy(message: str) -> str:
     return "\n".join(_REPEATED.sub("", line) for line in lines)
 
 
-def declared_namespaces(text: str) -> set[str]:
-    """Return the namespaces that a manifest itself makes."""
+def count(text: str) -> int:
+    """Return how many objects a manifest holds; more than one can be half made. 2 where that cannot be told."""
     try:
-        documents = list(yaml.safe_load_all(text))
+        found = [each for each in yaml.safe_load_all(text) if isinstance(each, dict)]
     except yaml.YAMLError:
-        return set()
-    found = [each for each in documents if isinstance(each, dict) and each.get("kind") == "Namespace"]
-    return {str((each.get("metadata") or {}).get("name")) for each in found}
+        return 2
+    return 2 if any(str(each.get("kind")).endswith("List") for each in found) else len(found)
+
+
+def namespace_of(text: str, name: str) -> str | None:
+    """Return the namespace a manifest gives an object that kubectl calls `name`, such as statefulset.apps/web."""
+    kind, _, name = name.partition("/")
+    for each in yaml.safe_load_all(text):
+        metadata = (each.get("metadata") or {}) if isinstance(each, dict) else {}
+        if metadata.get("name") == name and str(each.get("kind")).lower() == kind.partition(".")[0]:
+            return metadata.get("namespace")
+    return None
+
+
+def only_misses_own_namespace(text: str, message: str) -> bool:
+    """Whether a rehearsal failed for nothing but a namespace that the manifest itself makes."""
+    documents = [
+        each for each in yaml.safe_load_all(text) if isinstance(each, dict) and each.get("kind") == "Namespace"
+    ]
+    names = {str((each.get("metadata") or {}).get("name")) for each in documents}
+    complaints = [line for line in message.splitlines() if line.startswith("Error")]
+    return bool(complaints) and all(
+        any(f'namespaces "{name}" not found' in line for name in names) for line in complaints
+    )
 
 
 def _paths(message: str) -> Iterator[str]:

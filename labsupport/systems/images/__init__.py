@@ -6,7 +6,7 @@ archives  the cache of built images
 images    has them on an engine: from the cache, else built
 """
 
-from labsupport.systems.images.archives import missing_images
+from labsupport.systems.images.archives import archives_of, missing_images
 from labsupport.systems.images.images import Images
 
-__all__ = ["Images", "missing_images"]
+__all__ = ["Images", "archives_of", "missing_images"]

@@ -5,6 +5,7 @@ import json
 import tarfile
 from pathlib import Path
 
+from labsupport.errors import ToolchainError
 from labsupport.project import this_project
 from labsupport.systems.images import staging
 from labsupport.systems.images.recipes import DEBIAN_RELEASE, RECIPES, Recipe, recipe_of, tools_of
@@ -13,6 +14,7 @@ from labsupport.systems.toolchain.catalogue import Platform
 
 # The toolchain's set of Debian packages that images are made of.
 PACKAGES = "images"
+ARCHIVE = "image.tar"
 # The date of every file and layer, so that the same inputs make the same digest.
 SOURCE_DATE = "1700000000"
 
@@ -55,6 +57,22 @@ class Archives:
 def missing_images(toolchain: Toolchain, *names: str) -> list[str]:
     """Return those of `names`, such as `lab/toolbox`, that have to be built before use, which takes a while."""
     return Archives(toolchain).missing(*names)
+
+
+def archives_of(toolchain: Toolchain, *names: str) -> tuple[Path, ...]:
+    """Return the archive of each of `names`; all must have been built.
+
+    Raises:
+        ToolchainError: one was not.
+    """
+    found = {name: Archives(toolchain).find(recipe_of(name)) for name in names}
+    if missing := [name for name, folder in found.items() if folder is None]:
+        raise ToolchainError(
+            f"find the images {', '.join(missing)} in {toolchain.cache}",
+            "they were not built yet",
+            "run ./lab run once",
+        )
+    return tuple(folder / ARCHIVE for folder in found.values() if folder is not None)
 
 
 def dockerfile_of(recipe: Recipe) -> Path:

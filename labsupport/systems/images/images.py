@@ -9,11 +9,10 @@ from labsupport.process.commands import LocalRunner
 from labsupport.process.progress import Listener, Progress, silent
 from labsupport.systems.engines.engine import Engine
 from labsupport.systems.images import staging
-from labsupport.systems.images.archives import PACKAGES, SOURCE_DATE, Archives, dockerfile_of, identities_in
+from labsupport.systems.images.archives import ARCHIVE, PACKAGES, SOURCE_DATE, Archives, dockerfile_of, identities_in
 from labsupport.systems.images.recipes import RECIPES, Recipe, recipe_of, tools_of
 from labsupport.systems.toolchain import Toolchain
 
-ARCHIVE = "image.tar"
 IDENTITIES = "ids.json"
 BUILD_WITHIN_SECONDS = 300
 
