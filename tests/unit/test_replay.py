@@ -130,27 +130,30 @@ def test_what_does_not_depend_on_before_may_be_shown_again(tmp_path: Path) -> No
         trial.run("docker run --rm y", repeatable=True)
 
 
+ASKED: dict[str, Any] = {"stdin": "in", "environment": {"DOCKER_BUILDKIT": "0"}, "folder": Path("/here")}
 NOT_RECORDED: dict[str, Act] = {
-    "another command": lambda trial: trial.run("docker run y"),
-    "another word": lambda trial: trial.run("docker run x --tty"),
-    "another input": lambda trial: trial.run("docker run x", stdin="other"),
-    "no input": lambda trial: trial.run("docker run x"),
-    "another environment": lambda trial: trial.run("docker run x", stdin="in", environment={"DOCKER_BUILDKIT": "1"}),
-    "another folder": lambda trial: trial.run("docker run x", stdin="in", folder=Path("/elsewhere")),
+    "another command": lambda trial: trial.run("docker run y", **ASKED),
+    "another word": lambda trial: trial.run("docker run x --tty", **ASKED),
+    "another input": lambda trial: trial.run("docker run x", **{**ASKED, "stdin": "other"}),
+    "no input": lambda trial: trial.run("docker run x", **{**ASKED, "stdin": None}),
+    "another environment": lambda trial: trial.run(
+        "docker run x", **{**ASKED, "environment": {"DOCKER_BUILDKIT": "1"}}
+    ),
+    "no environment": lambda trial: trial.run("docker run x", **{**ASKED, "environment": None}),
+    "another folder": lambda trial: trial.run("docker run x", **{**ASKED, "folder": Path("/elsewhere")}),
+    "no folder": lambda trial: trial.run("docker run x", **{**ASKED, "folder": None}),
     "another value": lambda trial: trial.observe("other", never),
 }
 
 
 @pytest.mark.parametrize("name", NOT_RECORDED)
 def test_what_a_learner_adds_is_not_invented(tmp_path: Path, name: str) -> None:
-    record(
-        tmp_path,
-        lambda trial: (
-            trial.run("docker run x", stdin="in", environment={"DOCKER_BUILDKIT": "0"}),
-            trial.observe("n", lambda: 1),
-        ),
-        {"docker": Reply("a")},
-    )
+    def act(trial: Trial) -> None:
+        trial.run("docker run x", **ASKED)
+        trial.observe("n", lambda: 1)
+
+    record(tmp_path, act, {"docker": Reply("a")})
+    act(replay(tmp_path))
     with pytest.raises(NotRecorded) as caught:
         NOT_RECORDED[name](replay(tmp_path))
     assert "06-x/t" in caught.value.happened

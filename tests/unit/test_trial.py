@@ -439,6 +439,15 @@ def test_evidence_has_all_that_was_seen_and_nothing_of_the_learner(desk: MakeDes
     }
 
 
+def test_placeholders_count_from_one_in_every_trial(desk: MakeDesk) -> None:
+    made = desk(docker=InTurn([Reply(f"{CONTAINER}\n"), Reply("9b1c" * 16)]))
+    for name in ("first", "second"):
+        made.logbook.trial(name).run("docker run -d x")
+    made.logbook.close()
+    assert made.evidence("first")["steps"][0]["stdout"][0] == "<container-1>"
+    assert made.evidence("second")["steps"][0]["stdout"][0] == "<container-1>"
+
+
 def test_a_wait_that_ran_out_is_in_evidence(desk: MakeDesk) -> None:
     made = desk(docker=Reply(expires=True))
     trial = made.logbook.trial("slow")
