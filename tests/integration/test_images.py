@@ -1,0 +1,89 @@
+"""The lab's images: small, made offline, the same every time, and enough for what notebooks do with them."""
+
+import json
+import shutil
+from collections.abc import Iterator
+
+import pytest
+
+from labsupport.process.commands import CommandResult
+from labsupport.systems.engines.engine import Engine
+from labsupport.systems.images import Images, missing_images
+from labsupport.systems.images.archives import Archives
+from labsupport.systems.images.recipes import RECIPES
+from tests.engines import private_engine, toolchain
+
+pytestmark = pytest.mark.needs("engine")
+
+
+@pytest.fixture(scope="module")
+def engine() -> Iterator[Engine]:
+    with private_engine("lab/toolbox") as started:
+        yield started
+
+
+def run(engine: Engine, *words: str) -> CommandResult:
+    return engine.runner.run(["docker", "run", "--rm", *words])
+
+
+def test_toolbox_is_small_and_sets_nothing_but_path(engine: Engine) -> None:
+    image = engine.client.images.get("lab/toolbox").attrs
+    assert image["Size"] < 15_000_000
+    config = image["Config"]
+    assert [variable.partition("=")[0] for variable in config["Env"]] == ["PATH"]
+    assert not config.get("Cmd")
+    assert not config.get("Entrypoint")
+    assert not config.get("Labels")
+
+
+@pytest.mark.parametrize(
+    "command", ["sh", "nslookup", "wget", "ping", "httpd", "nc", "nproc", "free", "ip", "ps", "bash", "dash"]
+)
+def test_toolbox_has(engine: Engine, command: str) -> None:
+    assert run(engine, "lab/toolbox", "which", command).stdout == f"/bin/{command}\n"
+
+
+@pytest.mark.parametrize("lookup", [["nslookup", "no-such-name.invalid"], ["ping", "-c1", "no-such-name.invalid"]])
+def test_a_name_that_does_not_resolve_is_an_error_and_not_a_crash(engine: Engine, lookup: list[str]) -> None:
+    result = run(engine, "lab/toolbox", *lookup)
+    assert result.exit_code == 1
+    assert "Segmentation" not in result.stderr
+
+
+def test_argv_is_seen_as_the_kernel_has_it(engine: Engine) -> None:
+    result = run(engine, "lab/toolbox", "sh", "-c", "tr '\\0' '|' < /proc/1/cmdline; echo", "zero", "one two")
+    assert result.stdout == "sh|-c|tr '\\0' '|' < /proc/1/cmdline; echo|zero|one two|\n"
+
+
+@pytest.mark.parametrize("shell", ["sh", "dash", "bash"])
+def test_a_shell_traps_the_stop_signal(engine: Engine, shell: str) -> None:
+    script = "trap 'echo caught; exit 3' TERM; kill -TERM $$; sleep 5"
+    result = run(engine, "lab/toolbox", shell, "-c", script)
+    assert (result.stdout, result.exit_code) == ("caught\n", 3)
+
+
+def test_a_second_ensure_does_nothing(engine: Engine) -> None:
+    before = engine.snapshot()
+    Images(engine, toolchain(), listener=lambda progress: pytest.fail(progress.text)).ensure("lab/toolbox")
+    assert engine.snapshot() == before
+
+
+def test_an_image_of_that_name_that_is_another_is_replaced(engine: Engine) -> None:
+    before = engine.snapshot()
+    made = engine.client.containers.create("lab/toolbox", ["true"])
+    made.commit("lab/toolbox", "latest")
+    Images(engine, toolchain()).ensure("lab/toolbox")
+    assert engine.snapshot().tags == before.tags
+    engine.remove_since(before)
+
+
+def test_the_same_inputs_make_the_same_image(engine: Engine) -> None:
+    archives = Archives(toolchain())
+    folder = archives.find(RECIPES["toolbox"])
+    assert folder is not None
+    first = json.loads((folder / "ids.json").read_text())
+    shutil.rmtree(folder)
+    assert missing_images(toolchain(), "lab/toolbox") == ["lab/toolbox:latest"]
+    Images(engine, toolchain()).ensure("lab/toolbox")
+    assert json.loads((folder / "ids.json").read_text()) == first
+    assert missing_images(toolchain(), "lab/toolbox") == []
