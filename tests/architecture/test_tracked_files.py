@@ -22,7 +22,9 @@ REGISTRY_HOSTS = [
         ("repo", "maven", "apache", "org"),
     )
 ]
-SOMEBODYS_PATH = re.compile(r"/(?:home|Users)/[a-z]\w+/|/root/(?!\.)[a-z]|/work/(?:main|shared)\b|/tmp/team\b")
+SOMEBODYS_PATH = re.compile(
+    r"/(?:home|Users)/[a-z]\w+/|/root/\.(?:cache|pyenv|local|config)|/work/(?:main|shared)\b|/tmp/team\b"
+)
 
 
 @pytest.fixture(scope="module")
