@@ -54,7 +54,10 @@ def test_no_path_of_somebodys_computer(tracked: list[Path], project: Project) ->
     found = [
         f"{path.relative_to(project.root)}: {match.group()}"
         for path in tracked
-        if path.name != Path(__file__).name and (match := SOMEBODYS_PATH.search(text_of(path)))
+        # Unit tests make up homes on purpose, to see them scrubbed.
+        if "unit" not in path.parts
+        and path.name != Path(__file__).name
+        and (match := SOMEBODYS_PATH.search(text_of(path)))
     ]
     assert not found
 
