@@ -253,12 +253,6 @@ def any_recorded(folder: Path, notebook: str) -> Evidence | None:
     return next(read_folder(folder / notebook), None)
 
 
-def find_any_recorded(folder: Path, notebook: str) -> Evidence | None:
-    """Read one recorded evidence of a notebook, to say when and on what it was recorded; None when there is none."""
-    trials = sorted({path.stem.partition("@")[0] for path in (folder / notebook).glob("*@*.json")})
-    return find_recorded(folder, f"{notebook}/{trials[0]}") if trials else None
-
-
 def forget_live(folder: Path, notebook: str) -> None:
     """Remove what earlier live runs of a notebook wrote, so that the next comparison sees this run only."""
     for path in (folder / notebook).glob("*.json"):

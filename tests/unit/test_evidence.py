@@ -17,7 +17,7 @@ from labsupport.experiments.evidence import (
     StepRecord,
     Tool,
     VerdictRecord,
-    find_any_recorded,
+    any_recorded,
     find_recorded,
     forget_live,
     live_path,
@@ -179,7 +179,7 @@ def test_evidence_can_be_read_by_others(tmp_path: Path) -> None:
 
 def test_the_private_backend_is_preferred(tmp_path: Path) -> None:
     assert find_recorded(tmp_path, "06-dockerfile/override") is None
-    assert find_any_recorded(tmp_path, "06-dockerfile") is None
+    assert any_recorded(tmp_path, "06-dockerfile") is None
     for backend in ("kind", "own", "private"):
         write(evidence(backend=backend), recorded_path(tmp_path, "06-dockerfile/override", backend))
         found = find_recorded(tmp_path, "06-dockerfile/override")
@@ -187,7 +187,7 @@ def test_the_private_backend_is_preferred(tmp_path: Path) -> None:
     write(evidence("06-dockerfile/override-again"), recorded_path(tmp_path, "06-dockerfile/override-again", "private"))
     found = find_recorded(tmp_path, "06-dockerfile/override")
     assert found is not None and found.trial == "override"
-    assert find_any_recorded(tmp_path, "06-dockerfile") is not None
+    assert any_recorded(tmp_path, "06-dockerfile") is not None
 
 
 def test_earlier_live_evidence_can_be_forgotten(tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ from labsupport.experiments.logbook import Live, Logbook, Recorded
 from labsupport.experiments.runners import MOST_CHARACTERS
 from labsupport.experiments.scrubbing import Scrubber
 from labsupport.experiments.trial import Trial
-from labsupport.process.commands import CommandResult, Invocation
+from labsupport.process.commands import CommandResult, Invocation, Runner
 from tests.scripted import InTurn, Reply, Scripted, ScriptedRunner
 
 REASON = "no Docker engine can run here"
@@ -39,11 +39,9 @@ def never() -> Any:
     raise AssertionError("replay must not look")
 
 
-def record(
-    folder: Path, act: Act, script: dict[str, Scripted] | ScriptedRunner, places: dict[str, str] | None = None
-) -> Any:
+def record(folder: Path, act: Act, script: dict[str, Scripted] | Runner, places: dict[str, str] | None = None) -> Any:
     """Run a trial live in one logbook, and make its evidence recorded evidence."""
-    runner = script if isinstance(script, ScriptedRunner) else ScriptedRunner(script)
+    runner = ScriptedRunner(script) if isinstance(script, dict) else script
     live = Live(runner, folder / "live", "private", lambda: Provenance(engine="Docker 29.0.1", kernel="Linux 6.18"))
     book = Logbook("06-x", LEDGER, live, scrubber=Scrubber(places))
     seen = act(book.trial("t", settles="df-08"))
@@ -234,7 +232,8 @@ def test_any_trial_replays_as_it_ran(tmp_path: Path, seed: int) -> None:
     plan = random.Random(seed).choices(["run", "run -d", "ps", "logs", "stop", "observe"], k=25)
 
     def act(trial: Trial) -> list[Any]:
-        choose, ids, seen = random.Random(seed), ["web"], []
+        choose, ids = random.Random(seed), ["web"]
+        seen: list[Any] = []
         for verb in plan:
             which = choose.choice(ids)
             if verb == "observe":
@@ -242,23 +241,16 @@ def test_any_trial_replays_as_it_ran(tmp_path: Path, seed: int) -> None:
             elif verb.startswith("run"):
                 step = trial.run(["docker", *verb.split(), "x"])
                 ids.append(step.output if choose.random() < 0.5 else step.output[:12] if trial.is_live else step.output)
-                seen.append((step.exit_code,))
+                seen.append(step.exit_code)
             else:
                 step = trial.run(["docker", verb, which])
                 seen.append((step.exit_code, len(step.lines)))
         return seen
 
-    class Script(ScriptedRunner):
-        run = Engine(seed, "/var/lib/labs/lab-3f9a2c").run  # type: ignore[assignment]
-
-    live = record(tmp_path, act, Script({}), {"/var/lib/labs/lab-3f9a2c": "<run>"})
+    live = record(tmp_path, act, Engine(seed, "/var/lib/labs/lab-3f9a2c"), {"/var/lib/labs/lab-3f9a2c": "<run>"})
     assert act(replay(tmp_path, {"/home/bob/labs": "<run>"})) == live
 
     again = tmp_path / "again"
-
-    class Other(ScriptedRunner):
-        run = Engine(seed, "/home/bob/labs").run  # type: ignore[assignment]
-
-    record(again, act, Other({}), {"/home/bob/labs": "<run>"})
+    record(again, act, Engine(seed, "/home/bob/labs"), {"/home/bob/labs": "<run>"})
     first, second = (read(folder / "recorded/06-x/t@private.json") for folder in (tmp_path, again))
     assert first == second
