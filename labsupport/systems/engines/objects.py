@@ -75,7 +75,7 @@ class _Refusals:
 
 
 def take_snapshot(client: "docker.DockerClient") -> Snapshot:
-    images = client.api.images()
+    images = client.api.images(all=True)
     return Snapshot(
         containers=frozenset(each["Id"] for each in client.api.containers(all=True)),
         networks=frozenset(each["Id"] for each in client.api.networks()),
@@ -143,24 +143,40 @@ def _remove_volumes(client: "docker.DockerClient", before: Snapshot, refusals: _
 
 
 def _remove_images(client: "docker.DockerClient", before: Snapshot, refusals: _Refusals) -> tuple[str, ...]:
-    now = client.api.images()
-    tags = _tags(now)
+    tags = _tags(client.api.images(all=True))
     for tag, image in before.tags.items():
         if tags.get(tag) != image:
             refusals.attempt(f"image {tag}", partial(client.api.tag, image, tag))
-    gone = []
-    for tag in sorted(tags.keys() - before.tags.keys()):
-        if refusals.attempt(f"image {tag}", partial(client.api.remove_image, tag, force=True)):
-            gone.append(tag)
-    # What is left of them has no name: builds without a tag, and images whose name was moved to a newer one.
-    for image in {each["Id"] for each in client.api.images()} - before.images:
-        if refusals.attempt(f"image {image}", partial(client.api.remove_image, image, force=True)):
-            gone.append(image)
+    new_tags = sorted(tags.keys() - before.tags.keys())
+    gone = [tag for tag in new_tags if refusals.attempt(f"image {tag}", partial(_remove_image, client, tag))]
+    # What is left of them has no name: builds without a tag, layers of the classic builder, images whose name was
+    # moved to a newer one. An image goes only after those made from it, so go round until a round changes nothing.
+    unnamed = _new_images(client, before)
+    while unnamed:
+        attempts = _Refusals()
+        gone += [
+            image for image in unnamed if attempts.attempt(f"image {image}", partial(_remove_image, client, image))
+        ]
+        left = _new_images(client, before)
+        if left == unnamed:
+            refusals.said += attempts.said
+            break
+        unnamed = left
     return tuple(gone)
 
 
+def _remove_image(client: "docker.DockerClient", image: str) -> None:
+    # Without noprune the engine goes on to the image's parents, and hangs for good where an image is its own parent:
+    # 29 makes such a one when an archive is loaded over a name that `docker commit` has given.
+    client.api.remove_image(image, force=True, noprune=True)
+
+
+def _new_images(client: "docker.DockerClient", before: Snapshot) -> frozenset[str]:
+    return frozenset(each["Id"] for each in client.api.images(all=True)) - before.images
+
+
 def _names_without_image(client: "docker.DockerClient", before: Snapshot) -> tuple[str, ...]:
-    return tuple(sorted(before.tags.keys() - _tags(client.api.images()).keys()))
+    return tuple(sorted(before.tags.keys() - _tags(client.api.images(all=True)).keys()))
 
 
 def _remove_build_cache(client: "docker.DockerClient", before: Snapshot) -> int:

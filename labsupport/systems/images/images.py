@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from contextlib import suppress
 from pathlib import Path
 
 from labsupport.errors import EngineError
@@ -88,11 +89,19 @@ class Images:
             return False
         return found.id in json.loads((folder / IDENTITIES).read_text())
 
+    def _drop(self, recipe: Recipe) -> None:
+        """Take the name off another image that has it: the engine would mix what it knows of both."""
+        from docker.errors import ImageNotFound
+
+        with suppress(ImageNotFound):
+            self._engine.client.images.remove(recipe.tag, force=True, noprune=True)
+
     def _load(self, recipe: Recipe, folder: Path) -> None:
         from docker.errors import APIError, ImageLoadError
 
         try:
             with (folder / ARCHIVE).open("rb") as archive:
+                self._drop(recipe)
                 self._engine.client.images.load(archive)
         except (APIError, ImageLoadError) as error:
             raise EngineError(
