@@ -47,7 +47,10 @@ trial.predict("")
 # container.
 
 # %%
-built = trial.run("docker build --target three-runs --tag ways:three-runs assets/06-dockerfile-instructions/layers")
+built = trial.run(
+    "docker build --target three-runs --tag ways:three-runs "
+    "assets/06-dockerfile-instructions/layers"
+)
 first = trial.run("docker run --rm ways:three-runs cat receipt")
 second = trial.run("docker run --rm ways:three-runs cat receipt")
 trial.run("docker run --rm ways:three-runs find /root")
@@ -57,7 +60,10 @@ trial.run("docker run --rm ways:three-runs find /root")
 # (a short Python program among this notebook's files) looks into each file of each layer.
 
 # %%
-search = "docker save ways:three-runs | python3 assets/06-dockerfile-instructions/search_layers.py 'session=[0-9a-f]'"
+search = (
+    "docker save ways:three-runs | python3 "
+    "assets/06-dockerfile-instructions/search_layers.py 'session=[0-9a-f]'"
+)
 layers = dockerfile.read_layers(trial.run(["sh", "-c", search]))
 layers.table()
 
@@ -65,19 +71,21 @@ layers.table()
 # **See.**
 
 # %%
+runs, receipts = layers.of_run, {first.output, second.output}
+three_layers = equals(len(runs), 3, "number of layers made by the three RUN")
+same_receipt = equals(len(receipts), 1, "number of different receipts in two containers")
+one_layer = equals(len(runs), 1, "number of layers made by the three RUN")
+new_receipt = equals(len(receipts), 2, "number of different receipts in two containers")
 trial.expect(
     "df-05",
-    confirmed=all_of(
-        equals(layers.of_run, ["RUN login", "RUN publish >receipt", "RUN rm /root/session"], "layers that RUN made"),
-        equals(len({first.output, second.output}), 1, "number of different receipts in two containers"),
-        equals(layers.found, ["/root/session, in the layer of RUN login"], "where the credential is"),
-    ),
-    refuted=any_of(
-        equals(len(layers.of_run), 1, "number of layers that RUN made"),
-        equals(layers.found, [], "where the credential is"),
-    ),
+    confirmed=all_of(three_layers, same_receipt),
+    refuted=any_of(one_layer, new_receipt),
     given=exit_code_is(built, 0),
 )
+
+# %%
+where = ["/root/session, in the layer of RUN login"]
+trial.check(equals(layers.found, where, "where the credential still is"))
 
 # %% [markdown]
 # **Explain.** `RUN` executes during the build, never in your containers: both show the receipt that was written then.
@@ -98,16 +106,32 @@ trial.expect(
 
 # %%
 trial = lab.trial("hidden-secret")
-trial.run("docker build --quiet --target three-runs --tag ways:three-runs assets/06-dockerfile-instructions/layers")
-trial.run("docker build --quiet --target one-run --tag ways:one-run assets/06-dockerfile-instructions/layers")
-trial.run("docker build --quiet --target multi-stage --tag ways:multi-stage assets/06-dockerfile-instructions/layers")
+trial.predict("")
+
+# %% [markdown]
+# **Do.** Build all five.
+
+# %%
+trial.run(
+    "docker build --quiet --target three-runs --tag ways:three-runs "
+    "assets/06-dockerfile-instructions/layers"
+)
+trial.run(
+    "docker build --quiet --target one-run --tag ways:one-run "
+    "assets/06-dockerfile-instructions/layers"
+)
+trial.run(
+    "docker build --quiet --target multi-stage --tag ways:multi-stage "
+    "assets/06-dockerfile-instructions/layers"
+)
 
 # %% [markdown]
 # `mount` and `argument` get the credential from outside: one as a secret, one as a build argument.
 
 # %%
 trial.run(
-    "docker build --quiet --target mount --secret id=session,src=assets/06-dockerfile-instructions/layers/session.txt "
+    "docker build --quiet --target mount --secret "
+    "id=session,src=assets/06-dockerfile-instructions/layers/session.txt "
     "--tag ways:mount assets/06-dockerfile-instructions/layers"
 )
 trial.run(
@@ -118,13 +142,18 @@ trial.run(
 # %%
 ways = {}
 for way in ["three-runs", "one-run", "multi-stage", "mount", "argument"]:
-    search = f"docker save ways:{way} | python3 assets/06-dockerfile-instructions/search_layers.py 'session=[0-9a-f]'"
+    search = (
+        f"docker save ways:{way} | python3 "
+        "assets/06-dockerfile-instructions/search_layers.py 'session=[0-9a-f]'"
+    )
     ways[way] = dockerfile.read_layers(trial.run(["sh", "-c", search]))
 dockerfile.ways_table(ways)
 
 # %%
 leaking = [way for way, layers in ways.items() if layers.found]
-trial.check(equals(leaking, ["three-runs", "argument"], "ways that leave the credential in the image"))
+trial.check(
+    equals(leaking, ["three-runs", "argument"], "ways that leave the credential in the image")
+)
 
 # %% [markdown]
 # **Explain.** A file that is gone before its `RUN` ends is in no layer. A stage that is only copied from is not part
@@ -150,7 +179,7 @@ trial = lab.trial("last-cmd", settles="df-06")
 trial.predict("")
 
 # %% [markdown]
-# **Do.**
+# **Do.** First ask the linter. `--check` builds nothing.
 
 # %%
 checked = trial.run("docker build --check assets/06-dockerfile-instructions/last-cmd")
@@ -168,7 +197,9 @@ ran
 # %%
 trial.expect(
     "df-06",
-    confirmed=all_of(exit_code_is(built, 0), output_is(config, '["echo","second"]'), output_is(ran, "second")),
+    confirmed=all_of(
+        exit_code_is(built, 0), output_is(config, '["echo","second"]'), output_is(ran, "second")
+    ),
     refuted=any_of(exit_code_is(built, 1), output_is(ran, "first")),
 )
 
@@ -187,7 +218,7 @@ trial.expect(
 # `/proc/1/cmdline`, the argument vector of process 1, and its own if it is another process.
 
 # %%
-# !tail -n +8 assets/06-dockerfile-instructions/matrix/Dockerfile
+# !cat assets/06-dockerfile-instructions/matrix/Dockerfile
 
 # %% [markdown]
 # **Predict.** The image `matrix:exec-exec` has `ENTRYPOINT ["entry", "e1"]`. What does `--entrypoint other` start?
@@ -197,11 +228,12 @@ trial = lab.trial("override", settles="df-08")
 trial.predict("")
 
 # %% [markdown]
-# **Do.** One command builds all nine stages, side by side.
+# **Do.** Build that one stage. Run it as it is, then with `--entrypoint`.
 
 # %%
 trial.run(
-    "docker buildx bake --progress quiet --file assets/06-dockerfile-instructions/matrix/docker-bake.hcl exec-exec"
+    "docker buildx bake --progress quiet --file "
+    "assets/06-dockerfile-instructions/matrix/docker-bake.hcl exec-exec"
 )
 plain = trial.run("docker run --rm matrix:exec-exec")
 overridden = trial.run("docker run --rm --entrypoint other matrix:exec-exec")
@@ -221,7 +253,7 @@ trial.expect(
 # %% [markdown]
 # **Explain.** Words after the image's name never replace `ENTRYPOINT`; the option `--entrypoint` does. It takes one
 # program; that program's arguments come after the image's name. Look closely: `cmd c1` is gone too. We come back to
-# it. (Docker CLI reference: `docker run`, *Override the default command / entrypoint*.)
+# it. (Docker manual, *Running containers*: *Default entrypoint*.)
 
 # %% [markdown]
 # ## 5. The whole matrix
@@ -237,10 +269,14 @@ trial = lab.trial("matrix", settles=["df-07", "df-09", "df-10-a", "df-10-b"])
 trial.predict("")
 
 # %% [markdown]
-# **Do.** `run-all.sh` is a plain loop over `docker run`, four containers at a time.
+# **Do.** `docker buildx bake` builds all nine stages side by side. `run-all.sh` is a plain loop over `docker run`,
+# four containers at a time.
 
 # %%
-trial.run("docker buildx bake --progress quiet --file assets/06-dockerfile-instructions/matrix/docker-bake.hcl")
+trial.run(
+    "docker buildx bake --progress quiet --file "
+    "assets/06-dockerfile-instructions/matrix/docker-bake.hcl"
+)
 ran = trial.run("sh assets/06-dockerfile-instructions/matrix/run-all.sh")
 matrix = dockerfile.read_matrix(ran)
 matrix
@@ -249,13 +285,14 @@ matrix
 # **See.** First: do arguments replace `CMD`?
 
 # %%
-with_cmd = matrix.outcome(cmd="exec")
-with_arguments = matrix.outcome(cmd="exec", arguments=True)
+plain = matrix.outcome(cmd="exec").pid_1
+with_arguments = matrix.outcome(cmd="exec", arguments=True).pid_1
+what = "PID 1 of an image with CMD, run with arguments"
 trial.expect(
     "df-07",
-    confirmed=equals(with_arguments.pid_1, ["arg", "a1"], "PID 1 of an image with CMD, run with arguments"),
-    refuted=equals(with_arguments.pid_1, ["cmd", "c1", "arg", "a1"], "PID 1 of an image with CMD, run with arguments"),
-    given=equals(with_cmd.pid_1, ["cmd", "c1"], "PID 1 of the same image without arguments"),
+    confirmed=equals(with_arguments, ["arg", "a1"], what),
+    refuted=equals(with_arguments, ["cmd", "c1", "arg", "a1"], what),
+    given=equals(plain, ["cmd", "c1"], "PID 1 of the same image without arguments"),
 )
 
 # %% [markdown]
@@ -277,28 +314,29 @@ trial.expect(
 # And is `CMD` the default arguments of `ENTRYPOINT`?
 
 # %%
-both_exec = matrix.outcome("exec", "exec")
+both_exec = matrix.outcome("exec", "exec").program
+what = "what the program got, both in exec form"
 trial.expect(
     "df-10-a",
-    confirmed=equals(both_exec.program, ["entry", "e1", "cmd", "c1"], "what the program got, both in exec form"),
-    refuted=equals(both_exec.program, ["entry", "e1"], "what the program got, both in exec form"),
+    confirmed=equals(both_exec, ["entry", "e1", "cmd", "c1"], what),
+    refuted=equals(both_exec, ["entry", "e1"], what),
 )
 
 # %%
-got = {f"{e}-{c}": list(matrix.outcome(e, c).program) for e in ("shell", "exec") for c in ("shell", "exec")}
-works = [forms for forms, words in got.items() if words == ["entry", "e1", "cmd", "c1"]]
+handed_over = matrix.forms_that_hand_cmd_over()
+what = "forms of ENTRYPOINT and CMD in which the program got CMD as its arguments"
 trial.expect(
     "df-10-b",
-    confirmed=equals(len(works), 4, "number of forms in which the program got CMD as its arguments"),
-    conditional=equals(works, ["exec-exec"], "forms in which the program got CMD as its arguments"),
-    refuted=equals(works, [], "forms in which the program got CMD as its arguments"),
+    confirmed=equals(handed_over, ["shell-shell", "shell-exec", "exec-shell", "exec-exec"], what),
+    conditional=equals(handed_over, ["exec-exec"], what),
+    refuted=equals(handed_over, [], what),
 )
 
 # %% [markdown]
 # Does the kernel agree with the written rules, everywhere?
 
 # %%
-trial.check(equals([each.combination.command for each in matrix if not each.as_ruled], [], "cells against the rules"))
+trial.check(equals(matrix.against_the_rules(), [], "combinations in which it does not"))
 
 # %% [markdown]
 # **Explain.** There are only three rules, and no shell is involved in them:
@@ -321,14 +359,24 @@ trial.check(equals([each.combination.command for each in matrix if not each.as_r
 
 # %%
 trial = lab.trial("lost-arguments")
-trial.run("docker build --quiet --target kept --tag lost:kept assets/06-dockerfile-instructions/lost")
-trial.run("docker build --quiet --target handed-on --tag lost:handed-on assets/06-dockerfile-instructions/lost")
+trial.run(
+    "docker build --quiet --target kept --tag lost:kept assets/06-dockerfile-instructions/lost"
+)
+trial.run(
+    "docker build --quiet --target handed-on --tag lost:handed-on "
+    "assets/06-dockerfile-instructions/lost"
+)
 kept = trial.run("docker run --rm lost:kept one two")
 handed_on = trial.run("docker run --rm lost:handed-on one two")
 kept
 
 # %%
-trial.check(all_of(output_is(kept, "the shell has: $0=one $1=two"), output_is(handed_on, "the command got: one two")))
+trial.check(
+    all_of(
+        output_is(kept, "the shell has: $0=one $1=two"),
+        output_is(handed_on, "the command got: one two"),
+    )
+)
 
 # %% [markdown]
 # ## 6. What a child image inherits
@@ -347,16 +395,27 @@ trial = lab.trial("inheritance", settles=["df-13-a", "df-13-b"])
 trial.predict("")
 
 # %% [markdown]
-# **Do.**
+# **Do.** Build the three, run them, and read the field `Config.Cmd` of each.
 
 # %%
-trial.run("docker build --quiet --target base --tag child:base assets/06-dockerfile-instructions/child")
-trial.run("docker build --quiet --target child --tag child:child assets/06-dockerfile-instructions/child")
-trial.run("docker build --quiet --target child-with-cmd --tag child:with-cmd assets/06-dockerfile-instructions/child")
+trial.run(
+    "docker build --quiet --target base --tag child:base assets/06-dockerfile-instructions/child"
+)
+trial.run(
+    "docker build --quiet --target child --tag child:child assets/06-dockerfile-instructions/child"
+)
+trial.run(
+    "docker build --quiet --target child-with-cmd --tag child:with-cmd "
+    "assets/06-dockerfile-instructions/child"
+)
+
+# %%
 base = trial.run("docker run --rm child:base")
 child = trial.run("docker run --rm child:child")
 with_cmd = trial.run("docker run --rm child:with-cmd")
-config = trial.run("docker image inspect --format '{{json .Config.Cmd}}' child:base child:child child:with-cmd")
+config = trial.run(
+    "docker image inspect --format '{{json .Config.Cmd}}' child:base child:child child:with-cmd"
+)
 config
 
 # %%
@@ -370,22 +429,30 @@ overridden
 trial.expect(
     "df-13-a",
     confirmed=output_is(child, "ENTRYPOINT of the child, CMD of the base"),
-    refuted=all_of(output_is(child, "ENTRYPOINT of the child,"), equals(config.lines[1], "null", "CMD of the child")),
-    given=all_of(output_is(base, "CMD of the base"), output_is(with_cmd, "ENTRYPOINT of the child, CMD of the child")),
+    refuted=all_of(
+        output_is(child, "ENTRYPOINT of the child,"),
+        equals(config.lines[1], "null", "CMD of the child"),
+    ),
+    given=all_of(
+        output_is(base, "CMD of the base"),
+        output_is(with_cmd, "ENTRYPOINT of the child, CMD of the child"),
+    ),
 )
 
 # %%
 trial.expect(
     "df-13-b",
     confirmed=output_is(overridden, "CMD of the child"),
-    refuted=all_of(exit_code_is(overridden, 0), equals(overridden.output, "", "what echo was given")),
+    refuted=equals(overridden.lines, [""], "what echo printed"),
+    given=exit_code_is(overridden, 0),
 )
 
 # %% [markdown]
 # **Explain.** A `CMD` that was written for another program makes no sense as arguments of a new one. So `ENTRYPOINT`
 # empties an inherited `CMD`, unless the same stage sets `CMD` too, before or after it. `--entrypoint` follows the
 # same thought: the engine takes the image's `CMD` only if neither an entrypoint nor arguments were given. (Dockerfile
-# reference: the note below the table in *Understand how CMD and ENTRYPOINT interact*.)
+# reference: the note in *Understand how CMD and ENTRYPOINT interact*; Docker manual, *Running containers*: *Default
+# entrypoint*.)
 
 # %% [markdown]
 # ## 7. Shell form, exec form, and `docker stop`
@@ -409,10 +476,15 @@ trial.predict("")
 # grace is 10 seconds; ours is 2, so that nobody waits.
 
 # %%
-trial.run("docker buildx bake --progress quiet --file assets/06-dockerfile-instructions/stop/docker-bake.hcl")
+trial.run(
+    "docker buildx bake --progress quiet --file "
+    "assets/06-dockerfile-instructions/stop/docker-bake.hcl"
+)
 started = trial.run("sh assets/06-dockerfile-instructions/stop/start-all.sh")
 stopped = trial.run("sh -c 'docker stop --timeout 2 $(docker ps --quiet --filter name=stop-)'")
-events = trial.run("docker events --since 60s --until=-1s --filter event=kill --filter event=die --format json")
+events = trial.run(
+    "docker events --since 60s --until=-1s --filter event=kill --filter event=die --format json"
+)
 logs = trial.run("sh assets/06-dockerfile-instructions/stop/logs.sh")
 logs
 
@@ -428,25 +500,22 @@ stops.table()
 
 # %%
 exec_form, shell_form = stops["exec"], stops["dash"]
+what = "exit codes in exec form, and in shell form under dash"
 trial.expect(
     "df-11",
-    confirmed=all_of(
-        equals(exec_form.exit_code, 0, "exit code in exec form"),
-        equals(shell_form.exit_code, 0, "exit code in shell form under dash"),
-    ),
-    refuted=all_of(
-        equals([exec_form.told, exec_form.exit_code], ["TERM", 0], "told, and exit code, in exec form"),
-        equals([shell_form.told, shell_form.exit_code], ["", 137], "told, and exit code, in shell form under dash"),
-    ),
+    confirmed=equals([exec_form.exit_code, shell_form.exit_code], [0, 0], what),
+    refuted=equals([exec_form.exit_code, shell_form.exit_code], [0, 137], what),
+    given=equals(exec_form.told, "TERM", "what the service was told in exec form"),
 )
 
 # %% [markdown]
 # **Explain.** Three things come together.
 #
 # *Who is process 1.* In exec form the service is. In shell form the shell is, unless it **replaces itself** by the
-# last command (`exec`, without being asked). Whether it does is the shell's own business: here busybox and bash do it
-# when nothing is left to do after the command, dash does not. So the same Dockerfile line stops at once in one base
-# image and is killed in another.
+# last command, as `exec` would. Whether it does is the shell's own business: here busybox and bash do when nothing is
+# left to do after the command, and Debian's dash never does. So the same line of a Dockerfile stops at once on one
+# base image and is killed on another. The Dockerfile reference (*ENTRYPOINT*, shell form) says that the program is
+# not process 1 and gets no signal; of these three shells that is so under dash only.
 #
 # *Process 1 is special.* The kernel gives the first process of a PID namespace no signal it has no handler for. A
 # shell has none for TERM, and a shell hands no signal to its children. The engine waits, then sends KILL, which
@@ -456,7 +525,16 @@ trial.expect(
 # *Only process 1 is told.* The engine sends its signal to that process, not to the others.
 
 # %%
-told = ["exec", "bash", "bash-last", "busybox", "busybox-last", "repair-exec", "repair-trap-wait", "stopsignal"]
+told = [
+    "exec",
+    "bash",
+    "bash-last",
+    "busybox",
+    "busybox-last",
+    "repair-exec",
+    "repair-trap-wait",
+    "stopsignal",
+]
 trial.check(equals(stops.told, told, "containers whose service was told"))
 
 # %%
@@ -485,7 +563,10 @@ trial.check(equals(stops.killed, killed, "containers that were killed when the g
 
 # %%
 trial = lab.trial("matrix-by-hand")
-trial.run("docker buildx bake --progress quiet --file assets/06-dockerfile-instructions/matrix/docker-bake.hcl")
+trial.run(
+    "docker buildx bake --progress quiet --file "
+    "assets/06-dockerfile-instructions/matrix/docker-bake.hcl"
+)
 lab.explore(dockerfile.argv_explorer(trial))
 
 # %% [markdown]

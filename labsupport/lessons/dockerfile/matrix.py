@@ -104,6 +104,16 @@ class Matrix:
             )
         return found[0]
 
+    def forms_that_hand_cmd_over(self) -> list[str]:
+        """The pairs of forms, both present, in which the program got the words of CMD as its arguments."""
+        wanted = (*ENTRYPOINT["exec"], *CMD["exec"])
+        pairs = [(entrypoint, cmd) for entrypoint in FORMS[1:] for cmd in FORMS[1:]]
+        return [f"{entrypoint}-{cmd}" for entrypoint, cmd in pairs if self.outcome(entrypoint, cmd).program == wanted]
+
+    def against_the_rules(self) -> list[str]:
+        """The commands whose PID 1 is not what the rules predict."""
+        return [outcome.combination.command for outcome in self if not outcome.as_ruled]
+
     def table(self) -> Table:
         """ENTRYPOINT and CMD down, what `docker run` adds across; a cell is what PID 1 was."""
         columns: list[str | Column] = [
