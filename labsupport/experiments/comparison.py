@@ -7,10 +7,11 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
+from typing import Any
 
 from labsupport.errors import EvidenceError
 from labsupport.experiments.claims import Disagreement, Ledger, Status, Verdict
-from labsupport.experiments.evidence import Evidence, StepRecord, find_recorded, read_folder, recorded_path, write
+from labsupport.experiments.evidence import Evidence, StepRecord, find_recorded, read, read_folder, recorded_path, write
 
 
 class Kind(StrEnum):
@@ -107,9 +108,10 @@ def unsupported(ledger: Ledger, evidence: Sequence[Evidence]) -> list[str]:
 
 
 def promote(live_folder: Path, recorded_folder: Path, notebook: str) -> list[Path]:
-    """Make the evidence of a whole live run the recorded evidence of a notebook; return the files written.
+    """Make the evidence of a whole live run the recorded evidence of a notebook; return its files.
 
-    Experiments of the same backend that no longer exist lose their files. Nothing is written when any file is bad.
+    A file whose experiment was seen again, the same but for the day and a little time, stays as it is. Experiments
+    of the same backend that no longer exist lose their files. Nothing is written when any file is bad.
 
     Raises:
         EvidenceError: there is none, a trial left a claim unjudged or unclear, a check failed, or a file is bad.
@@ -121,12 +123,24 @@ def promote(live_folder: Path, recorded_folder: Path, notebook: str) -> list[Pat
         _refuse_unfit(notebook, one)
     written = [recorded_path(recorded_folder, one.experiment, one.backend) for one in evidence]
     for one, path in zip(evidence, written, strict=True):
-        write(one, path)
+        if not _seen_again(path, one):
+            write(one, path)
     for backend in {one.backend for one in evidence}:
         for path in (recorded_folder / notebook).glob(f"*@{backend}.json"):
             if path not in written:
                 path.unlink()
     return written
+
+
+def _seen_again(path: Path, live: Evidence) -> bool:
+    try:
+        recorded = read(path)
+    except EvidenceError:
+        # Missing, or broken: recording anew is the way to mend it.
+        return False
+    fleeting: Any = {"recorded": True, "digest": True, "steps": {"__all__": {"seconds"}}}
+    same = recorded.model_dump(exclude=fleeting) == live.model_dump(exclude=fleeting)
+    return same and not compare(recorded, live)
 
 
 def _refuse_unfit(notebook: str, one: Evidence) -> None:

@@ -188,6 +188,35 @@ def test_live_evidence_becomes_recorded_evidence(tmp_path: Path) -> None:
     assert found is not None and found.model_copy(update={"digest": ""}) == evidence()
 
 
+@pytest.mark.parametrize(
+    ("change", "is_rewritten"),
+    [
+        ({"recorded": datetime.date(2027, 1, 2)}, False),
+        ({"recorded": datetime.date(2027, 1, 2), "steps": (step(seconds=1.2), step("docker ps"))}, False),
+        ({"steps": (step(seconds=9), step("docker ps"))}, True),
+        ({"steps": (step(stdout="b\n"), step("docker ps"))}, True),
+        ({"provenance": Provenance(engine="Docker 30", kernel="Linux 6.18")}, True),
+        ({"checks": (CheckRecord(sentence="b is 1", expected="1", seen="2", passed=True),)}, True),
+    ],
+)
+def test_recording_again_rewrites_only_what_changed(tmp_path: Path, change: dict[str, Any], is_rewritten: bool) -> None:
+    live, recorded = live_path(tmp_path / "live", "06-x/t"), recorded_path(tmp_path / "recorded", "06-x/t", "private")
+    write(evidence(), recorded)
+    before = recorded.read_bytes()
+    write(evidence(**change), live)
+    assert promote(tmp_path / "live", tmp_path / "recorded", "06-x") == [recorded]
+    assert (recorded.read_bytes() != before) is is_rewritten
+
+
+def test_recording_again_mends_a_broken_file(tmp_path: Path) -> None:
+    recorded = recorded_path(tmp_path / "recorded", "06-x/t", "private")
+    recorded.parent.mkdir(parents=True)
+    recorded.write_text("{")
+    write(evidence(), live_path(tmp_path / "live", "06-x/t"))
+    promote(tmp_path / "live", tmp_path / "recorded", "06-x")
+    assert [one.experiment for one in read_folder(tmp_path / "recorded")] == ["06-x/t"]
+
+
 UNFIT: dict[str, Callable[[Path], object]] = {
     "there is no live evidence": lambda live: None,
     "06-x/t left df-08 unjudged": lambda live: write(evidence(verdicts=()), live_path(live, "06-x/t")),

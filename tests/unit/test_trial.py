@@ -486,6 +486,14 @@ def test_predictions_are_told_to_whoever_listens(desk: MakeDesk) -> None:
     assert [(trial.experiment, trial.prediction) for trial in told] == [("06-dockerfile/override", "yes")]
 
 
+def test_an_empty_prediction_is_none(desk: MakeDesk) -> None:
+    book = desk().logbook
+    book.on_predict = lambda trial: pytest.fail("nothing was predicted")
+    trial = book.trial("override")
+    trial.predict(" ")
+    assert trial.prediction is None
+
+
 def test_a_kernel_that_ends_writes_the_last_trial(tmp_path: Path) -> None:
     program = f"""
 import sys
