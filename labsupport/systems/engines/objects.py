@@ -1,6 +1,7 @@
 """What exists on an engine, and removing what came since. Never touches what was there before."""
 
 from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -12,6 +13,7 @@ if TYPE_CHECKING:
 
 # Made by the engine itself on every start.
 BUILT_IN_NETWORKS = frozenset({"bridge", "host", "none"})
+AT_ONCE = 4
 
 
 @dataclass(frozen=True)
@@ -112,14 +114,16 @@ def remove_since(client: "docker.DockerClient", before: Snapshot) -> Removed:
 
 def _remove_containers(client: "docker.DockerClient", before: Snapshot, refusals: _Refusals) -> tuple[str, ...]:
     new = [each for each in client.api.containers(all=True) if each["Id"] not in before.containers]
-    return tuple(
-        _name_of(each)
-        for each in new
+
+    def remove(each: dict[str, Any]) -> bool:
         # Anonymous volumes go with their container.
-        if refusals.attempt(
-            f"container {_name_of(each)}", partial(client.api.remove_container, each["Id"], v=True, force=True)
-        )
-    )
+        removal = partial(client.api.remove_container, each["Id"], v=True, force=True)
+        return refusals.attempt(f"container {_name_of(each)}", removal)
+
+    # Each takes as long as its processes and mounts take to end.
+    with ThreadPoolExecutor(max_workers=AT_ONCE) as pool:
+        ended = list(pool.map(remove, new))
+    return tuple(_name_of(each) for each, gone in zip(new, ended, strict=True) if gone)
 
 
 def _remove_networks(client: "docker.DockerClient", before: Snapshot, refusals: _Refusals) -> tuple[str, ...]:

@@ -61,7 +61,8 @@ class Images:
             case "toolbox":
                 staging.stage_toolbox(context, self._toolchain.debian_root(PACKAGES), self._host)
             case "debian":
-                staging.stage_debian(context, self._toolchain.debian_root(PACKAGES), self._host)
+                downloader = self._toolchain.bin_folder("wget")
+                staging.stage_debian(context, self._toolchain.debian_root(PACKAGES), downloader, self._host)
             case _:
                 staging.stage_program(context, self._toolchain.path(recipe.name))
 

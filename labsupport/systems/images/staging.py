@@ -71,10 +71,14 @@ def stage_program(context: Path, program: Path) -> None:
     (context / program.name).chmod(0o755)
 
 
-def stage_debian(context: Path, debian: Path, runner: Runner) -> None:
+def stage_debian(context: Path, debian: Path, downloader: Path, runner: Runner) -> None:
     """Make a Debian system with debootstrap and put it into context/root.tar.
 
     It is made in mount and process namespaces of its own: what a cut-off run had mounted or started is gone with it.
+
+    Args:
+        debian: an unpacked tree of Debian packages, debootstrap among them.
+        downloader: a folder with wget, which debootstrap calls.
 
     Raises:
         RequirementMissing: not root, or the packages cannot be had.
@@ -92,7 +96,7 @@ def stage_debian(context: Path, debian: Path, runner: Runner) -> None:
     invocation = Invocation(
         environment={
             "DEBOOTSTRAP_DIR": str(debian / "usr/share/debootstrap"),
-            "PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+            "PATH": f"{downloader}:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
             "LC_ALL": "C",
         }
     )
