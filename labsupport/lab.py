@@ -36,7 +36,6 @@ if TYPE_CHECKING:
     from labsupport.systems.engines.engine import Engine
     from labsupport.systems.machines.machine import Machine
 
-NOT_NEEDED = "this notebook does not need one"
 ATTACH_VARIABLE = "LAB_ATTACH"
 EVIDENCE_VARIABLE = "LAB_EVIDENCE"
 RECORD_VARIABLE = "LAB_RECORD"
@@ -194,10 +193,10 @@ class Lab:
         parts = [
             Part("Docker engine", "live", f"private engine, {facts['engine']}")
             if "engine" in facts
-            else Part("Docker engine", "unavailable", because=NOT_NEEDED),
+            else Part("Docker engine", "unneeded"),
             Part("Kubernetes cluster", "live", f"embedded, {facts['cluster']}, {needs.nodes or 1} node(s)")
             if "cluster" in facts
-            else Part("Kubernetes cluster", "unavailable", because=NOT_NEEDED),
+            else Part("Kubernetes cluster", "unneeded"),
             Part("Machine", "live", f"{self.machine.kind}, {facts['kernel']} {facts['architecture']}"),
         ]
         versions = tuple((tool["name"], f"{tool['version']} ({tool['source']})") for tool in facts["tools"])
@@ -209,9 +208,7 @@ class Lab:
     def _card_of_replay(self, seconds: float | None) -> Card:
         needs, reason = self._about.needs, self._reason
         parts = tuple(
-            Part(name, "recorded", "outputs below are recorded evidence", reason)
-            if needed
-            else Part(name, "unavailable", because=NOT_NEEDED)
+            Part(name, "recorded", "outputs below are recorded evidence", reason) if needed else Part(name, "unneeded")
             for name, needed in (("Docker engine", needs.engine), ("Kubernetes cluster", needs.nodes > 0))
         )
         recorded = any_recorded(self._project.recorded_evidence, self.notebook)

@@ -14,9 +14,9 @@ class Part:
 
     Args:
         name: "Docker engine", "Kubernetes cluster".
-        state: "live", "recorded", "simulated" or "unavailable".
+        state: "live", "recorded", "simulated", "unavailable" or "unneeded".
         what: the version or the kind of it.
-        because: why it is not live; needed for every state but "live".
+        because: why it is not live; for a state that is neither "live" nor "unneeded".
         change_it: what the reader can do about that.
     """
 
@@ -29,7 +29,7 @@ class Part:
     def __post_init__(self) -> None:
         if self.state not in AVAILABILITY:
             raise ValueError(f"{self.name}: unknown state {self.state!r}, not one of {', '.join(AVAILABILITY)}")
-        if self.state != "live" and not self.because:
+        if self.state not in ("live", "unneeded") and not self.because:
             raise ValueError(f"{self.name} is {self.state}: say why")
 
 

@@ -135,12 +135,12 @@ def versions_shown(findings: Findings) -> Markup:
 def _version_set(group: Sequence[tuple[Evidence, bool]]) -> Markup:
     evidence, live = group[0]
     provenance = evidence.provenance
-    notebooks = sorted({each.notebook for each, _ in group})
+    names = ", ".join(sorted({each.notebook for each, _ in group}))
     columns: list[str | Column] = ["tool", Column("version", "code"), Column("module or package", "code"), "source"]
     rows = [(tool.name, tool.version, tool.module or None, tool.source or None) for tool in provenance.tools]
     return join(
         [
-            element("h2", ", ".join(notebooks)),
+            element("h2", names),
             facts(
                 {
                     "Source": AVAILABILITY["live" if live else "recorded"],
@@ -155,7 +155,7 @@ def _version_set(group: Sequence[tuple[Evidence, bool]]) -> Markup:
                     "Experiments": ", ".join(sorted(each.trial for each, _ in group)),
                 }
             ).html,
-            table("Tools that took part", columns, rows).html if rows else None,
+            table(f"Tools that took part in {names}", columns, rows).html if rows else None,
         ]
     )
 

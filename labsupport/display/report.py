@@ -191,9 +191,9 @@ def _write(path: Path, title: str, body: Markup) -> None:
                 element("a", "Skip to the content", href="#content", class_="skip"),
                 element("header", element("nav", *links, class_="top", aria_label="Pages")),
                 element("main", body, id="content"),
-                class_="lab page",
+                class_="page",
             ),
-            class_="lab-book",
+            class_="lab lab-book",
         ),
         lang="en",
     )

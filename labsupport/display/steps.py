@@ -108,5 +108,6 @@ def _check_symbol(check: Check) -> Markup:
 
 
 def _check_body(check: Check) -> Markup:
-    seen = f"{CHECKED[check.passed].word}: expected {check.expected}; seen {check.seen}"
+    expected = "" if check.passed and check.expected == check.seen else f"expected {check.expected}; "
+    seen = f"{CHECKED[check.passed].word}: {expected}seen {check.seen}"
     return join([prose(check.sentence), element("span", seen, class_="lab-seen")])

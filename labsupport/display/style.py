@@ -75,6 +75,7 @@ AVAILABILITY = {
     "recorded": Mark("▤", "recorded", "careful"),
     "simulated": Mark("◇", "simulated", "strange"),
     "unavailable": Mark("○", "not available", "plain"),
+    "unneeded": Mark("·", "not needed", "plain"),
 }
 OUTCOMES = {True: Mark("✓", "passed", "good"), False: Mark("✗", "failed", "bad")}
 

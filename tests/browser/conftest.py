@@ -16,9 +16,11 @@ CHROMIUM_ARGUMENTS = ["--no-sandbox", "--disable-background-networking", "--disa
 
 @pytest.fixture(scope="session")
 def classroom(project: Project, tmp_path_factory: pytest.TempPathFactory) -> Project:
-    """This project, with empty work/ and build/ that belong to the tests."""
+    """This project, with empty work/ and build/ that belong to the tests: nothing of the developer's is touched."""
     root = tmp_path_factory.mktemp("classroom")
-    for name in (".venv", "labsupport", "notebooks", "toolchain"):
+    # The package is copied: it finds its project by where it lies.
+    shutil.copytree(project.root / "labsupport", root / "labsupport", ignore=shutil.ignore_patterns("__pycache__"))
+    for name in (".venv", "notebooks", "toolchain"):
         (root / name).symlink_to(project.root / name)
     made = Project(root)
     made.work.mkdir()
@@ -28,8 +30,7 @@ def classroom(project: Project, tmp_path_factory: pytest.TempPathFactory) -> Pro
 
 @pytest.fixture(scope="session")
 def server(classroom: Project) -> Iterator[Server]:
-    environment = {"LAB_EVIDENCE": str(classroom.live_evidence), "PYTHONPATH": str(classroom.root)}
-    with serve(classroom, environment, port=PORT) as running:
+    with serve(classroom, {"PYTHONPATH": str(classroom.root)}, port=PORT) as running:
         yield running
 
 
@@ -44,10 +45,11 @@ def chromium() -> Iterator[Any]:
 
 
 @pytest.fixture(scope="module")
-def lab_page(chromium: Any, server: Server) -> Iterator[LabPage]:
+def lab_page(chromium: Any, server: Server, project: Project, request: pytest.FixtureRequest) -> Iterator[LabPage]:
     """One page for the tests of a file: opening JupyterLab takes longer than all they do in it."""
     made = LabPage(chromium.new_page(viewport={"width": 1280, "height": 1000}, reduced_motion="reduce"), server.url)
     yield made
+    made.keep_screenshot(project.build / "screenshots" / f"{request.module.__name__.rpartition('.')[2]}.png")
     made.close()
 
 
@@ -55,6 +57,4 @@ def lab_page(chromium: Any, server: Server) -> Iterator[LabPage]:
 def screenshot(lab_page: LabPage, project: Project, request: pytest.FixtureRequest) -> Iterator[None]:
     """Keep what the page looked like at the end of each test."""
     yield
-    kept = project.build / "screenshots"
-    kept.mkdir(parents=True, exist_ok=True)
-    lab_page.page.screenshot(path=kept / f"{request.node.name}.png")
+    lab_page.keep_screenshot(project.build / "screenshots" / f"{request.node.name}.png")

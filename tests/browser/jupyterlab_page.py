@@ -1,12 +1,15 @@
 """JupyterLab as a person uses it: open a notebook, run it, read what it shows. Waits with deadlines; never sleeps."""
 
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
 SECONDS_TO_OPEN = 60
-EVERY_CELL_RAN = r"""() => {
+# A cell that waits or runs has [*]; what the kernel is doing stands in the status bar.
+NOTHING_WAITS = r"""() => {
   const prompts = [...document.querySelectorAll(".jp-CodeCell .jp-InputPrompt")].map(node => node.textContent);
-  return prompts.length > 0 && prompts.every(text => /\[\d+\]/.test(text));
+  const ran = prompts.some(text => /\[\d+\]/.test(text));
+  return ran && !prompts.some(text => text.includes("*")) && document.body.innerText.includes("(ipykernel) | Idle");
 }"""
 END_EVERY_KERNEL = """async base => {
   const token = (document.cookie.match(/_xsrf=([^;]+)/) || [])[1] || "";
@@ -38,18 +41,51 @@ class LabPage:
 
     def run_all(self, *, within_seconds: float) -> None:
         """Run every cell by the menu, and wait until the kernel has nothing left to do."""
-        self.page.get_by_role("menuitem", name="Run", exact=True).click()
-        self.page.get_by_role("menuitem", name="Run All Cells", exact=True).click()
-        self.page.wait_for_function(EVERY_CELL_RAN, timeout=within_seconds * 1000)
+        self._menu("Run", "Run All Cells")
+        self._wait_until_done(within_seconds)
+
+    def run_to(self, source: str, *, within_seconds: float) -> None:
+        """Run the cells above the first one with this text, then that one."""
+        prompt = self.page.locator(".jp-CodeCell", has_text=source).first.locator(".jp-InputPrompt")
+        prompt.click()
+        self._menu("Run", "Run All Above Selected Cell")
+        prompt.click()
+        self.page.keyboard.press("Control+Enter")
+        self._wait_until_done(within_seconds)
+
+    def run_after(self, source: str, *, within_seconds: float) -> None:
+        """Run the cells below the first one with this text."""
+        cells = self.page.locator(".jp-CodeCell")
+        place = next(place for place, text in enumerate(cells.all_text_contents()) if source in text)
+        cells.nth(place + 1).locator(".jp-InputPrompt").click()
+        self._menu("Run", "Run Selected Cell and All Below")
+        self._wait_until_done(within_seconds)
+
+    def output_of(self, source: str) -> Any:
+        """The output of the first cell with this text, scrolled to: JupyterLab leaves out what is off screen."""
+        output = self.page.locator(".jp-CodeCell", has_text=source).first.locator(".jp-Cell-outputWrapper")
+        output.scroll_into_view_if_needed()
+        return output
+
+    def _menu(self, name: str, entry: str) -> None:
+        self.page.get_by_role("menuitem", name=name, exact=True).click()
+        self.page.get_by_role("menuitem", name=entry, exact=True).click()
+
+    def _wait_until_done(self, within_seconds: float) -> None:
+        self.page.wait_for_function(NOTHING_WAITS, timeout=within_seconds * 1000)
 
     @property
     def tracebacks(self) -> list[str]:
         """What cells show that ended with an error."""
-        shown: list[str] = self.page.locator("[data-mime-type='application/vnd.jupyter.stderr']").all_inner_texts()
-        return shown + self.page.locator("[data-mime-type='application/vnd.jupyter.error']").all_inner_texts()
+        shown: list[str] = self.page.locator("[data-mime-type='application/vnd.jupyter.stderr']").all_text_contents()
+        return shown + self.page.locator("[data-mime-type='application/vnd.jupyter.error']").all_text_contents()
 
     def explorer(self) -> Any:
         return self.page.locator(".lab-explorer")
+
+    def keep_screenshot(self, path: Path) -> None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self.page.screenshot(path=path)
 
     def close(self) -> None:
         """End the kernel, then the page: a lab ends with its kernel."""

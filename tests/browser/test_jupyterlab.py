@@ -1,0 +1,58 @@
+"""A notebook as a learner has it: JupyterLab opens, cells run on a live engine, the widget moves, verdicts are read."""
+
+import re
+
+import pytest
+
+from labsupport.experiments.claims import load_ledger
+from labsupport.notebooks import find_notebooks
+from labsupport.project import Project
+from labsupport.workspace import hand_out
+from tests.browser.jupyterlab_page import LabPage
+
+pytestmark = [pytest.mark.needs("browser", "engine"), pytest.mark.timeout(900)]
+
+SLUG = "06-dockerfile-instructions"
+WIDGET_CELL = "lab.explore("
+
+
+@pytest.fixture(scope="module")
+def page(lab_page: LabPage, classroom: Project) -> LabPage:
+    """The notebook, run down to its widget."""
+    hand_out(classroom, find_notebooks(classroom, [SLUG]))
+    lab_page.open(f"{SLUG}.ipynb")
+    lab_page.run_to(WIDGET_CELL, within_seconds=600)
+    return lab_page
+
+
+def test_the_card_says_what_is_live(page: LabPage) -> None:
+    card = page.output_of("open_lab(")
+    card.get_by_text(re.compile(r"lab-[0-9a-f]{6}")).first.wait_for()
+    assert "live" in card.get_by_text("Docker engine").locator("xpath=following-sibling::dd").first.inner_text()
+
+
+def test_the_widget_runs_a_container_and_compares_it_with_the_prediction(page: LabPage) -> None:
+    explorer = page.explorer()
+    explorer.get_by_label("ENTRYPOINT", exact=True).select_option(index=2)
+    explorer.get_by_label("CMD", exact=True).select_option(index=2)
+    explorer.get_by_text("docker run --rm matrix:exec-exec").wait_for()
+    explorer.get_by_role("textbox").fill('["entry", "e1", "cmd", "c1"]')
+    explorer.get_by_role("button", name="Run").click()
+    explorer.locator(".lab-chip", has_text="predicted").wait_for(timeout=60_000)
+    assert explorer.locator(".lab-chip", has_text="predicted").inner_text().endswith(" as predicted")
+
+
+def test_the_rest_runs_and_every_verdict_is_the_ledgers(page: LabPage, project: Project) -> None:
+    page.run_after(WIDGET_CELL, within_seconds=300)
+    assert page.tracebacks == []
+    settled = page.output_of("lab.settled()").text_content()
+    claims = [claim for claim in load_ledger(project.claims).of_notebook(SLUG) if claim.verdict]
+    assert claims
+    for claim in claims:
+        assert re.search(rf"{claim.id}\s+{claim.verdict}", settled), settled
+    assert "nothing left behind" in page.output_of("lab.close()").text_content()
+
+
+def test_nothing_was_fetched_from_outside(page: LabPage) -> None:
+    assert page.outside == []
+    assert page.errors == []
