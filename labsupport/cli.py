@@ -6,6 +6,7 @@ Everything heavy is imported by the command that needs it: `./lab --version` ans
 
 import json
 import os
+import signal
 import sys
 from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated
@@ -72,6 +73,10 @@ Jobs = Annotated[int, typer.Option(min=1, max=16, help="How many notebooks at on
 
 def main() -> int:
     """Run the command line and return its exit code; a LabError becomes one clear message."""
+    # A closed terminal or a polite kill ends a command as Ctrl-C does, so that it takes its lab with it.
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        if signal.getsignal(number) is signal.SIG_DFL:
+            signal.signal(number, signal.default_int_handler)
     try:
         app(prog_name="./lab")
     except LabError as error:

@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
+import psutil
 import pytest
 
 from labsupport.process.commands import Background, CommandResult, Invocation, LocalRunner
@@ -125,10 +126,12 @@ def taken_port() -> Iterator[int]:
 
 
 @contextmanager
-def started(clone: Project, *words: str) -> Iterator[tuple[Background, str]]:
+def started(
+    clone: Project, *words: str, environment: Mapping[str, str] | None = None
+) -> Iterator[tuple[Background, str]]:
     """Run `./lab start` until the block ends; gives the address it printed."""
     log = clone.root.parent / "start.log"
-    home = {"HOME": str(clone.root.parent / "home"), "PYTHONUNBUFFERED": "1"}
+    home = {"HOME": str(clone.root.parent / "home"), "PYTHONUNBUFFERED": "1", **(environment or {})}
     server = LocalRunner(home).start([str(clone.root / "lab"), "start", "--no-browser", *words], log=log)
     try:
 
@@ -148,6 +151,14 @@ def answers(url: str) -> bool:
             return reply.status == 200
     except OSError:  # refused, or reset while it was ending
         return False
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_a_closed_terminal_or_a_polite_kill_ends_as_ctrl_c_does(own_clone: Project, number: signal.Signals) -> None:
+    with started(own_clone, "--engine", "replay") as (server, url):
+        server.signal(number)
+        assert server.wait(30) == 130
+        assert not answers(url)
 
 
 def test_a_taken_port_means_the_next_one(own_clone: Project) -> None:
@@ -175,3 +186,24 @@ def test_a_stranger_without_the_token_is_refused(own_clone: Project) -> None:
         assert refused.value.code == 403
         private = own_clone.build / "jupyter"
         assert private.stat().st_mode & 0o077 == 0
+
+
+@pytest.mark.needs("root")
+def test_under_sudo_jupyterlab_and_files_are_the_callers(own_clone: Project) -> None:
+    if not _can_run(str(own_clone.root / ".venv/bin/python")):
+        pytest.skip(
+            "this clone or its Python lies in a folder that only root may enter: no caller of sudo could use it"
+        )
+    caller = {"SUDO_UID": str(NOBODY), "SUDO_GID": str(NOBODY)}
+    with started(own_clone, "--engine", "replay", environment=caller) as (server, url):
+        assert answers(url)
+        owners = {one.uids().real for one in psutil.Process(server.pid).children(recursive=True)}
+        assert owners == {NOBODY}
+    made = [path for folder in (own_clone.work, own_clone.build) for path in (folder, *folder.rglob("*"))]
+    assert made
+    assert {path.lstat().st_uid for path in made} == {NOBODY}
+
+
+def _can_run(python: str) -> bool:
+    ordinary = ["setpriv", f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups", "--"]
+    return LocalRunner().run([*ordinary, python, "-c", "import jupyterlab"]).succeeded
