@@ -262,7 +262,7 @@ class TestStops:
 
     def test_table_and_figure_say_the_same(self) -> None:
         stops = read_stops(step(self.STARTED), self.stopped(), step(self.events()), step(self.LOGS))
-        assert "TERM, KILL" in stops.table().text
+        assert "TERM,\N{NO-BREAK SPACE}KILL" in stops.table().text
         assert "(init) /bin/dash -c service" in stops.table().text
         assert "3 containers. 1 of them" in stops.figure().alt
 

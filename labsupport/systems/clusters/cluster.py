@@ -69,8 +69,7 @@ class ReachableCluster:
 
     def use_namespace(self, name: str) -> None:
         """Make `name` the namespace that commands mean when they say none; make it if need be, ready for pods."""
-        self.door.create_if_possible("/api/v1/namespaces", {"metadata": {"name": name}})
-        objects.wait_until_namespace_is_usable(self.door, name)
+        objects.have_namespace(self.door, name)
         # In place: the file may belong to the learner, and stays theirs.
         self.kubeconfig.write_text(with_namespace(self.kubeconfig.read_text(), name))
 

@@ -1,5 +1,6 @@
 """The programs a cluster is made of, each stoppable and startable alone, and what the log of one that died says."""
 
+import json
 import re
 import signal
 from collections.abc import Mapping, Sequence
@@ -98,8 +99,17 @@ def last_words(log: Path) -> str:
     except OSError:
         return "nothing"
     telling = [line for line in lines if _TELLING.search(line)] or [line for line in lines if line.strip()]
-    shortened = [_KLOG_HEAD.sub("", line)[:400] for line in telling[-_TAIL_LINES:]]
-    return "\n  ".join(["", *shortened]) if shortened else "nothing"
+    shortened = [_essence(line) for line in telling[-_TAIL_LINES:]]
+    return "\n  ".join(["", *dict.fromkeys(shortened)]) if shortened else "nothing"
+
+
+def _essence(line: str) -> str:
+    """Drop time, process and stack of a log line: klog's head, etcd's JSON but for its message and error."""
+    try:
+        fields = json.loads(line)
+        return ": ".join(str(fields[key]) for key in ("msg", "error") if key in fields)
+    except (ValueError, TypeError):
+        return _KLOG_HEAD.sub("", line)[:400]
 
 
 def advice(said: str, log: Path) -> str:
@@ -109,7 +119,10 @@ def advice(said: str, log: Path) -> str:
             r"address already in use",
             "end what listens there (`ss -ltnp` inside the machine names it), then start again",
         ),
-        (r"no space left on device", "free some space on the disk that holds the run folder, then start again"),
+        (
+            r"no space left on device|file too large",
+            "free some space on the disk that holds the run folder, then start again",
+        ),
         (r"read-only file system|permission denied", "make the run folder writable, then start again"),
         (r"cannot allocate memory|out of memory", "free some memory: a cluster takes about 400 MB"),
         (r"cgroup", "`./lab doctor` says which cgroup controllers this computer lacks"),

@@ -11,19 +11,19 @@ import json
 import os
 import shutil
 import tarfile
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from labsupport.errors import ClusterError
 from labsupport.process.commands import Runner
 from labsupport.process.progress import Listener, Progress
-from labsupport.process.waiting import wait_until
+from labsupport.systems.clusters.components import Component
+from labsupport.systems.clusters.readiness import wait_with
 from labsupport.systems.machines.machine import Machine
 
 PAUSE_IMAGE = "registry.k8s.io/pause:3.10.2"
-AGNHOST_IMAGE = "lab/agnhost:latest"
 SNAPSHOTS = "snapshots"
 CRI_PLUGINS = (
     "io.containerd.grpc.v1.cri",
@@ -44,7 +44,6 @@ class ProgramImage:
     name: str
     program: Path
     arguments: Sequence[str] = ()
-    labels: Mapping[str, str] = field(default_factory=dict)
 
     def write(self, archive: Path) -> Path:
         """Write the image as an OCI archive; the same program gives the same bytes."""
@@ -99,13 +98,14 @@ class ImageSeeds:
         for position, archive in enumerate(archives):
             # An archive elsewhere may be hidden from the machine; its run folder never is.
             shown.append(Path(shutil.copyfile(archive, work / f"archive-{position}.tar")))
-        service = machine.start("image-seed", [str(self.containerd), "--config", str(configuration)])
+        daemon = Component("image-seed", machine, (str(self.containerd), "--config", str(configuration)))
+        daemon.start()
         try:
-            wait_until(socket.exists, "containerd to listen", within_seconds=10, do=f"look at {service.log}")
+            wait_with([daemon], socket.exists, "containerd to listen", within_seconds=20)
             for archive in shown:
                 import_archive(machine.runner, self.ctr, archive, socket=socket)
         finally:
-            service.stop(within_seconds=10)
+            daemon.stop()
         return root
 
     def _publish(self, made: Path, seed: Path, by: str) -> None:
@@ -177,7 +177,6 @@ def _write_archive(archive: Path, layer: Path, image: ProgramImage) -> None:
                 "Entrypoint": [f"/{image.program.name}"],
                 "Cmd": list(image.arguments) or None,
                 "Env": ["PATH=/"],
-                "Labels": dict(image.labels) or None,
             },
             "rootfs": {"type": "layers", "diff_ids": [f"sha256:{digest}"]},
         }

@@ -105,18 +105,25 @@ def remove_since(door: ApiDoor, before: Snapshot) -> Removed:
     return Removed(names)
 
 
-def wait_until_namespace_is_usable(door: ApiDoor, name: str) -> None:
-    """Return when pods can be made in a namespace: its default service account exists.
+def have_namespace(door: ApiDoor, name: str) -> None:
+    """Make a namespace if need be, after the end of one that is ending, and return when pods can be made in it.
 
     Raises:
-        WaitExpired: the controller-manager did not make it in time.
+        WaitExpired: the controller-manager, which ends namespaces and makes their accounts, did not do so in time.
     """
+
+    def usable() -> bool:
+        door.create_if_possible("/api/v1/namespaces", {"metadata": {"name": name}})
+        found = door.find(f"/api/v1/namespaces/{name}") or {"metadata": {"deletionTimestamp": ""}}
+        account = f"/api/v1/namespaces/{name}/serviceaccounts/{OWN_SERVICE_ACCOUNT}"
+        return "deletionTimestamp" not in found["metadata"] and door.find(account) is not None
+
     wait_until(
-        lambda: door.find(f"/api/v1/namespaces/{name}/serviceaccounts/{OWN_SERVICE_ACCOUNT}"),
-        f"the default service account of namespace {name}",
-        within_seconds=20,
+        usable,
+        f"namespace {name} with its default service account",
+        within_seconds=40,
         every_seconds=0.005,
-        do="is the controller-manager running? it makes them",
+        do="is the controller-manager running? it makes accounts, and ends what is in a namespace that goes",
     )
 
 

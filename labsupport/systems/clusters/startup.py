@@ -149,12 +149,9 @@ class Startup:
         self.folder.chmod(0o711)
 
     def _image_seed(self) -> Path:
-        wanted = (
-            images.ProgramImage(images.PAUSE_IMAGE, self.tools.path("pause")),
-            images.ProgramImage(images.AGNHOST_IMAGE, self.tools.path("agnhost"), ("pause",)),
-        )
+        pause = images.ProgramImage(images.PAUSE_IMAGE, self.tools.path("pause"))
         seeds = images.ImageSeeds(self.tools.seeds, self.tools.path("containerd"), self.tools.path("ctr"))
-        return seeds.ensure(self.machine, wanted, self.archives, self.listener)
+        return seeds.ensure(self.machine, [pause], self.archives, self.listener)
 
     def _start_etcd(self) -> None:
         folder = self.folder / "control-plane"

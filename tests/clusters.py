@@ -1,0 +1,68 @@
+"""Clusters for tests: started on demand on a machine of their own, ended afterwards, searched for what they left."""
+
+import json
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from labsupport.process.progress import Listener, silent
+from labsupport.process.waiting import wait_until
+from labsupport.systems.clusters.embedded import EmbeddedCluster, start_embedded_cluster
+from labsupport.systems.clusters.tools import ClusterTools
+from labsupport.systems.images import archives_of, missing_images
+from tests.engines import private_engine, toolchain
+from tests.leaks import leak_checked_machine
+
+IMAGES = ("lab/toolbox", "lab/agnhost")
+
+
+@cache
+def tools() -> ClusterTools:
+    return ClusterTools.of(toolchain())
+
+
+@cache
+def machine_tools() -> tuple[Path, ...]:
+    return (toolchain().bin_folder("machine"),)
+
+
+@cache
+def archives() -> tuple[Path, ...]:
+    if missing_images(toolchain(), *IMAGES):
+        with private_engine(*IMAGES):
+            pass
+    return archives_of(toolchain(), *IMAGES)
+
+
+@contextmanager
+def embedded_cluster(*, nodes: int = 1, listener: Listener = silent, **machine: Any) -> Iterator[EmbeddedCluster]:
+    """Give a cluster on a machine of its own; fail if it leaves anything behind."""
+    with leak_checked_machine(tools=machine_tools(), **machine) as own:
+        cluster = start_embedded_cluster(own, tools(), nodes=nodes, archives=archives(), listener=listener)
+        yield cluster
+        cluster.close()
+
+
+def kubectl(cluster: EmbeddedCluster, words: str, *, within_seconds: float = 60) -> str:
+    """Run kubectl with these words and return what it says, stripped; fail where it does."""
+    result = cluster.runner.run(["kubectl", *words.split()], within_seconds=within_seconds)
+    return result.or_raise().stdout.strip()
+
+
+def seen(cluster: EmbeddedCluster, what: str, look: Callable[[dict[str, Any]], object], *, within: float = 60) -> None:
+    """Wait until `kubectl get WHAT -o json` shows what is looked for; the error has its last state."""
+    last: dict[str, Any] = {}
+
+    def there() -> object:
+        last.update(json.loads(kubectl(cluster, f"get {what} -o json")))
+        return look(last)
+
+    wait_until(
+        there,
+        f"{what} as expected",
+        within_seconds=within,
+        every_seconds=0.1,
+        last_seen=lambda: json.dumps(last)[-3000:],
+    )

@@ -1,0 +1,319 @@
+"""Every cluster keeps the same promises. GAPS says what a backend cannot promise, and why."""
+
+import http.client
+import json
+import re
+import ssl
+import stat
+from collections.abc import Iterator
+from pathlib import Path
+
+import dns.resolver
+import pytest
+
+from labsupport.errors import ClusterError
+from labsupport.process.commands import LocalRunner
+from labsupport.process.waiting import wait_until
+from labsupport.systems.clusters.embedded import EmbeddedCluster, attach_embedded_cluster
+from labsupport.systems.inventory import settings_now
+from tests.clusters import embedded_cluster, kubectl, seen, tools
+
+pytestmark = [pytest.mark.needs("cluster"), pytest.mark.timeout(300)]
+
+BACKENDS = {"embedded": embedded_cluster}
+# Backend → name of a test → why that promise cannot be kept there.
+GAPS: dict[str, dict[str, str]] = {"embedded": {}}
+
+WEB = """\
+apiVersion: v1
+kind: Service
+metadata: {name: web}
+spec:
+  clusterIP: None
+  selector: {app: web}
+  ports: [{name: http, port: 8080}]
+---
+apiVersion: apps/v1
+kind: StatefulSet
+metadata: {name: web}
+spec:
+  serviceName: web
+  replicas: 3
+  selector: {matchLabels: {app: web}}
+  template:
+    metadata: {labels: {app: web}}
+    spec:
+      terminationGracePeriodSeconds: 1
+      containers:
+        - name: web
+          image: lab/agnhost
+          imagePullPolicy: Never
+          args: [netexec]
+          readinessProbe: {httpGet: {path: /healthz, port: 8080}, periodSeconds: 1}
+          volumeMounts: [{name: data, mountPath: /data}]
+  volumeClaimTemplates:
+    - metadata: {name: data}
+      spec: {accessModes: [ReadWriteOnce], resources: {requests: {storage: 1Mi}}}
+"""
+
+
+@pytest.fixture(scope="module", params=list(BACKENDS))
+def cluster(request: pytest.FixtureRequest) -> Iterator[EmbeddedCluster]:
+    with BACKENDS[request.param](nodes=2) as running:
+        yield running
+
+
+@pytest.fixture(autouse=True)
+def _declared_gaps(request: pytest.FixtureRequest) -> None:
+    backend = request.node.callspec.params["cluster"]
+    if why := GAPS[backend].get(request.function.__name__):
+        pytest.skip(f"{backend}: {why}")
+
+
+@pytest.fixture
+def namespace(request: pytest.FixtureRequest, cluster: EmbeddedCluster) -> Iterator[str]:
+    name = "t-" + re.sub(r"[^a-z0-9]+", "-", request.node.name.removeprefix("test_"))[:60].strip("-")
+    cluster.use_namespace(name)
+    yield name
+    kubectl(cluster, f"delete pods --all --force --grace-period=0 -n {name}")
+    kubectl(cluster, f"delete namespace {name} --wait=false")
+    cluster.use_namespace("default")
+
+
+def apply(cluster: EmbeddedCluster, folder: Path, text: str) -> None:
+    file = folder / "manifest.yaml"
+    file.write_text(text)
+    cluster.apply(file)
+
+
+def run_pod(cluster: EmbeddedCluster, name: str, *, on: str = "", words: str = "netexec") -> str:
+    """Run lab/agnhost and return its address when it is ready."""
+    place = json.dumps({"spec": {"nodeName": on, "terminationGracePeriodSeconds": 1}} if on else {})
+    argv = ["kubectl", "run", name, "--image=lab/agnhost", "--image-pull-policy=Never", f"--overrides={place}", "--"]
+    cluster.runner.run([*argv, *words.split()]).or_raise()
+    kubectl(cluster, f"wait --for=condition=Ready pod/{name} --timeout=60s")
+    return kubectl(cluster, f"get pod {name} -o jsonpath={{.status.podIP}}")
+
+
+def fetch(cluster: EmbeddedCluster, pod: str, url: str) -> str:
+    # Not `wget -T`: Debian's busybox crashes on it.
+    return kubectl(cluster, f"exec {pod} -- timeout 5 wget -qO- {url}")
+
+
+def test_nodes_are_ready_and_of_the_pinned_version(cluster: EmbeddedCluster) -> None:
+    cluster.wait_ready(within_seconds=5)
+    nodes = json.loads(kubectl(cluster, "get nodes -o json"))["items"]
+    assert [node["metadata"]["name"] for node in nodes] == ["node-1", "node-2"]
+    assert {node["status"]["nodeInfo"]["kubeletVersion"] for node in nodes} == {cluster.version}
+    assert all(node["spec"]["podCIDR"] for node in nodes)
+
+
+def test_a_stateful_set_gets_claims_names_and_keeps_its_data(
+    cluster: EmbeddedCluster, namespace: str, tmp_path: Path
+) -> None:
+    apply(cluster, tmp_path, WEB)
+    seen(cluster, "statefulset web", lambda it: it["status"].get("readyReplicas") == 3)
+    claims = json.loads(kubectl(cluster, "get pvc -o json"))["items"]
+    assert {claim["status"]["phase"] for claim in claims} == {"Bound"}
+    kubectl(cluster, "exec web-0 -- touch /data/kept")
+    for pod in ("web-1", "web-2"):
+        address = kubectl(cluster, f"get pod {pod} -o jsonpath={{.status.podIP}}")
+        assert address in kubectl(cluster, f"exec web-0 -- nslookup {pod}.web.{namespace}.svc.cluster.local")
+        assert fetch(cluster, "web-0", f"http://{pod}.web:8080/hostname") == pod
+    before = kubectl(cluster, "get pod web-0 -o jsonpath={.metadata.uid}")
+    kubectl(cluster, "delete pod web-0")
+    seen(cluster, "pod web-0 --ignore-not-found", lambda it: it and it["metadata"]["uid"] != before)
+    kubectl(cluster, "wait --for=condition=Ready pod/web-0 --timeout=60s")
+    assert kubectl(cluster, "exec web-0 -- ls /data") == "kept"
+
+
+def test_a_volume_goes_with_its_claim(cluster: EmbeddedCluster, namespace: str, tmp_path: Path) -> None:
+    apply(cluster, tmp_path, WEB.replace("replicas: 3", "replicas: 1"))
+    kubectl(cluster, "rollout status statefulset web --timeout=60s")
+    volume = kubectl(cluster, "get pvc data-web-0 -o jsonpath={.spec.volumeName}")
+    path = kubectl(cluster, f"get pv {volume} -o jsonpath={{.spec.hostPath.path}}")
+    folder = cluster.folder / "volumes" / Path(path).name
+    assert folder.is_dir()
+    kubectl(cluster, "delete statefulset web")
+    kubectl(cluster, "delete pvc data-web-0")
+    wait_until(
+        lambda: not kubectl(cluster, f"get pv {volume} --ignore-not-found"), "the volume's end", within_seconds=20
+    )
+    assert not folder.exists()
+
+
+@pytest.mark.parametrize("places", [("node-1", "node-1"), ("node-1", "node-2")], ids=["same-node", "two-nodes"])
+def test_pods_talk_and_see_each_others_own_address(
+    cluster: EmbeddedCluster, namespace: str, places: tuple[str, str]
+) -> None:
+    client = run_pod(cluster, "client", on=places[0])
+    server = run_pod(cluster, "server", on=places[1])
+    assert fetch(cluster, "client", f"http://{server}:8080/clientip").rpartition(":")[0] == client
+
+
+def test_a_service_leads_to_its_pods_from_pod_and_from_node(cluster: EmbeddedCluster, namespace: str) -> None:
+    for name, node in (("one", "node-1"), ("two", "node-2")):
+        run_pod(cluster, name, on=node)
+        kubectl(cluster, f"label pod {name} app=web")
+    kubectl(cluster, "create service nodeport web --tcp=80:8080")
+    service = json.loads(kubectl(cluster, "get service web -o json"))["spec"]
+    wait_until(
+        lambda: {fetch(cluster, "one", "http://web/hostname") for _ in range(10)} == {"one", "two"},
+        "both pods to answer for the service",
+        within_seconds=20,
+    )
+    # A client on a node, and a packet that comes to another node's port from outside.
+    node = cluster.node("node-1")
+    port = service["ports"][0]["nodePort"]
+    read = "import urllib.request as u; print(u.urlopen('http://%s/hostname', timeout=5).read().decode())"
+    for place in (service["clusterIP"], f"{cluster.node('node-2').address}:{port}"):
+        said = node.machine.runner.run(["python3", "-c", read % place]).or_raise().stdout.strip()
+        assert said in {"one", "two"}
+
+
+def test_names_resolve_inside_and_from_this_computer(cluster: EmbeddedCluster, namespace: str) -> None:
+    run_pod(cluster, "client")
+    said = kubectl(cluster, "exec client -- nslookup kubernetes.default.svc.cluster.local")
+    assert cluster.plan.api_service in said
+    resolver = dns.resolver.Resolver(configure=False)
+    resolver.nameservers = [cluster.dns_address]
+    answer = resolver.resolve("kubernetes.default.svc.cluster.local")
+    assert [str(each) for each in answer] == [cluster.plan.api_service]
+    with pytest.raises(dns.resolver.NXDOMAIN):
+        resolver.resolve("example.org")
+
+
+def test_exec_passes_streams_and_exit_code(cluster: EmbeddedCluster, namespace: str) -> None:
+    run_pod(cluster, "web")
+    result = cluster.runner.run(["kubectl", "exec", "web", "--", "sh", "-c", "echo out; echo err >&2; exit 3"])
+    assert (result.stdout, "err\n" in result.stderr, result.exit_code) == ("out\n", True, 3)
+
+
+def test_logs_of_a_pod(cluster: EmbeddedCluster, namespace: str) -> None:
+    run_pod(cluster, "web")
+    assert "Started HTTP server on port 8080" in kubectl(cluster, "logs web")
+
+
+def test_port_forward_from_this_computer(cluster: EmbeddedCluster, namespace: str, tmp_path: Path) -> None:
+    run_pod(cluster, "web")
+    runner = LocalRunner(cluster.environment)
+    forward = runner.start(["kubectl", "port-forward", "pod/web", ":8080"], log=tmp_path / "forward.log")
+    try:
+        port = wait_until(
+            lambda: re.search(r"127\.0\.0\.1:(\d+) ->", forward.log.read_text()),
+            "the forwarded port",
+            within_seconds=20,
+        )
+        connection = http.client.HTTPConnection("127.0.0.1", int(port[1]), timeout=5)
+        connection.request("GET", "/hostname")
+        assert connection.getresponse().read() == b"web"
+    finally:
+        forward.close()
+
+
+def test_only_who_has_a_certificate_gets_in(cluster: EmbeddedCluster) -> None:
+    context = ssl.create_default_context()
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    address, _, port = cluster.server.removeprefix("https://").partition(":")
+    connection = http.client.HTTPSConnection(address, int(port), context=context, timeout=5)
+    connection.request("GET", "/api/v1/secrets")
+    assert connection.getresponse().status in (401, 403)
+    assert stat.S_IMODE(cluster.kubeconfig.stat().st_mode) == 0o600
+    assert stat.S_IMODE(cluster.kubeconfig.parent.stat().st_mode) == 0o700
+
+
+def test_rights_are_asked_for(cluster: EmbeddedCluster) -> None:
+    words = ["kubectl", "auth", "can-i", "list", "secrets", "--as=system:serviceaccount:default:default"]
+    assert cluster.runner.run(words).stdout.strip() == "no"
+
+
+def test_the_users_own_settings_stay_as_they_were(cluster: EmbeddedCluster) -> None:
+    theirs = Path.home() / ".kube"
+    before = sorted(theirs.rglob("*")) if theirs.exists() else None
+    kubectl(cluster, "get pods")
+    assert (sorted(theirs.rglob("*")) if theirs.exists() else None) == before
+    assert cluster.environment["KUBECONFIG"] == str(cluster.kubeconfig)
+
+
+def test_the_official_client_is_ready_to_use(cluster: EmbeddedCluster) -> None:
+    from kubernetes import client
+
+    names = [node.metadata.name for node in client.CoreV1Api(cluster.api).list_node().items]
+    assert names == ["node-1", "node-2"]
+
+
+def test_a_broken_manifest_makes_nothing_and_names_the_line(
+    cluster: EmbeddedCluster, namespace: str, tmp_path: Path
+) -> None:
+    with pytest.raises(ClusterError) as refused:
+        apply(cluster, tmp_path, WEB.replace("replicas: 3", "replcas: 3"))
+    assert "→   14 |   replcas: 3" in refused.value.happened
+    assert "unknown field" in refused.value.happened
+    assert kubectl(cluster, "get service,statefulset -o name") == ""
+
+
+def test_what_a_trial_made_goes_and_what_was_there_stays(cluster: EmbeddedCluster, tmp_path: Path) -> None:
+    kubectl(cluster, "create configmap older --from-literal=a=b")
+    before = cluster.snapshot()
+    apply(cluster, tmp_path, WEB.replace("replicas: 3", "replicas: 1"))
+    kubectl(cluster, "create namespace trial")
+    kubectl(cluster, "create clusterrole trial --verb=get --resource=pods")
+    kubectl(cluster, "rollout status statefulset web --timeout=60s")
+    removed = cluster.remove_since(before)
+    assert {"statefulsets/web", "services/web", "namespaces/trial", "clusterroles/trial"} <= set(removed.names)
+    assert kubectl(cluster, "get pods,pvc,pv,statefulset -o name") == ""
+    assert kubectl(cluster, "get configmap older -o name") == "configmap/older"
+    assert not cluster.remove_since(before)
+    kubectl(cluster, "delete configmap older")
+
+
+def test_who_wrote_what_is_in_the_audit_log(cluster: EmbeddedCluster, namespace: str, tmp_path: Path) -> None:
+    apply(cluster, tmp_path, WEB.replace("replicas: 3", "replicas: 1"))
+    kubectl(cluster, "create secret generic hidden --from-literal=word=never-to-be-seen")
+    kubectl(cluster, "rollout status statefulset web --timeout=60s")
+    events = [json.loads(line) for line in cluster.audit_log.read_text().splitlines()]
+    mine = [event for event in events if event.get("objectRef", {}).get("namespace") == namespace]
+    writers = {(event["user"]["username"].rpartition(":")[2], event["objectRef"]["resource"]) for event in mine}
+    assert {("lab", "statefulsets"), ("statefulset-controller", "pods"), ("kube-scheduler", "pods")} <= writers
+    assert {event["verb"] for event in events}.isdisjoint({"get", "list", "watch"})
+    assert "never-to-be-seen" not in cluster.audit_log.read_text()
+
+
+def test_a_component_stops_and_starts_alone(cluster: EmbeddedCluster, namespace: str) -> None:
+    run_pod(cluster, "client")
+    scheduler, names = cluster.component("kube-scheduler"), cluster.component("coredns")
+    scheduler.stop()
+    names.stop()
+    try:
+        assert [each.name for each in cluster.components if not each.is_running()] == ["coredns", "kube-scheduler"]
+        kubectl(cluster, "run waits --image=lab/agnhost --image-pull-policy=Never -- pause")
+        assert kubectl(cluster, "get pod waits -o jsonpath={.spec.nodeName}") == ""
+        lookup = ["kubectl", "exec", "client", "--", "timeout", "1", "nslookup", "kubernetes.default.svc.cluster.local"]
+        assert not cluster.runner.run(lookup).succeeded
+    finally:
+        scheduler.start()
+        names.start()
+    kubectl(cluster, "wait --for=condition=Ready pod/waits --timeout=60s")
+    wait_until(lambda: cluster.runner.run(lookup).succeeded, "names to resolve again", within_seconds=20)
+
+
+def test_another_process_finds_the_cluster_again(cluster: EmbeddedCluster) -> None:
+    found = attach_embedded_cluster(cluster.machine, tools())
+    assert found.server == cluster.server
+    assert [each.pid for each in found.components] == [each.pid for each in cluster.components]
+    assert found.node("node-2").address == cluster.node("node-2").address
+    assert kubectl(found, "get nodes -o name").splitlines() == ["node/node-1", "node/node-2"]
+
+
+def test_an_unknown_part_is_an_error_that_names_the_known_ones(cluster: EmbeddedCluster) -> None:
+    with pytest.raises(ClusterError, match="kube-scheduler"):
+        cluster.component("scheduler")
+    with pytest.raises(ClusterError, match="node-2"):
+        cluster.node("node-3")
+
+
+def test_kernel_settings_of_this_computer_stay(cluster: EmbeddedCluster) -> None:
+    before = settings_now()
+    node = cluster.node("node-1").machine.runner
+    assert node.run(["cat", "/proc/sys/vm/overcommit_memory"]).stdout == "1\n"
+    assert settings_now() == before

@@ -1,0 +1,79 @@
+"""`kill -9` while a cluster starts, or of one of its nodes, leaves nothing of what was killed."""
+
+import os
+import signal
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from labsupport.process.ownership import Owner
+from labsupport.process.progress import Progress
+from labsupport.process.waiting import wait_until
+from labsupport.systems.clusters.embedded import start_embedded_cluster
+from labsupport.systems.inventory import leftovers
+from labsupport.systems.machines.namespaces import start_namespaces_machine
+from labsupport.systems.machines.sweeping import sweep
+from tests.clusters import archives, embedded_cluster, kubectl, machine_tools, tools
+
+pytestmark = [pytest.mark.needs("cluster"), pytest.mark.timeout(180)]
+
+PHASES = ("etcd, API server", "the API server answers", "pods can run")
+# What the kernel does not remove by itself; the next start or `clean` does.
+SWEPT = {"cgroup", "run folder"}
+
+
+def in_a_child(action: Callable[[Path], None], root: Path) -> int:
+    """Run `action` in a forked process and return its pid."""
+    pid = os.fork()
+    if pid == 0:
+        try:
+            action(root)
+        finally:
+            os._exit(1)
+    return pid
+
+
+def start_and_be_killed(phase: str) -> Callable[[Path], None]:
+    def killed(progress: Progress) -> None:
+        if progress.text.startswith(phase):
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    def start(root: Path) -> None:
+        machine = start_namespaces_machine(owner=Owner.this_process(), tools=machine_tools(), root=root)
+        (root / "name").write_text(machine.name)
+        start_embedded_cluster(machine, tools(), archives=archives(), listener=killed)
+
+    return start
+
+
+@pytest.mark.parametrize("phase", PHASES)
+def test_killed_while_it_starts(phase: str, tmp_path: Path) -> None:
+    archives()
+    _, status = os.waitpid(in_a_child(start_and_be_killed(phase), tmp_path), 0)
+    assert os.waitstatus_to_exitcode(status) == -signal.SIGKILL
+    name = (tmp_path / "name").read_text()
+
+    def left() -> list[str]:
+        return [str(each) for each in leftovers(name, root=tmp_path) if each.kind not in SWEPT]
+
+    wait_until(lambda: not left(), "the kernel to end it all", within_seconds=5, last_seen=lambda: f"left: {left()}")
+    sweep(tmp_path)
+    assert leftovers(name, root=tmp_path) == []
+    assert not (tmp_path / name).exists()
+
+
+def test_a_killed_node_ends_alone() -> None:
+    with embedded_cluster(nodes=2) as cluster:
+        kubectl(
+            cluster,
+            "run here --image=lab/agnhost --image-pull-policy=Never "
+            '--overrides={"spec":{"nodeName":"node-1"}} -- netexec',
+        )
+        kubectl(cluster, "wait --for=condition=Ready pod/here --timeout=60s")
+        lost = cluster.node("node-2").machine
+        os.kill(lost.pid, signal.SIGKILL)
+        wait_until(lambda: not Path(f"/proc/{lost.pid}").exists(), "the node's end", within_seconds=5)
+        assert not any(each.is_running() for each in cluster.components if each.name.endswith("@node-2"))
+        assert all(each.is_running() for each in cluster.components if not each.name.endswith("@node-2"))
+        assert kubectl(cluster, "exec here -- echo unharmed") == "unharmed"
