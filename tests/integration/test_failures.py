@@ -4,6 +4,7 @@ import os
 import shutil
 import signal
 import socket
+import tempfile
 import urllib.error
 import urllib.request
 from collections.abc import Iterator, Mapping, Sequence
@@ -32,19 +33,23 @@ AS_NOBODY = [
 
 
 @pytest.fixture
-def own_clone(tmp_path: Path, project: Project) -> Project:
+def own_clone(project: Project) -> Iterator[Project]:
     """A copy of this clone that belongs to an ordinary user, with an empty home folder beside it."""
-    root = tmp_path / "clone"
-    root.mkdir()
-    for name in ("labsupport", "notebooks", "toolchain"):
-        shutil.copytree(project.root / name, root / name, ignore=shutil.ignore_patterns("__pycache__"))
-    for name in ("lab", "requirements.lock"):
-        shutil.copy2(project.root / name, root / name)
-    (root / ".venv").symlink_to(project.python.parent.parent)
-    (tmp_path / "home").mkdir()
-    for path in [tmp_path, *tmp_path.rglob("*")]:
-        os.chown(path, NOBODY, NOBODY, follow_symlinks=False)
-    return Project(root)
+    # Not below pytest's own temporary folder, which only the user of the tests may enter.
+    with tempfile.TemporaryDirectory(prefix="own-clone-") as name:
+        folder = Path(name)
+        root = folder / "clone"
+        root.mkdir()
+        for part in ("labsupport", "notebooks", "toolchain"):
+            shutil.copytree(project.root / part, root / part, ignore=shutil.ignore_patterns("__pycache__"))
+        for part in ("lab", "requirements.lock"):
+            shutil.copy2(project.root / part, root / part)
+        (root / ".venv").symlink_to(project.python.parent.parent)
+        (folder / "home").mkdir()
+        folder.chmod(0o755)
+        for path in [folder, *folder.rglob("*")] if os.geteuid() == 0 else []:
+            os.chown(path, NOBODY, NOBODY, follow_symlinks=False)
+        yield Project(root)
 
 
 def lab(
