@@ -68,12 +68,16 @@ def test_a_container_runs_and_its_exit_code_and_streams_come_back(engine: Engine
     assert (result.exit_code, result.stdout, result.stderr) == (7, "out\n", "err\n")
 
 
-def test_nothing_is_read_from_or_written_to_the_users_docker_folder(engine: Engine, tmp_path: Path) -> None:
-    (tmp_path / ".docker").mkdir()
-    (tmp_path / ".docker/config.json").write_text('{"currentContext": "no-such-context"}')
-    home = Invocation(environment={"HOME": str(tmp_path)})
-    engine.runner.run(["docker", "ps"], invocation=home).or_raise()
-    assert [path.name for path in (tmp_path / ".docker").iterdir()] == ["config.json"]
+def test_nothing_is_read_from_or_written_to_the_users_docker_folder(
+    engine: Engine, child: Path, tmp_path: Path
+) -> None:
+    users = tmp_path / "home/.docker"
+    users.mkdir(parents=True)
+    (users / "config.json").write_text("{ whoever reads this says so")
+    home = Invocation(environment={"HOME": str(users.parent)})
+    result = engine.runner.run(["docker", "build", "--quiet", str(child)], invocation=home).or_raise()
+    assert "config" not in result.stderr
+    assert [path.name for path in users.iterdir()] == ["config.json"]
 
 
 def test_buildkit_builds_from_a_local_image_with_no_network(engine: Engine, child: Path) -> None:
