@@ -214,6 +214,11 @@ def test_what_is_recorded_or_simulated_says_so_on_every_output(seen: object) -> 
     assert "live" not in words(shown.html)
 
 
+def test_what_is_live_with_simulated_parts_names_them() -> None:
+    shown = step_shown(step(simulated=("kubelet",)))
+    assert "simulated kubelet" in words(shown.html) and "kubelet" in shown.text
+
+
 def test_the_banner_has_date_versions_and_reason() -> None:
     banner = Origin(RECORDING, ("nodes",)).banner()
     for part in ("Recorded, not live", "2026-11-23", "Docker 29.0.1", "Linux 6.18", "no engine can run here", "nodes"):
@@ -373,6 +378,7 @@ def test_an_exercise_and_its_outcome_show_the_next_step() -> None:
     for part in ("not yet", "rewrite", "small", "It is big."):
         assert part in words(shown.html)
         assert part in shown.text
+    assert "Next: small" in words(shown.html)
     passed = outcome_shown(Outcome("rewrite", Standing.PASSED, "All is well.", 1, 1))
     assert "1 of 1 requirements met" in words(passed.html)
 

@@ -148,6 +148,7 @@ def test_a_failed_notebook_begins_with_its_error_and_cell(pages: dict[str, str])
     html = pages["07-y.html"]
     assert html.index("This notebook stopped: EngineError") < html.index("First part")
     assert html.index("What happened: &lt;y&gt;") < html.index("First part")
+    assert "<y>" not in html
     assert 'href="#cell-failing-cell"' in html and 'id="cell-failing-cell"' in html
 
 
