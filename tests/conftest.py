@@ -1,6 +1,7 @@
 """What every test shares: the project, and the rule that a missing capability skips aloud, or fails where required."""
 
 import os
+import random
 import shutil
 import sys
 from collections.abc import Callable, Iterator
@@ -43,6 +44,21 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
                 pytest.fail(f"LAB_REQUIRE lists {capability}, but {reason}", pytrace=False)
             if reason:
                 pytest.skip(f"needs {capability}: {reason}")
+
+
+# One seed for all that is random in a run, so that it can be repeated.
+SEED = int(os.environ.get("LAB_SEED") or random.SystemRandom().randrange(10**6))
+
+
+def pytest_report_header() -> str:
+    return f"seed: {SEED} (LAB_SEED={SEED} repeats this run)"
+
+
+@pytest.fixture
+def chance(request: pytest.FixtureRequest) -> random.Random:
+    """Randomness of a test's own: the same for the same seed, whichever tests run beside it."""
+    print(f"LAB_SEED={SEED}")
+    return random.Random(f"{SEED} {request.node.name}")
 
 
 @pytest.fixture(scope="session")

@@ -147,8 +147,7 @@ def _processes(search: Search) -> Iterator[str]:
         except OSError:
             continue
         launches = len(words) > 4 and words[3].endswith("/machines/init.py") and search.names(words[4])
-        inside = search.namespaces.intersection(_namespaces_of_process(folder.name))
-        if int(folder.name) in members or launches or inside:
+        if int(folder.name) in members or launches or _namespaces_inhabited(search, folder):
             yield f"{folder.name} {' '.join(words).strip()[:120]}"
 
 
@@ -190,7 +189,7 @@ def _kept_namespaces(search: Search) -> Iterator[str]:
     alive: set[str] = set()
     for folder in Path("/proc").iterdir():
         if folder.name.isdigit():
-            alive.update(search.namespaces.intersection(_namespaces_of_process(folder.name)))
+            alive.update(_namespaces_inhabited(search, folder))
     yield from alive
     for line in Path("/proc/self/mountinfo").read_text().splitlines():
         fields = line.split()
@@ -234,6 +233,18 @@ def _members(name: str) -> set[int]:
             except OSError:
                 continue
     return found
+
+
+def _namespaces_inhabited(search: Search, process: Path) -> set[str]:
+    """Return the lab's namespaces that a process is in. The kernel gives the number of a dead one to another lab's."""
+    inside = search.namespaces.intersection(_namespaces_of_process(process.name))
+    if inside:
+        try:
+            others = set(_ANY_LAB.findall((process / "cgroup").read_text())) - {search.name}
+        except OSError:
+            return set()
+        return set() if others else set(inside)
+    return set()
 
 
 def _namespaces_of_process(pid: str) -> list[str]:

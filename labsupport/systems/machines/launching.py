@@ -80,7 +80,7 @@ def launch(folder: Path, owner: Owner | None, listener: Listener) -> "tuple[Back
     passed = [writer]
     try:
         if owner is not None:
-            passed.append(owner.open_pidfd())
+            passed.append(_pidfd_of(owner))
         argv = init_argv(folder, writer, passed[1] if owner is not None else -1)
         launcher = LocalRunner().start(argv, log=folder / INIT_LOG, pass_fds=passed)
     except BaseException:
@@ -90,6 +90,15 @@ def launch(folder: Path, owner: Owner | None, listener: Listener) -> "tuple[Back
         for descriptor in passed:
             os.close(descriptor)
     return launcher, Announcements(reader, folder / INIT_LOG, listener)
+
+
+def _pidfd_of(owner: Owner) -> int:
+    try:
+        return owner.open_pidfd()
+    except ProcessLookupError as error:
+        raise MachineError(
+            f"start a machine that ends with process {owner.pid}", str(error), "name a process that runs as its owner"
+        ) from error
 
 
 class Announcements:
