@@ -76,8 +76,9 @@ def layers_of_output(stdout: str, command: str) -> Layers:
             f"no list of layers in what it printed: {stdout[-300:]!r}",
             "run the cell that builds the image, then this one again",
         )
-    layers = [Layer(made_by, int(size), tuple(filter(None, places.split("; ")))) for size, made_by, places in rows]
-    return Layers(tuple(layers[:-1]), bool(layers[-1].places))
+    *of_layers, configuration = rows
+    layers = [Layer(made_by, int(size), tuple(filter(None, places.split("; ")))) for size, made_by, places in of_layers]
+    return Layers(tuple(layers), bool(configuration[2]))
 
 
 def ways_table(ways: Mapping[str, Layers]) -> Table:

@@ -81,8 +81,8 @@ class Stops:
             "service was told", Column("exit code", "number"), Column("seconds", "number"),
         ]  # fmt: skip
         rows: list[list[Cell]] = [
-            [stop.name, stop.command, stop.service_pid or None, ", ".join(stop.signals), stop.told or "nothing",
-             stop.exit_code, stop.seconds]
+            [stop.name, stop.command, stop.service_pid or None, ",\N{NO-BREAK SPACE}".join(stop.signals),
+             stop.told or "nothing", stop.exit_code, stop.seconds]
             for stop in self
         ]  # fmt: skip
         return table("How each container ended", columns, rows, note=f"docker stop --timeout {self.grace_seconds:g}")

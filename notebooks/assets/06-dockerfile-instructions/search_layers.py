@@ -3,7 +3,7 @@
     docker save IMAGE | python3 search_layers.py PATTERN
 
 One line for each layer, oldest first: bytes of its files, what made it, where the pattern is, separated by tabs.
-The last line is the configuration, which `docker history` and `docker inspect` show.
+The last line is the configuration, which `docker history` and `docker inspect` show; its bytes are not counted.
 """
 
 import io
@@ -41,7 +41,7 @@ def main(pattern: re.Pattern[bytes]) -> None:
     for name, instruction in zip(image["Layers"], instructions(json.loads(config)), strict=True):
         size, places = read_layer(blobs[name], pattern)
         print(size, instruction, "; ".join(places), sep="\t")
-    print(len(config), "(configuration)", "found in the history" if pattern.search(config) else "", sep="\t")
+    print("-", "(configuration)", "found in the history" if pattern.search(config) else "", sep="\t")
 
 
 if __name__ == "__main__":

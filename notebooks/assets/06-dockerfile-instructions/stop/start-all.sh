@@ -4,7 +4,7 @@
 start() {
     name=$1
     shift
-    docker run --detach --network none --name "$name" "$@" >/dev/null
+    docker run --detach --label experiment=stop --network none --name "$name" "$@" >/dev/null
     case $name in
     *deaf*) ;; # it says nothing
     *) until docker logs "$name" 2>&1 | grep -q "ready as"; do sleep 0.05; done ;;
