@@ -92,17 +92,17 @@ class GoBuilds:
         argv += ["-ldflags", " ".join(["-s -w", *sorted({package.ldflags for package in packages} - {""})])]
         argv += ["-o", f"{out}/", *(package.package for package in packages)]
         invocation = Invocation(
-            folder=self._catalogue.folder / first.folder, environment=self._environment(cgo=_uses_cgo(first))
+            folder=self._catalogue.folder / first.folder,
+            environment=self._environment(out.with_suffix(".tmp"), cgo=_uses_cgo(first)),
         )
         result = self._runner.stream(_ending_with_us(argv), follow, invocation=invocation)
         if not result.succeeded:
             raise self._explain(argv, result, first.folder)
         return {package.package: out / _binary_name(package.package) for package in packages}
 
-    def _environment(self, *, cgo: bool) -> dict[str, str]:
+    def _environment(self, temporary: Path, *, cgo: bool) -> dict[str, str]:
+        temporary.mkdir()
         area = self._store.build
-        temporary = area / "tmp"
-        temporary.mkdir(parents=True, exist_ok=True)
         environment = {
             "CGO_ENABLED": "1" if cgo else "0",
             "GOCACHE": str(area / "go-cache"),
@@ -123,6 +123,7 @@ class GoBuilds:
     def _explain(self, argv: Sequence[str], result: CommandResult, folder: str) -> LabError:
         command = f"cd {self._catalogue.folder / folder} && {shlex.join(argv)}"
         if "no space left on device" in result.stdout:
+            self._store.remove_build_area()
             return self._store.disk_full(command)
         said = "".join(line for line in result.stdout.splitlines(True) if not PROGRESS_LINE.match(line))
         if NO_NETWORK.search(result.stdout):

@@ -181,13 +181,10 @@ class Store:
             raise
 
     def disk_full(self, what: str) -> ToolchainError:
-        """Remove all that is half-made, Go's caches too, and return the error to raise."""
-        shutil.rmtree(self.root / "partial", ignore_errors=True)
-        self.remove_build_area()
-        free = shutil.disk_usage(self.root).free // 1_000_000
+        """Return the error to raise; whoever raises it removes what it had half-made."""
         return ToolchainError(
             f"{what} in {self.root}",
-            f"the disk is full; what was half-made is removed, {free} MB are free now",
+            "the disk is full; what was half-made is removed",
             f"free some space, or choose another disk: {CACHE_VARIABLE}=FOLDER; then run the same command again",
         )
 
