@@ -10,7 +10,6 @@ import yaml
 from cryptography import x509
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
-from labsupport.errors import ClusterError
 from labsupport.systems.clusters import images
 from labsupport.systems.clusters.audit import audit_policy
 from labsupport.systems.clusters.certificates import Authority, Identity, write_private

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from labsupport.errors import ClusterError
+from labsupport.errors import ClusterError, MachineError
 from labsupport.systems.machines.machine import Machine, Service
 
 # klog marks errors E and fatal F; etcd and containerd write level names. The last such lines say why something ended.
@@ -59,7 +59,11 @@ class Component:
             self._service.signal(signal.SIGKILL)
 
     def is_running(self) -> bool:
-        return self._service is not None and self._service.is_running()
+        """Whether it runs. Nothing does on a machine that has ended."""
+        try:
+            return self._service is not None and self._service.is_running()
+        except MachineError:
+            return False
 
     @property
     def exit_code(self) -> int | None:

@@ -5,6 +5,7 @@ The full client (`Cluster.api`) takes half a second to import; a cluster starts 
 
 import http.client
 import json
+import socket
 import ssl
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from labsupport.errors import ClusterError
 JSON = "application/json"
 MERGE_PATCH = "application/merge-patch+json"
 CONFLICT, NOT_FOUND = 409, 404
+LONGEST_ANSWER_SECONDS = 10.0
 
 
 class ApiDoor:
@@ -27,10 +29,18 @@ class ApiDoor:
         self._context.load_cert_chain(str(certificate), str(key))
         self._connection: http.client.HTTPSConnection | None = None
 
-    def status(self, path: str) -> int:
+    def listens(self) -> bool:
+        """Whether the server takes connections. It does long before it answers; they wait in line."""
+        try:
+            with socket.create_connection((self._place.hostname or "", self._place.port or 443), timeout=1):
+                return True
+        except OSError:
+            return False
+
+    def status(self, path: str, *, within_seconds: float = LONGEST_ANSWER_SECONDS) -> int:
         """Return the HTTP status of a GET, 0 where nobody answers."""
         try:
-            return self._exchange("GET", path, None, JSON)[0]
+            return self._exchange("GET", path, None, JSON, within_seconds)[0]
         except OSError:
             return 0
 
@@ -88,16 +98,24 @@ class ApiDoor:
             raise ClusterError(f"{method} {self.server}{path}", f"status {status}: {said}", "correct what it names")
         return _parsed(raw)
 
-    def _exchange(self, method: str, path: str, body: dict[str, Any] | None, content_type: str) -> tuple[int, bytes]:
-        payload = None if body is None else json.dumps(body)
-        for fresh in (False, True):
-            connection = self._connection
-            if connection is None:
-                fresh = True
-                connection = http.client.HTTPSConnection(
-                    self._place.hostname or "", self._place.port, context=self._context, timeout=10
-                )
+    def _exchange(
+        self,
+        method: str,
+        path: str,
+        body: dict[str, Any] | None,
+        content_type: str,
+        within_seconds: float = LONGEST_ANSWER_SECONDS,
+    ) -> tuple[int, bytes]:
+        while True:
+            fresh = self._connection is None
+            connection = self._connection or http.client.HTTPSConnection(
+                self._place.hostname or "", self._place.port, context=self._context
+            )
+            connection.timeout = within_seconds
+            if connection.sock is not None:
+                connection.sock.settimeout(within_seconds)
             try:
+                payload = None if body is None else json.dumps(body)
                 connection.request(method, path, payload, {"Content-Type": content_type, "Accept": JSON})
                 answer = connection.getresponse()
                 raw = answer.read()
@@ -105,12 +123,11 @@ class ApiDoor:
                 connection.close()
                 self._connection = None
                 # A kept connection that the server closed meanwhile says nothing: only a fresh one does.
-                if fresh:
+                if fresh or isinstance(error, TimeoutError):
                     raise OSError(f"{type(error).__name__}: {error}") from error
-                continue
-            self._connection = connection
-            return answer.status, raw
-        raise AssertionError("unreachable")
+            else:
+                self._connection = connection
+                return answer.status, raw
 
 
 def _parsed(raw: bytes) -> dict[str, Any]:

@@ -98,7 +98,7 @@ class ImageSeeds:
         for position, archive in enumerate(archives):
             # An archive elsewhere may be hidden from the machine; its run folder never is.
             shown.append(Path(shutil.copyfile(archive, work / f"archive-{position}.tar")))
-        daemon = Component("image-seed", machine, (str(self.containerd), "--config", str(configuration)))
+        daemon = Component("containerd@image-seed", machine, (str(self.containerd), "--config", str(configuration)))
         daemon.start()
         try:
             wait_with([daemon], socket.exists, "containerd to listen", within_seconds=20)

@@ -4,10 +4,12 @@ Everything starts at once where it can. What would ask in vain and then pause fo
 answer: most of a cluster's start is otherwise spent in such pauses.
 """
 
+import http.client
 import json
 import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -124,7 +126,12 @@ class Startup:
         self._connect_nodes()
         for node in self.nodes:
             node.node.write_client_files(authority, plane.addresses.server_inside, self.plan)
-        wait_with(self.components, lambda: door.status("/version") == 200, "the API server to answer")
+        # From here on a connection waits in line until it is answered: what connects now is not refused.
+        wait_with(self.components, door.listens, "the API server to listen")
+        for node in self.nodes:
+            self._start(f"kubelet@{node.name}", node.node.kubelet(), on=node.machine)
+        answers = partial(door.status, "/version", within_seconds=0.5)
+        wait_with(self.components, lambda: answers() == http.client.OK, "the API server to answer")
         self._tell("the API server answers")
         self._start_clients(plane, door)
         self._tell("pods can run")
@@ -202,8 +209,6 @@ class Startup:
 
     def _start_clients(self, plane: ControlPlane, door: ApiDoor) -> None:
         """Start each client of the API server when it is let in; make what every cluster has; until pods can run."""
-        for node in self.nodes:
-            self._start(f"kubelet@{node.name}", node.node.kubelet(), on=node.machine)
         classes = [(storage.STORAGE_CLASSES, each) for each in storage.standard_classes()]
         steps: list[Callable[[], bool]] = [
             _made(door, dns.dns_objects(self.plan, address=self._addresses().inside), self._starter("coredns", plane)),
@@ -211,7 +216,7 @@ class Startup:
             # Refused, it would pause: so not before its role is bound.
             _when(lambda: door.find(f"{ROLE_BINDINGS}/system:kube-scheduler"), self._starter("kube-scheduler", plane)),
             # It asks whether the server is healthy, which is when all roles are made; a no costs it a second.
-            _when(lambda: door.status("/healthz") == 200, self._starter("kube-controller-manager", plane)),
+            _when(lambda: door.status("/healthz") == http.client.OK, self._starter("kube-controller-manager", plane)),
             *(self._placed(door, node) for node in self.nodes),
         ]
 
