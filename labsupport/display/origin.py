@@ -40,7 +40,7 @@ class Origin:
             words = [(AVAILABILITY["recorded"], " · ".join([str(self.recorded.date), *self.recorded.versions]))]
         if self.simulated:
             words.append((AVAILABILITY["simulated"], ", ".join(self.simulated)))
-        html = join(join([chip(mark), element("span", said) if said else None]) for mark, said in words)
+        html = join((join([chip(mark), element("span", said) if said else None], " ") for mark, said in words), " ")
         text = " ".join(f"[{mark.word}{': ' + said if said else ''}]" for mark, said in words)
         return Shown(element("div", html, class_="lab-origin"), text)
 
