@@ -137,9 +137,17 @@ def _chapter(notebooks: Sequence[ExecutedNotebook], place: int, findings: Findin
     except (OSError, ValueError) as problem:
         # An execution cut off at its start leaves no file, or half of one; the rest of the report still stands.
         return join([element("h1", notebook.title or notebook.slug), line, element("pre", notebook.error or problem)])
-    first = failure_shown(chapter.failure) if chapter.failure else None
+    first = failure_shown(chapter.failure) if chapter.failure else _stopped(notebook)
     note = element("div", line, first, outline_shown(chapter), class_="note")
     return join([with_note(chapter, note), _turn(notebooks, place)])
+
+
+def _stopped(notebook: ExecutedNotebook) -> Markup | None:
+    """What ended a notebook beside its cells: a kernel that died, a deadline."""
+    if notebook.outcome == "passed":
+        return None
+    said = element("pre", notebook.error or "It said nothing.", class_="message")
+    return element("div", element("p", "✗ This notebook stopped."), said, class_="lab-panel lab-edge lab-hue-bad")
 
 
 def _turn(notebooks: Sequence[ExecutedNotebook], place: int) -> Markup:

@@ -1,5 +1,6 @@
 """The report: complete, offline, failure first, and honest about replay."""
 
+import dataclasses
 import datetime
 import re
 from pathlib import Path
@@ -187,6 +188,12 @@ def test_unreadable_evidence_and_ledger_are_told_and_stop_nothing(tmp_path: Path
 
 def test_a_notebook_that_left_no_file_still_has_a_page(tmp_path: Path) -> None:
     made = ExecutedNotebook("06-x", "Title", tmp_path / "none.ipynb", "failed", 0.1, 3, 0, "the kernel died")
+    front = write_report(tmp_path / "out", [made], evidence=tmp_path, claims=tmp_path / "none.yaml", facts={})
+    assert "the kernel died" in (front.parent / "06-x.html").read_text()
+
+
+def test_a_notebook_that_stopped_outside_its_cells_says_why(tmp_path: Path) -> None:
+    made = dataclasses.replace(notebook(tmp_path / "06-x.ipynb"), outcome="failed", error="the kernel died")
     front = write_report(tmp_path / "out", [made], evidence=tmp_path, claims=tmp_path / "none.yaml", facts={})
     assert "the kernel died" in (front.parent / "06-x.html").read_text()
 
