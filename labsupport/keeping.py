@@ -155,12 +155,12 @@ def down(name: str | None = None, listener: Listener = silent) -> list[str]:
 
 def clean(*, caches: bool, listener: Listener = silent) -> list[str]:
     """Remove what labs left behind; with `caches`, also tools and images. Running labs are not touched."""
-    from labsupport.systems.machines.sweeping import sweep
+    from labsupport.systems.machines.sweeping import sweep, sweep_abandoned
     from labsupport.systems.toolchain.store import cache_folder
 
     removed = []
     if run_root().is_dir():
-        removed = [f"what {name} had left" for name in sweep(run_root())]
+        removed = [f"what {name} had left" for name in [*sweep(run_root()), *sweep_abandoned(run_root())]]
     if caches and cache_folder().is_dir():
         freed = _megabytes(cache_folder())
         shutil.rmtree(cache_folder())

@@ -18,7 +18,7 @@ from labsupport.process.waiting import wait_until
 from labsupport.systems.inventory import leftovers, take_inventory
 from labsupport.systems.machines.namespaces import NamespacesMachine, attach, start_namespaces_machine
 from labsupport.systems.machines.run_folders import LabRecord, claim, records
-from labsupport.systems.machines.sweeping import sweep
+from labsupport.systems.machines.sweeping import sweep, sweep_abandoned
 from tests.leaks import leak_checked_machine
 
 pytestmark = pytest.mark.needs("machine")
@@ -116,6 +116,16 @@ def test_a_sweep_removes_what_is_broken(tmp_path: Path) -> None:
     (tmp_path / "my notes").mkdir()
     assert sweep(tmp_path) == ["lab-00000a", "lab-00000b", "lab-00000c"]
     assert sorted(path.name for path in tmp_path.iterdir()) == [".lock", "my notes"]
+
+
+def test_cgroups_without_a_run_folder_are_removed_once_they_are_empty(tmp_path: Path) -> None:
+    machine = start(tmp_path)
+    other_root = tmp_path / "other"
+    assert machine.name not in sweep_abandoned(other_root)
+    os.kill(machine.pid, signal.SIGKILL)
+    machine.folder.rename(tmp_path / "moved-away")
+    wait_until(lambda: machine.name in sweep_abandoned(other_root), "its cgroups to be empty", within_seconds=3)
+    assert take_inventory(machine.name, root=tmp_path).things == ()
 
 
 def test_the_wire_survives_nothing_but_the_machine() -> None:

@@ -29,6 +29,17 @@ def sweep(root: Path) -> list[str]:
     return sorted(name for name, folder in aside.items() if _could_end(name, folder))
 
 
+def sweep_abandoned(root: Path) -> list[str]:
+    """Remove empty cgroups of labs whose run folder is gone, however it went; return their names."""
+    groups = [path for pattern in ("lab-*", "*/lab-*") for path in CGROUP_ROOT.glob(pattern)]
+    names = {path.name for path in groups if LAB_NAME.fullmatch(path.name)}
+    with locked(root):
+        abandoned = sorted(name for name in names if not (root / name).exists() and not _has_members(name))
+        for name in abandoned:
+            remove_cgroups(name)
+    return abandoned
+
+
 def end_lab(folder: Path) -> None:
     """End one lab, whoever owns it, and remove what it left."""
     name = folder.name
@@ -102,6 +113,10 @@ def remove_cgroups(path: str) -> None:
         within_seconds=5,
         every_seconds=0.005,
     )
+
+
+def _has_members(path: str) -> bool:
+    return any(procs.read_text() for group in cgroups_of(path) for procs in group.rglob("cgroup.procs"))
 
 
 def _try_to_remove(group: Path) -> bool:
