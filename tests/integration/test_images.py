@@ -1,6 +1,7 @@
 """The lab's images: small, made offline, the same every time, and enough for what notebooks do with them."""
 
 import json
+import os
 import shutil
 from collections.abc import Iterator
 
@@ -87,3 +88,29 @@ def test_the_same_inputs_make_the_same_image(engine: Engine) -> None:
     Images(engine, toolchain()).ensure("lab/toolbox")
     assert json.loads((folder / "ids.json").read_text()) == first
     assert missing_images(toolchain(), "lab/toolbox") == []
+
+
+def ensure_if_cheap(engine: Engine, image: str) -> None:
+    """Have an image that takes minutes to make; where it is not made yet, only a run that requires it makes it."""
+    if missing_images(toolchain(), image) and image not in os.environ.get("LAB_REQUIRE", ""):
+        pytest.skip(f"{image} is not made yet: LAB_REQUIRE={image} makes it")
+    Images(engine, toolchain()).ensure(image)
+
+
+def test_agnhost_serves_under_its_name(engine: Engine) -> None:
+    ensure_if_cheap(engine, "lab/agnhost")
+    before = engine.snapshot()
+    engine.client.networks.create("names")
+    engine.client.containers.run("lab/agnhost", ["netexec", "--http-port=80"], name="web", network="names", detach=True)
+    asked = "until wget -qO- http://web/hostname; do sleep 0.1; done"
+    page = run(engine, "--network=names", "lab/toolbox", "timeout", "10", "sh", "-c", asked)
+    assert page.stdout == engine.client.containers.get("web").attrs["Config"]["Hostname"]
+    engine.remove_since(before)
+
+
+def test_debian_is_debian_with_apt(engine: Engine) -> None:
+    ensure_if_cheap(engine, "lab/debian")
+    told = run(engine, "lab/debian", "sh", "-c", ". /etc/os-release; echo $VERSION_CODENAME; apt-get --version")
+    assert told.stdout.startswith("bookworm\napt ")
+    fetched = ["find", "/var/lib/apt/lists", "/var/cache/apt/archives", "-name", "*_*"]
+    assert run(engine, "lab/debian", *fetched).stdout == ""
