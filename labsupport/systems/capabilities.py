@@ -64,6 +64,7 @@ def probe(runner: Runner | None = None) -> Capabilities:
             *(_device(path, purpose) for path, purpose in _DEVICES.items()),
             *_room(),
             _way_out(),
+            _machines_way_out(),
             *_programs(),
         ]
     )
@@ -255,6 +256,11 @@ def _way_out() -> Capability:
         if fields[1] == "00000000" and fields[7] == "00000000":
             return _yes(name, f"by {fields[0]}; whether anything answers shows at the first download")
     return _no(name, "there is no default route", "connect to a network; labs that are set up need none")
+
+
+def _machines_way_out() -> Capability:
+    because = "machines of this edition have no way out, so that what happens in them does not depend on it"
+    return _no("internet inside a machine", because, "nothing to do: no experiment needs it")
 
 
 def _programs() -> Iterator[Capability]:

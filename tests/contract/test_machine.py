@@ -250,6 +250,7 @@ def test_a_name_is_given_once_and_must_fit(outer: Machine) -> None:
         outer.nested("one")
     assert said(one, "echo", "alive") == "alive"
     one.close()
+    outer.nested("up").close()  # a word of ip's own
     for unfit in ("", "a" * 16, "Upper", "../up", "switch", "a_b", "lo"):
         with pytest.raises(MachineError, match="small letters"):
             outer.nested(unfit)

@@ -80,9 +80,9 @@ def connect(name: str, link: Link, pid: int, host: Runner) -> None:
     """Make the wire: one end here, called `name`; the other, `eth0`, in the network namespace of process `pid`."""
     _ip(
         host,
-        f"link add {name} type veth peer name eth0 netns {pid}",
+        f"link add name {name} type veth peer name eth0 netns {pid}",
         f"address add {link.host_address}/30 dev {name}",
-        f"link set {name} up",
+        f"link set dev {name} up",
     )
 
 
@@ -140,8 +140,8 @@ def plug_in(name: str, address: str, gateway: str, pid: int, runner: Runner) -> 
     """Connect the machine whose PID 1 is `pid` (as the machine of `runner` counts) to the switch, at a port `name`."""
     _ip(
         runner,
-        f"link add {name} type veth peer name eth0 netns {pid}",
-        f"link set {name} master {SWITCH} up",
+        f"link add name {name} type veth peer name eth0 netns {pid}",
+        f"link set dev {name} master {SWITCH} up",
         options=("-n", SWITCH),
     )
     _ip(
