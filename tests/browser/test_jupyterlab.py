@@ -35,7 +35,7 @@ def test_the_widget_runs_a_container_and_compares_it_with_the_prediction(page: L
     explorer = page.explorer()
     explorer.get_by_label("ENTRYPOINT", exact=True).select_option(index=2)
     explorer.get_by_label("CMD", exact=True).select_option(index=2)
-    explorer.get_by_text("docker run --rm matrix:exec-exec").wait_for()
+    explorer.get_by_text("matrix:exec-exec").wait_for()
     explorer.get_by_role("textbox").fill('["entry", "e1", "cmd", "c1"]')
     explorer.get_by_role("button", name="Run").click()
     explorer.locator(".lab-chip", has_text="predicted").wait_for(timeout=60_000)
