@@ -4,6 +4,7 @@ import os
 import platform
 import shutil
 import socket
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -48,13 +49,13 @@ class Capabilities:
 
 def probe(runner: Runner | None = None) -> Capabilities:
     """Look at this computer."""
-    if not os.path.exists("/proc/self/status"):  # noqa: PTH110 (one word for: not Linux)
-        return Capabilities([*_machines_elsewhere(), *_room(), *_programs()])
+    if not sys.platform.startswith("linux"):
+        return Capabilities([namespaces_machine(), docker_engine(), *_room(), *_programs()])
     kernel = KernelFeatures(runner or LocalRunner())
     return Capabilities(
         [
             _root(),
-            _namespaces_machine(),
+            namespaces_machine(),
             docker_engine(),
             _user_namespaces(),
             _capability_sys_resource(),
@@ -88,8 +89,12 @@ def _root() -> Capability:
     return _no("root", f"this is user {os.geteuid()}{with_sudo}", _NEEDS_ROOT)
 
 
-def _namespaces_machine() -> Capability:
+def namespaces_machine() -> Capability:
+    """Say whether this process can start one."""
     name = "namespaces machine"
+    if not sys.platform.startswith("linux"):
+        because = f"this is {platform.system()}, and it takes Linux"
+        return _no(name, because, "use a Docker engine (--machine container), which brings a Linux kernel")
     if os.geteuid() != 0:
         return _no(name, "it takes root", _NEEDS_ROOT)
     if not _has_capability(_CAP_SYS_ADMIN):
@@ -276,9 +281,3 @@ def _programs() -> Iterator[Capability]:
         yield _yes("Chromium", f"at {browser}")
     else:
         yield _no("Chromium", "not on PATH", "`apt-get install chromium`; only the browser tests need it")
-
-
-def _machines_elsewhere() -> Iterator[Capability]:
-    because = f"this is {platform.system()}"
-    yield _no("namespaces machine", because, "use a Docker engine (--machine container), which brings a Linux kernel")
-    yield docker_engine()

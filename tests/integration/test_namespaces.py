@@ -205,6 +205,14 @@ def test_without_root_it_says_what_to_do() -> None:
         assert way_out in ask.stdout
 
 
+def test_root_that_may_not_make_namespaces_is_told_apart() -> None:
+    """As in an ordinary container."""
+    drop = ["setpriv", "--bounding-set=-sys_admin", "--inh-caps=-sys_admin", "--", sys.executable, "-c", START]
+    ask = HOST.run(drop, invocation=Invocation(folder=Path(__file__).parents[2]))
+    assert ask.exit_code == 3, ask.stdout + ask.stderr
+    assert "CAP_SYS_ADMIN" in ask.stdout
+
+
 def test_a_full_disk_is_said_and_leaves_nothing(tmp_path: Path) -> None:
     HOST.run(["mount", "-t", "tmpfs", "-o", "size=16k,nr_inodes=40", "tmpfs", str(tmp_path)]).or_raise()
     try:

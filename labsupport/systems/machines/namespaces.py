@@ -5,7 +5,6 @@ folder and a cgroup subtree, both with the lab's name) is removed by `close`, or
 """
 
 import os
-import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
@@ -13,6 +12,7 @@ from labsupport.errors import MachineError, RequirementMissing
 from labsupport.process.commands import LocalRunner, Runner
 from labsupport.process.ownership import Owner, give_to_caller, run_root
 from labsupport.process.progress import Listener, Progress, silent
+from labsupport.systems.capabilities import namespaces_machine
 from labsupport.systems.machines import inner, links, run_folders
 from labsupport.systems.machines.launching import Settings, launch, offline_resolver, paths
 from labsupport.systems.machines.requests import SOCKET_NAME, ControlSocket, MachineRunner
@@ -106,7 +106,7 @@ def start_namespaces_machine(
         RequirementMissing: not root, or a kernel without what it takes.
         MachineError: it did not start; nothing of it is left.
     """
-    require_root()
+    _require_namespaces()
     root = root or run_root()
     sweep(root)
     folder, record = run_folders.claim(root, KIND, owner, _choose_network)
@@ -142,14 +142,10 @@ def attach(name: str, *, root: Path | None = None) -> NamespacesMachine:
     return NamespacesMachine(folder, record.init, lambda: end_lab(folder))
 
 
-def require_root() -> None:
-    """Raise RequirementMissing unless this process is root on Linux."""
-    if not sys.platform.startswith("linux") or os.geteuid() != 0:
-        raise RequirementMissing(
-            "start a namespaces machine",
-            f"it takes root on Linux; this is user {os.geteuid()} on {sys.platform}",
-            "use `sudo ./lab …`; or a Docker engine (--machine container); or recorded evidence (--engine replay)",
-        )
+def _require_namespaces() -> None:
+    possible = namespaces_machine()
+    if not possible.available:
+        raise RequirementMissing("start a namespaces machine", possible.because, possible.change_it)
 
 
 def _choose_network(name: str, taken: set[str]) -> str:
