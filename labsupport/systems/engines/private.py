@@ -71,6 +71,9 @@ def start_daemon(
     start = _prepare(tools, folders, daemon_json, flags)
     started = time.monotonic()
     service = machine.start(SERVICE_NAME, start.argv, environment=start.environment)
+    # Here, while the daemon gets ready: it takes a tenth of a second, and Engine.client needs it right afterwards.
+    import docker  # noqa: F401
+
     wait_for_answer(service, start, within_seconds=READY_WITHIN_SECONDS)
     return engine_on(machine, tools, folders, service, ready_seconds=time.monotonic() - started)
 
@@ -166,7 +169,12 @@ def _prepare(
     return Start(
         argv=(str(tools.programs / "dockerd"), f"--config-file={folders.daemon_json}", *own, *flags),
         folders=folders,
-        environment={**tools.environment, "PATH": tools.search_path(os.environ.get("PATH", os.defpath))},
+        # `container`: AppArmor profiles belong to the whole host, and a daemon in a container loads none.
+        environment={
+            **tools.environment,
+            "container": "labsupport",
+            "PATH": tools.search_path(os.environ.get("PATH", os.defpath)),
+        },
     )
 
 
