@@ -73,7 +73,7 @@ def closing(lab: str, leftovers: tuple[str, ...], seconds: float | None = None) 
     if not leftovers:
         said = f"{lab} closed{took}: nothing left behind."
         mark = AVAILABILITY["live"]
-        line = element("p", element("span", "✓", class_="lab-symbol", aria_hidden="true"), said)
+        line = element("p", element("span", "✓", class_="lab-symbol", aria_hidden="true"), " ", said)
         return Shown(element("div", line, class_=f"lab-panel lab-edge lab-hue-{mark.hue}"), said)
     said = f"{lab} closed{took}, but left {len(leftovers)} behind; `./lab clean` removes them:"
     items = element("ul", *(element("li", element("code", leftover)) for leftover in leftovers))

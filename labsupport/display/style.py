@@ -88,7 +88,7 @@ def verdict_mark(verdict: str) -> Mark:
 def chip(mark: Mark, word: str | None = None) -> Markup:
     """A small label: symbol, word, border."""
     symbol = element("span", mark.symbol, class_="lab-symbol", aria_hidden="true")
-    return element("span", symbol, word or mark.word, class_=f"lab-chip lab-hue-{mark.hue}")
+    return element("span", symbol, " ", word or mark.word, class_=f"lab-chip lab-hue-{mark.hue}")
 
 
 @cache
