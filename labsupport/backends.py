@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from labsupport.systems.clusters.objects import Snapshot as ClusterSnapshot
     from labsupport.systems.engines.engine import Engine
     from labsupport.systems.engines.objects import Snapshot as EngineSnapshot
+    from labsupport.systems.inventory import Thing
     from labsupport.systems.machines.machine import Machine
     from labsupport.systems.toolchain import Toolchain
 
@@ -306,6 +307,19 @@ def running_backends(chosen: Plan, needs: Needs, listener: Listener = silent) ->
         yield backends
     finally:
         backends.close()
+
+
+def end_and_look(backends: Backends) -> "list[Thing]":
+    """Close backends, and return what is left of them that should have gone: nothing, if all is well."""
+    from labsupport.systems.inventory import leftovers, take_inventory
+
+    if backends.machine is None or backends.attached:
+        backends.close()
+        return []
+    # What was there before: namespaces that nobody can find by name any more, and settings of the kernel.
+    before = take_inventory(backends.machine.name)
+    backends.close()
+    return leftovers(backends.machine.name, before)
 
 
 def _start_engine(machine: "Machine", toolchain: "Toolchain") -> "Engine":

@@ -15,7 +15,9 @@ from labsupport.backends import (
     ENGINE_FILE,
     Backends,
     LabOptions,
+    Plan,
     attach_backends,
+    end_and_look,
     make_toolchain,
     plan,
     running_backends,
@@ -140,14 +142,12 @@ def down(name: str | None = None, listener: Listener = silent) -> list[str]:
     Raises:
         MachineError: something of it is left.
     """
-    from labsupport.systems.inventory import leftovers
     from labsupport.systems.machines.namespaces import attach
 
     ended = []
     for record in _running():
         if record.name == name or (name is None and record.owner is None):
-            attach(record.name).close()
-            if left := leftovers(record.name):
+            if left := end_and_look(Backends(Plan(record.kind), attach(record.name))):
                 raise MachineError(f"end {record.name}", f"left: {'; '.join(map(str, left))}", "run ./lab clean")
             ended.append(f"{record.name} ended; nothing is left of it.")
     return ended

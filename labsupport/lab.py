@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from labsupport.backends import Backends, Existing, LabOptions, attach_backends, plan, start_backends
+from labsupport.backends import Backends, Existing, LabOptions, attach_backends, end_and_look, plan, start_backends
 from labsupport.display.cards import Card, Part, closing
 from labsupport.display.explorer import Explorer
 from labsupport.display.notebook import install, show
@@ -231,9 +231,9 @@ class Lab:
         machine, attached = self._backends.machine, self._backends.attached
         if attached:
             self._remove_objects()
-        self._backends.close()
+        left = end_and_look(self._backends)
         name = machine.name if machine else self.notebook
-        show(closing(name, _leftovers(machine, attached), time.monotonic() - started))
+        show(closing(name, tuple(map(str, left)), time.monotonic() - started))
 
     def __repr__(self) -> str:
         return str(self.card())
@@ -300,11 +300,3 @@ class Settled:
 
 def _places(project: Project) -> dict[str, str]:
     return {str(Path.cwd()): "<notebooks>", str(project.root): "<project>"}
-
-
-def _leftovers(machine: "Machine | None", attached: bool) -> tuple[str, ...]:
-    if machine is None or attached:
-        return ()
-    from labsupport.systems.inventory import leftovers
-
-    return tuple(str(each) for each in leftovers(machine.name))
