@@ -142,6 +142,23 @@ def test_a_volume_goes_with_its_claim(cluster: EmbeddedCluster, namespace: str, 
     assert not folder.exists()
 
 
+def test_a_local_path_volume_lives_on_its_pods_node(cluster: EmbeddedCluster, namespace: str, tmp_path: Path) -> None:
+    cluster.provide_local_path()
+    cluster.provide_local_path()
+    local = WEB.replace("replicas: 3", "replicas: 1").replace(
+        "spec: {accessModes", "spec: {storageClassName: local-path, accessModes"
+    )
+    apply(cluster, tmp_path, local)
+    kubectl(cluster, "rollout status statefulset web --timeout=60s")
+    kubectl(cluster, "exec web-0 -- touch /data/kept")
+    node = cluster.node(kubectl(cluster, "get pod web-0 -o jsonpath={.spec.nodeName}"))
+    assert "kept" in node.machine.runner.run(["find", "/var/lib/local-path"]).stdout
+    kubectl(cluster, "delete statefulset web")
+    kubectl(cluster, "delete pvc data-web-0")
+    wait_until(lambda: not kubectl(cluster, "get pv -o name"), "the volume's end", within_seconds=30)
+    assert "kept" not in node.machine.runner.run(["find", "/var/lib/local-path"]).stdout
+
+
 @pytest.mark.parametrize("places", [("node-1", "node-1"), ("node-1", "node-2")], ids=["same-node", "two-nodes"])
 def test_pods_talk_and_see_each_others_own_address(
     cluster: EmbeddedCluster, namespace: str, places: tuple[str, str]

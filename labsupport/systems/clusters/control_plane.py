@@ -11,6 +11,7 @@ from labsupport.systems.clusters.certificates import Authority, Identity, KeyPai
 from labsupport.systems.clusters.dns import DNS_USER, corefile
 from labsupport.systems.clusters.kubeconfig import kubeconfig
 from labsupport.systems.clusters.network import CLUSTER_DOMAIN, SERVER_PORT, NetworkPlan
+from labsupport.systems.clusters.storage import LOCAL_PATH, LOCAL_PATH_NAMESPACE, TOOLBOX
 
 ADMINISTRATORS = "system:masters"
 KUBELET_CLIENT = Identity("kube-apiserver-kubelet-client", (ADMINISTRATORS,))
@@ -78,6 +79,7 @@ class ControlPlane:
         self.write_kubeconfig("kube-controller-manager", Identity("system:kube-controller-manager"))
         self.write_kubeconfig("kube-scheduler", Identity("system:kube-scheduler"))
         self.write_kubeconfig("coredns", Identity(DNS_USER))
+        self.write_kubeconfig(LOCAL_PATH, Identity(LOCAL_PATH, (ADMINISTRATORS,)))
         write_private(self.folder / "audit-policy.yaml", audit_policy())
         write_private(self.folder / "Corefile", corefile(kubeconfig=str(self.kubeconfig_of("coredns"))))
         return authority
@@ -132,11 +134,12 @@ class ControlPlane:
         ]
 
     def client(self, name: str, program: Path) -> list[str]:
-        """Words for a client of the API server: kube-controller-manager, kube-scheduler or coredns."""
+        """Words for a client of the API server: kube-controller-manager, kube-scheduler, coredns or LOCAL_PATH."""
         flags = {
             "kube-controller-manager": self._controller_manager(),
             "kube-scheduler": self._scheduler(),
             "coredns": ["-conf", str(self._at("Corefile"))],
+            LOCAL_PATH: self._local_path_provisioner(),
         }
         return [str(program), *flags[name]]
 
@@ -170,6 +173,16 @@ class ControlPlane:
             "--kube-api-burst=600",
             "--secure-port=0",
             "--profiling=false",
+        ]
+
+    def _local_path_provisioner(self) -> list[str]:
+        return [
+            "start",
+            f"--kubeconfig={self.kubeconfig_of(LOCAL_PATH)}",
+            f"--namespace={LOCAL_PATH_NAMESPACE}",
+            f"--helper-image={TOOLBOX}",
+            "--configmap-name=local-path-config",
+            "--service-account-name=default",
         ]
 
     def _at(self, name: str) -> Path:

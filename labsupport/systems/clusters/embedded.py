@@ -14,9 +14,12 @@ from labsupport.process.progress import Listener, silent
 from labsupport.systems.clusters import images
 from labsupport.systems.clusters.cluster import ReachableCluster
 from labsupport.systems.clusters.components import Component
+from labsupport.systems.clusters.control_plane import Addresses, ControlPlane
 from labsupport.systems.clusters.node import CONTAINERD_SOCKET
+from labsupport.systems.clusters.objects import have_namespace
 from labsupport.systems.clusters.readiness import READY_WITHIN_SECONDS, are_usable, wait_with
 from labsupport.systems.clusters.startup import CLUSTER_FOLDER, NodeOnMachine, Standing, Startup, door_of, end
+from labsupport.systems.clusters.storage import LOCAL_PATH, LOCAL_PATH_NAMESPACE, local_path_objects
 from labsupport.systems.clusters.tools import ClusterTools
 from labsupport.systems.machines.machine import Machine
 
@@ -96,6 +99,18 @@ class EmbeddedCluster(ReachableCluster):
             finally:
                 shown.unlink()
         return sorted(names)
+
+    def provide_local_path(self) -> None:
+        """Add the storage class `local-path` and its provisioner; nodes must have the image lab/toolbox for it."""
+        if LOCAL_PATH in self._components:
+            return
+        have_namespace(self.door, LOCAL_PATH_NAMESPACE)
+        for path, wanted in local_path_objects():
+            self.door.create(path, wanted)
+        plane = ControlPlane(self.folder / "control-plane", Addresses("", self.server), self.plan)
+        component = Component(LOCAL_PATH, self.machine, tuple(plane.client(LOCAL_PATH, self._tools.path(LOCAL_PATH))))
+        component.start()
+        self._components[LOCAL_PATH] = component
 
     def provenance(self) -> dict[str, Any]:
         """What this cluster is, as plain values for evidence."""

@@ -11,6 +11,8 @@ import json
 from typing import Any
 
 SHARED_VOLUMES = "/tmp/hostpath_pv"  # where the controller-manager puts them: not configurable
+TOOLBOX = "docker.io/lab/toolbox:latest"
+LOCAL_PATH = "local-path-provisioner"
 LOCAL_PATH_NAMESPACE = "local-path-storage"
 LOCAL_PATH_FOLDER = "/var/lib/local-path"
 STORAGE_CLASSES = "/apis/storage.k8s.io/v1/storageclasses"
@@ -36,15 +38,15 @@ def standard_classes() -> list[dict[str, Any]]:
     return [storage_class("standard", default=True), storage_class("standard-wait", wait=True)]
 
 
-def local_path_objects(image: str) -> list[tuple[str, dict[str, Any]]]:
-    """Make what the local-path provisioner needs, by the API path each is posted to; `image` needs a shell."""
+def local_path_objects() -> list[tuple[str, dict[str, Any]]]:
+    """Make what the local-path provisioner needs, by the API path each is posted to."""
     helper = {
         "apiVersion": "v1",
         "kind": "Pod",
         "metadata": {"name": "helper-pod"},
         "spec": {
             "priorityClassName": "system-node-critical",
-            "containers": [{"name": "helper-pod", "image": image, "imagePullPolicy": "Never"}],
+            "containers": [{"name": "helper-pod", "image": TOOLBOX, "imagePullPolicy": "Never"}],
         },
     }
     folder = {"node": "DEFAULT_PATH_FOR_NON_LISTED_NODES", "paths": [LOCAL_PATH_FOLDER]}
@@ -59,9 +61,7 @@ def local_path_objects(image: str) -> list[tuple[str, dict[str, Any]]]:
             "helperPod.yaml": json.dumps(helper),
         },
     }
-    namespace = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": LOCAL_PATH_NAMESPACE}}
     return [
-        ("/api/v1/namespaces", namespace),
         (f"/api/v1/namespaces/{LOCAL_PATH_NAMESPACE}/configmaps", settings),
         (STORAGE_CLASSES, storage_class("local-path", "rancher.io/local-path", wait=True)),
     ]
