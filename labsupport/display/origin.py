@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Protocol
 
-from labsupport.display.markup import Markup, Shown, element, join
+from labsupport.display.markup import Markup, Shown, element, join, stack
 from labsupport.display.style import AVAILABILITY, chip
 from labsupport.experiments.steps import Recording
 
@@ -46,6 +46,11 @@ class Origin:
 
     def line_unless_plain(self) -> Shown | None:
         return None if self.is_plain else self.line()
+
+    def above(self, shown: Shown) -> Shown:
+        """Put the line above something made from what was seen, such as a table; a plain origin adds nothing."""
+        line = self.line_unless_plain()
+        return stack(line, shown) if line else shown
 
     def banner(self) -> Shown:
         """What cannot be missed, above anything replayed; empty for a live run."""

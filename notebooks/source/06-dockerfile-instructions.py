@@ -551,7 +551,8 @@ trial.check(equals(stops.killed, killed.split(), "containers killed when the gra
 # %% [markdown]
 # ## Try it yourself
 #
-# Set the four controls, write what you think process 1 will be, run it. The container is a real one.
+# Set the four controls, write what you think process 1 will be, run it. Where the engine is live, so is the
+# container.
 
 # %%
 trial = lab.trial("matrix-by-hand")

@@ -1,5 +1,6 @@
 """What notebook 06 reads from its commands, predicts and explains: from texts, without an engine."""
 
+import datetime
 import gzip
 import importlib.util
 import io
@@ -8,6 +9,7 @@ import shutil
 import sys
 import tarfile
 from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
 
@@ -17,7 +19,7 @@ from labsupport.errors import EvidenceError
 from labsupport.experiments.claims import Ledger
 from labsupport.experiments.exercises import Standing
 from labsupport.experiments.runners import RecordingRunner
-from labsupport.experiments.steps import Step
+from labsupport.experiments.steps import Recording, Step
 from labsupport.experiments.trial import Trial
 from labsupport.lessons.dockerfile import argv_explorer, read_layers, read_matrix, read_stops, rewrite, ways_table
 from labsupport.lessons.dockerfile.explorer import combination_at, explanation
@@ -34,6 +36,13 @@ COMBINATIONS = [
     for arguments in (False, True)
     for override in (False, True)
 ]
+
+
+RECORDING = Recording(datetime.date(2026, 1, 2), ("Docker 29",), "a test says so", "private")
+
+
+def recorded(stdout: str, *argv: str) -> Step:
+    return replace(step(stdout, *argv), recorded=RECORDING)
 
 
 def step(stdout: str, *argv: str, exit_code: int = 0, stderr: str = "") -> Step:
@@ -264,7 +273,7 @@ class TestStops:
         stops = read_stops(step(self.STARTED), self.stopped(), step(self.events()), step(self.LOGS))
         assert "TERM,\N{NO-BREAK SPACE}KILL" in stops.table().text
         assert "(init) /bin/dash -c service" in stops.table().text
-        assert "3 containers. 1 of them" in stops.figure().alt
+        assert "3 containers. 1 of them" in stops.figure().text
 
     def test_a_missing_end_is_an_error(self) -> None:
         with pytest.raises(EvidenceError, match="stop-dash"):
@@ -273,6 +282,27 @@ class TestStops:
     def test_words_are_quoted_as_people_do(self) -> None:
         assert as_typed(["dash", "-c", "trap 'kill $!' TERM"]) == "dash -c \"trap 'kill $!' TERM\""
         assert as_typed(["echo", 'a "b" c']) == "echo 'a \"b\" c'"
+
+
+class TestRecorded:
+    """What is made from recorded steps says so itself: a table must not look live."""
+
+    def test_layers(self) -> None:
+        layers = read_layers(recorded(TestLayers.TEXT.format(history="")))
+        assert "recorded" in layers.table().text
+        assert "recorded" in ways_table({"three-runs": layers}).text
+        assert "recorded" not in read_layers(step(TestLayers.TEXT.format(history=""))).table().text
+
+    def test_matrix(self) -> None:
+        printed = "\n".join("\n".join([each.command, *report(each)]) for each in COMBINATIONS)
+        assert "recorded" in read_matrix(recorded(printed)).shown().text
+
+    def test_stops(self) -> None:
+        texts = TestStops()
+        events = recorded(texts.events())
+        stops = read_stops(recorded(texts.STARTED), texts.stopped(), events, recorded(texts.LOGS))
+        assert "recorded" in stops.table().text
+        assert "recorded" in stops.figure().text
 
 
 class TestExercise:

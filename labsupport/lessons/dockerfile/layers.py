@@ -1,9 +1,11 @@
 """Reads what `search_layers.py` found in an image's bytes, and tables it. Searches nothing itself."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from labsupport.display.tables import Column, Table, table
+from labsupport.display.markup import Shown
+from labsupport.display.origin import LIVE, Origin
+from labsupport.display.tables import Column, table
 from labsupport.errors import EvidenceError
 from labsupport.experiments.steps import Step
 
@@ -30,6 +32,7 @@ class Layers:
 
     layers: tuple[Layer, ...]
     in_history: bool
+    origin: Origin = LIVE
 
     @property
     def of_run(self) -> list[str]:
@@ -46,7 +49,7 @@ class Layers:
     def size_bytes(self) -> int:
         return sum(layer.size_bytes for layer in self.layers)
 
-    def table(self) -> Table:
+    def table(self) -> Shown:
         rows = [[number, *_cells(layer)] for number, layer in enumerate(self.layers, 1)]
         rows.append([None, CONFIGURATION, None, "found in the history" if self.in_history else None])
         columns: list[str | Column] = [
@@ -55,7 +58,7 @@ class Layers:
             Column("bytes", "number"),
             "what is in it",
         ]
-        return table("The image, layer by layer", columns, rows)
+        return self.origin.above(table("The image, layer by layer", columns, rows).shown())
 
 
 def read_layers(step: Step) -> Layers:
@@ -64,7 +67,7 @@ def read_layers(step: Step) -> Layers:
     Raises:
         EvidenceError: the command failed, or printed something else.
     """
-    return layers_of_output(step.stdout, step.command)
+    return replace(layers_of_output(step.stdout, step.command), origin=Origin.of(step))
 
 
 def layers_of_output(stdout: str, command: str) -> Layers:
@@ -81,7 +84,7 @@ def layers_of_output(stdout: str, command: str) -> Layers:
     return Layers(tuple(layers), bool(configuration[2]))
 
 
-def ways_table(ways: Mapping[str, Layers]) -> Table:
+def ways_table(ways: Mapping[str, Layers]) -> Shown:
     """One row for each way to use a secret: how many layers, and where the secret still is."""
     rows = [
         [way, len(layers.of_run), "yes" if any(layer.found for layer in layers.layers) else "no",
@@ -95,7 +98,8 @@ def ways_table(ways: Mapping[str, Layers]) -> Table:
         "in the history?",
         "where",
     ]
-    return table("Five ways to use a credential in a build", columns, rows)
+    made = table("Five ways to use a credential in a build", columns, rows)
+    return next(iter(ways.values())).origin.above(made.shown())
 
 
 def _cells(layer: Layer) -> Sequence[str | int | None]:

@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from labsupport.display.markup import Markup, Shown, element
+from labsupport.display.origin import LIVE, Origin
 from labsupport.display.tables import Cell, Column, Table, table
 from labsupport.errors import EvidenceError
 from labsupport.experiments.steps import Step
@@ -79,6 +80,7 @@ class Matrix:
     """Every combination and what it did."""
 
     outcomes: tuple[Outcome, ...]
+    origin: Origin = LIVE
 
     def __iter__(self) -> Iterator[Outcome]:
         return iter(self.outcomes)
@@ -129,7 +131,7 @@ class Matrix:
         return table(caption, columns, rows, note=f"{len(self)} containers", header_columns=2)
 
     def shown(self) -> Shown:
-        return self.table().shown()
+        return self.origin.above(self.table().shown())
 
     def _repr_mimebundle_(self, include: object = None, exclude: object = None) -> dict[str, str]:
         return self.shown()._repr_mimebundle_()
@@ -156,7 +158,8 @@ def read_matrix(step: Step) -> Matrix:
             said[line] = []
         elif said:
             said[list(said)[-1]].append(line)
-    return Matrix(tuple(read_outcome(shlex.split(command), lines) for command, lines in said.items()))
+    outcomes = (read_outcome(shlex.split(command), lines) for command, lines in said.items())
+    return Matrix(tuple(outcomes), Origin.of(step))
 
 
 def read_outcome(argv: Sequence[str], lines: Sequence[str]) -> Outcome:

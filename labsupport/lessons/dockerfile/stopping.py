@@ -6,8 +6,10 @@ import signal
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
-from labsupport.display.figures import Figure, Limit, Measure, bars
-from labsupport.display.tables import Cell, Column, Table, table
+from labsupport.display.figures import Limit, Measure, bars
+from labsupport.display.markup import Shown
+from labsupport.display.origin import LIVE, Origin
+from labsupport.display.tables import Cell, Column, table
 from labsupport.errors import EvidenceError
 from labsupport.experiments.steps import Step
 
@@ -58,6 +60,7 @@ class Stops:
 
     by_name: dict[str, Stop] = field(hash=False)
     grace_seconds: float
+    origin: Origin = LIVE
 
     def __getitem__(self, name: str) -> Stop:
         return self.by_name[name]
@@ -75,7 +78,7 @@ class Stops:
         """Names of the containers that the engine had to kill."""
         return [stop.name for stop in self if stop.outcome == KILLED]
 
-    def table(self) -> Table:
+    def table(self) -> Shown:
         columns: list[str | Column] = [
             Column("container", "code"), Column("started", "code"), Column("service is PID", "number"), "sent",
             "service was told", Column("exit code", "number"), Column("seconds", "number"),
@@ -85,11 +88,12 @@ class Stops:
              stop.told or "nothing", stop.exit_code, stop.seconds]
             for stop in self
         ]  # fmt: skip
-        return table("How each container ended", columns, rows, note=f"docker stop --timeout {self.grace_seconds:g}")
+        made = table("How each container ended", columns, rows, note=f"docker stop --timeout {self.grace_seconds:g}")
+        return self.origin.above(made.shown())
 
-    def figure(self) -> Figure:
+    def figure(self) -> Shown:
         killed = len(self.killed)
-        return bars(
+        drawn = bars(
             "From docker stop to the end: was the service told?",
             [Measure(stop.name, (stop.seconds,), stop.outcome) for stop in self],
             alt=f"Horizontal bars, one for each of {len(self.by_name)} containers. {killed} of them last as long as "
@@ -97,6 +101,7 @@ class Stops:
             axis="seconds",
             limit=Limit(self.grace_seconds, "grace"),
         )
+        return self.origin.above(drawn.shown())
 
 
 def as_typed(argv: Sequence[str]) -> str:
@@ -128,7 +133,7 @@ def read_stops(started: Step, stopped: Step, events: Step, logs: Step) -> Stops:
     stops = {name: _stop(name, cmd, seen.get(name, []), said.get(name, []), events) for name, cmd in commands.items()}
     known = [NAME + name for name in ORDER]
     ordered = sorted(stops, key=lambda name: known.index(name) if name in known else len(known))
-    return Stops({stops[name].name: stops[name] for name in ordered}, _grace(stopped))
+    return Stops({stops[name].name: stops[name] for name in ordered}, _grace(stopped), Origin.of(events))
 
 
 def _stop(name: str, cmd: tuple[str, ...], seen: list[dict[str, object]], said: list[str], events: Step) -> Stop:
