@@ -13,7 +13,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from labsupport.errors import RequirementMissing
+from labsupport.errors import RequirementMissing, UsageError
 from labsupport.lessons.needs import Needs
 from labsupport.process.commands import LocalRunner
 from labsupport.process.ownership import Owner
@@ -120,12 +120,16 @@ class Backends:
 
     @property
     def environment(self) -> dict[str, str]:
-        """What commands, kernels and terminals need to talk to what is live."""
-        live = [part.environment for part in (self.engine, self.cluster) if part is not None]
-        folders = dict.fromkeys(folder for part in live for folder in part["PATH"].split(os.pathsep))
-        return {name: value for part in live for name, value in part.items()} | (
-            {"PATH": os.pathsep.join(folders)} if live else {}
-        )
+        """What commands, kernels and terminals need to talk to what is live, and to nothing else.
+
+        Where a part is not live its command only says so: it must not reach an engine or cluster of the user.
+        """
+        engine = dict(self.engine.environment) if self.engine else _absent("engine", "DOCKER_HOST", "unix://{}")
+        cluster = dict(self.cluster.environment) if self.cluster else _absent("cluster", "KUBECONFIG", "{}")
+        folders = [folder for part in (engine, cluster) for folder in part["PATH"].split(os.pathsep)]
+        # Those of the lab first, each once; what was on PATH before stays behind them.
+        first = [folder for folder in folders if folder not in os.environ.get("PATH", "").split(os.pathsep)]
+        return {**engine, **cluster, "PATH": os.pathsep.join(dict.fromkeys([*first, *folders]))}
 
     @property
     def runner(self) -> LocalRunner:
@@ -198,7 +202,12 @@ class Backends:
     def back_to_baseline(self) -> list[str]:
         """Remove all that came since `keep_baseline`; say what."""
         assert self.machine is not None
-        return self.remove_since(Existing.from_json((self.machine.folder / BASELINE_FILE).read_text()))
+        baseline = self.machine.folder / BASELINE_FILE
+        if not baseline.exists():
+            raise UsageError(
+                f"reset {self.machine.name}", "it is still starting, or belongs to a notebook", "end it, or wait for it"
+            )
+        return self.remove_since(Existing.from_json(baseline.read_text()))
 
     def close(self) -> None:
         """End what was started here; what was found running stays."""
@@ -342,6 +351,11 @@ def _start_cluster(machine: "Machine", toolchain: "Toolchain", wanted: Needs) ->
     cluster = start_embedded_cluster(machine, tools, nodes=wanted.nodes, archives=archives)
     _save(machine, CLUSTER_FILE, asdict(tools))
     return cluster
+
+
+def _absent(part: str, variable: str, form: str) -> dict[str, str]:
+    folder = Path(__file__).with_name("absent") / part
+    return {variable: form.format(folder / "nothing-is-live"), "PATH": f"{folder}{os.pathsep}{os.environ['PATH']}"}
 
 
 def _save(machine: "Machine", name: str, fields: dict[str, Any]) -> None:

@@ -124,13 +124,13 @@ def status() -> list[LabStatus]:
 def environment_of(name: str | None = None) -> dict[str, str]:
     """Return what a shell, server or kernel needs to use a running lab; without a name, the one that is up.
 
-    A name that is empty means a lab with nothing live: its environment is empty too.
+    A name that is empty means a lab with nothing live: there, docker and kubectl only say so.
 
     Raises:
         UsageError: no such lab runs.
     """
     if name == "":
-        return {}
+        return Backends(Plan(None)).environment
     backends = attach_backends(_the_running(name).name)
     assert backends.machine is not None
     return {**backends.environment, ATTACH_VARIABLE: backends.machine.name}

@@ -1,0 +1,68 @@
+"""What a lab decides before it starts anything: what can be live, and that nothing else is reached."""
+
+import os
+
+import pytest
+
+from labsupport.backends import Backends, Existing, LabOptions, Plan, plan, tool_groups
+from labsupport.errors import RequirementMissing
+from labsupport.lessons.needs import Needs
+from labsupport.process.commands import LocalRunner
+from labsupport.systems.clusters.objects import Snapshot as OnCluster
+from labsupport.systems.engines.objects import Snapshot as OnEngine
+
+BOTH = Needs(engine=True, nodes=1)
+
+
+def test_root_gets_everything_live() -> None:
+    chosen = plan(LabOptions(), is_root_on_linux=True)
+    assert (chosen.machine, chosen.why_not(BOTH)) == ("namespaces", "")
+
+
+def test_an_ordinary_user_gets_recorded_evidence_and_the_reason() -> None:
+    chosen = plan(LabOptions(), is_root_on_linux=False)
+    assert chosen.machine is None
+    assert "root" in chosen.why_not(BOTH)
+    assert tool_groups(chosen.within(BOTH)) == ()
+
+
+@pytest.mark.parametrize(
+    "asked", [LabOptions(engine="private"), LabOptions(cluster="embedded"), LabOptions(machine="namespaces")]
+)
+def test_what_is_asked_for_by_name_is_never_replaced_silently(asked: LabOptions) -> None:
+    with pytest.raises(RequirementMissing, match="sudo"):
+        plan(asked, is_root_on_linux=False)
+
+
+def test_replay_of_one_part_leaves_the_other_live() -> None:
+    chosen = plan(LabOptions(engine="replay"), is_root_on_linux=True)
+    assert chosen.why_not(Needs(engine=True))
+    assert not chosen.why_not(Needs(nodes=1))
+    assert chosen.within(BOTH) == Needs(nodes=1)
+
+
+def test_needs_add_up() -> None:
+    together = Needs(engine=True, images=("lab/toolbox",)) | Needs(nodes=2, images=("lab/agnhost", "lab/toolbox"))
+    assert together == Needs(engine=True, nodes=2, images=("lab/agnhost", "lab/toolbox"))
+
+
+def test_options_come_from_the_environment_where_they_say_auto(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LAB_ENGINE", "replay")
+    monkeypatch.setenv("LAB_CLUSTER", "replay")
+    assert LabOptions(cluster="embedded").or_from_environment() == LabOptions("replay", "embedded", "auto")
+
+
+@pytest.mark.parametrize("command", ["docker", "kubectl"])
+def test_where_nothing_is_live_commands_reach_nothing_of_the_user(command: str) -> None:
+    environment = Backends(Plan(None, "no root", "no root")).environment
+    result = LocalRunner(environment).run(["sh", "-c", f"{command} ps"])
+    assert result.exit_code == 3
+    assert "live in this lab" in result.stderr
+    assert environment["DOCKER_HOST"] != os.environ.get("DOCKER_HOST")
+
+
+def test_what_existed_survives_being_written_down() -> None:
+    ids = frozenset({"a", "b"})
+    existing = Existing(OnEngine(ids, ids, ids, ids, {"image:latest": "a"}, ids), OnCluster(ids))
+    assert Existing.from_json(existing.as_json()) == existing
+    assert Existing.from_json(Existing().as_json()) == Existing()
