@@ -13,6 +13,8 @@ from labsupport.systems.clusters.kubeconfig import kubeconfig
 from labsupport.systems.clusters.network import CLUSTER_DOMAIN, SERVER_PORT, NetworkPlan
 from labsupport.systems.clusters.storage import LOCAL_PATH, LOCAL_PATH_NAMESPACE, TOOLBOX
 
+# Beside the control plane's folder: what its caller may read.
+CLIENT_FOLDER, AUDIT_LOG = "client", "audit.log"
 ADMINISTRATORS = "system:masters"
 KUBELET_CLIENT = Identity("kube-apiserver-kubelet-client", (ADMINISTRATORS,))
 ISSUER = f"https://kubernetes.default.svc.{CLUSTER_DOMAIN}"
@@ -41,7 +43,7 @@ class ControlPlane:
         self.folder = folder
         self.addresses = addresses
         self.plan = plan
-        self.audit_log = folder / "audit.log"
+        self.audit_log = folder.parent / CLIENT_FOLDER / AUDIT_LOG
         self.etcd_socket = folder / "etcd.sock"
         self.authority: Authority | None = None
         folder.mkdir(parents=True, mode=0o700, exist_ok=True)
@@ -75,7 +77,6 @@ class ControlPlane:
         self._write_pair("kube-apiserver", authority.issue(server))
         self._write_pair("kubelet-client", authority.issue(KUBELET_CLIENT))
         self._write_pair("service-accounts", signing_key())
-        self._write_pair("lab", authority.issue(Identity("lab", (ADMINISTRATORS,))))
         self.write_kubeconfig("kube-controller-manager", Identity("system:kube-controller-manager"))
         self.write_kubeconfig("kube-scheduler", Identity("system:kube-scheduler"))
         self.write_kubeconfig("coredns", Identity(DNS_USER))

@@ -14,7 +14,7 @@ from labsupport.process.progress import Listener, silent
 from labsupport.systems.clusters import images
 from labsupport.systems.clusters.cluster import ReachableCluster
 from labsupport.systems.clusters.components import Component
-from labsupport.systems.clusters.control_plane import Addresses, ControlPlane
+from labsupport.systems.clusters.control_plane import AUDIT_LOG, CLIENT_FOLDER, Addresses, ControlPlane
 from labsupport.systems.clusters.node import CONTAINERD_SOCKET
 from labsupport.systems.clusters.objects import have_namespace
 from labsupport.systems.clusters.readiness import READY_WITHIN_SECONDS, are_usable, wait_with
@@ -40,13 +40,14 @@ class EmbeddedCluster(ReachableCluster):
 
     def __init__(self, machine: Machine, tools: ClusterTools, standing: Standing) -> None:
         self.folder = machine.folder / CLUSTER_FOLDER
-        kubeconfig = self.folder / "client" / "kubeconfig"
+        client = self.folder / CLIENT_FOLDER
+        kubeconfig = client / "kubeconfig"
         super().__init__(kubeconfig, door_of(self.folder, standing.server), client_environment(kubeconfig, tools))
         self.machine = machine
         self.plan = standing.plan
         self.nodes = standing.nodes
         self.dns_address = machine.address
-        self.audit_log = self.folder / "control-plane" / "audit.log"
+        self.audit_log = client / AUDIT_LOG
         self._tools = tools
         self._components = {component.name: component for component in standing.components}
 

@@ -18,9 +18,9 @@ from labsupport.process.commands import Invocation
 from labsupport.process.ownership import give_to_caller
 from labsupport.process.progress import Listener, Progress
 from labsupport.systems.clusters import dns, images, storage
-from labsupport.systems.clusters.certificates import Authority, write_private
+from labsupport.systems.clusters.certificates import Authority, Identity, write_private
 from labsupport.systems.clusters.components import Component
-from labsupport.systems.clusters.control_plane import Addresses, ControlPlane
+from labsupport.systems.clusters.control_plane import ADMINISTRATORS, AUDIT_LOG, CLIENT_FOLDER, Addresses, ControlPlane
 from labsupport.systems.clusters.door import ApiDoor
 from labsupport.systems.clusters.kubeconfig import kubeconfig
 from labsupport.systems.clusters.network import NetworkPlan, route_commands
@@ -69,7 +69,7 @@ class Standing:
             "nodes": [node.name for node in self.nodes],
             "components": [[each.name, list(each.argv), dict(each.environment)] for each in self.components],
         }
-        write_private(folder / RECORD_NAME, json.dumps(record, indent=1))
+        give_to_caller(write_private(folder / RECORD_NAME, json.dumps(record, indent=1)))
 
     @classmethod
     def find(cls, machine: Machine, tools: ClusterTools) -> "Standing":
@@ -120,9 +120,9 @@ class Startup:
         self._start_nodes(seed)
         plane = ControlPlane(self.folder / "control-plane", self._addresses(), self.plan)
         authority = plane.write_files()
+        door = self._write_client_files(plane, authority)
         self._start("kube-apiserver", plane.api_server(self.tools.path("kube-apiserver")))
         self._tell("etcd, API server and container runtimes started")
-        door = self._write_admin_files(plane, authority)
         self._connect_nodes()
         for node in self.nodes:
             node.node.write_client_files(authority, plane.addresses.server_inside, self.plan)
@@ -180,15 +180,22 @@ class Startup:
     def _addresses(self) -> Addresses:
         return Addresses(inside=self.nodes[0].machine.host_address, outside=self.machine.address)
 
-    def _write_admin_files(self, plane: ControlPlane, authority: Authority) -> ApiDoor:
-        """Write the learner's kubeconfig, theirs alone, and return our own way in."""
-        client = self.folder / "client"
+    def _write_client_files(self, plane: ControlPlane, authority: Authority) -> ApiDoor:
+        """Write what the caller needs, theirs alone even where root started this; return the way in that it gives."""
+        client = self.folder / CLIENT_FOLDER
         for folder in (client, client / "cache"):
             folder.mkdir()
             give_to_caller(folder, 0o700)
-        server, pair = plane.addresses.server, plane.pair("lab")
-        text = kubeconfig(server=server, authority=authority.certificate, pair=pair, user="lab")
-        give_to_caller(write_private(client / "kubeconfig", text))
+        server, pair = plane.addresses.server, authority.issue(Identity("lab", (ADMINISTRATORS,)))
+        contents: dict[str, bytes | str] = {
+            "kubeconfig": kubeconfig(server=server, authority=authority.certificate, pair=pair, user="lab"),
+            "ca.crt": authority.certificate,
+            "lab.crt": pair.certificate,
+            "lab.key": pair.key,
+            AUDIT_LOG: b"",  # the API server appends to it, and leaves it whose it is
+        }
+        for name, content in contents.items():
+            give_to_caller(write_private(client / name, content))
         return door_of(self.folder, server)
 
     def _connect_nodes(self) -> None:
@@ -254,7 +261,7 @@ class Startup:
 
 def door_of(folder: Path, server: str) -> ApiDoor:
     """Open our own way into the cluster whose files are in `folder`."""
-    at = folder / "control-plane"
+    at = folder / CLIENT_FOLDER
     return ApiDoor(server, authority=at / "ca.crt", certificate=at / "lab.crt", key=at / "lab.key")
 
 
