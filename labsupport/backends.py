@@ -191,7 +191,10 @@ class Backends:
         if self.cluster is not None and before.on_cluster is not None:
             removed.append(self.cluster.remove_since(before.on_cluster))
         if self.engine is not None and before.on_engine is not None:
-            removed.append(self.engine.remove_since(before.on_engine))
+            gone = self.engine.remove_since(before.on_engine)
+            removed.append(gone)
+            # Somebody built something else under the name of one of ours.
+            self.have_images(tuple(name for name in gone.lost if name.startswith("lab/")))
         return [str(each) for each in removed if each]
 
     def keep_baseline(self) -> None:
