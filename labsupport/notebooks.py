@@ -101,7 +101,7 @@ def generate(source: str, existing: str | None) -> str:
         if cell.cell_type != "code":
             continue
         count += 1
-        cell["source"] = SOLUTION.sub(INVITATION, cell.source)
+        cell["source"] = SOLUTION.sub(INVITATION, _without_comment_marks(cell.source))
         compared = COMPARED in cell.metadata.get("tags", [])
         cell["outputs"] = stored if compared else []
         # nbval skips a cell without a count and refuses one that has outputs but no count.
@@ -110,6 +110,13 @@ def generate(source: str, existing: str | None) -> str:
     notebook["nbformat"], notebook["nbformat_minor"] = 4, 5
     nbformat.validate(notebook)
     return str(nbformat.writes(notebook)).rstrip("\n") + "\n"
+
+
+def _without_comment_marks(source: str) -> str:
+    """Give a cell magic its lines: in the source, which has to be Python, they stand as comments."""
+    if not source.startswith("%%"):
+        return source
+    return "\n".join(line.removeprefix("#").removeprefix(" ") for line in source.split("\n"))
 
 
 def with_stored_output(notebook_text: str, executed_text: str) -> str:

@@ -78,6 +78,14 @@ def test_solutions_stay_with_the_maintainers() -> None:
     assert "Write your answer here" in made
 
 
+def test_a_file_to_write_gets_its_lines_without_comment_marks_and_without_the_solution() -> None:
+    source = "# %%\n# %%writefile a.Dockerfile\n# FROM x\n# ### BEGIN SOLUTION\n# RUN y\n# ### END SOLUTION\n# # z\n"
+    cell = json.loads(generate(source, None))["cells"][0]
+    assert "".join(cell["source"]) == (
+        "%%writefile a.Dockerfile\nFROM x\n# Write your answer here, then run this cell.\n# z"
+    )
+
+
 def test_generating_twice_gives_the_same_bytes() -> None:
     assert generate(SOURCE, generate(SOURCE, None)) == generate(SOURCE, None)
 
