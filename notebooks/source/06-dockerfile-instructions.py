@@ -104,18 +104,10 @@ trial.check(equals(layers.found, where, "where the credential still is"))
 # **Predict.** Look at the Dockerfile again: `one-run`, `multi-stage`, `mount`, `argument`. One of the four still
 # leaks.
 
-# %%
-trial = lab.trial("hidden-secret")
-trial.predict("")
-
 # %% [markdown]
-# **Do.** Build all five.
+# **Do.** Build them.
 
 # %%
-trial.run(
-    "docker build --quiet --target three-runs --tag ways:three-runs "
-    "assets/06-dockerfile-instructions/layers"
-)
 trial.run(
     "docker build --quiet --target one-run --tag ways:one-run "
     "assets/06-dockerfile-instructions/layers"
@@ -140,8 +132,8 @@ trial.run(
 )
 
 # %%
-ways = {}
-for way in ["three-runs", "one-run", "multi-stage", "mount", "argument"]:
+ways = {"three-runs": layers}
+for way in ["one-run", "multi-stage", "mount", "argument"]:
     search = (
         f"docker save ways:{way} | python3 "
         "assets/06-dockerfile-instructions/search_layers.py 'session=[0-9a-f]'"
@@ -150,7 +142,7 @@ for way in ["three-runs", "one-run", "multi-stage", "mount", "argument"]:
 dockerfile.ways_table(ways)
 
 # %%
-leaking = [way for way, layers in ways.items() if layers.found]
+leaking = [way for way, searched in ways.items() if searched.found]
 trial.check(
     equals(leaking, ["three-runs", "argument"], "ways that leave the credential in the image")
 )
