@@ -112,6 +112,7 @@ class EmbeddedCluster(ReachableCluster):
         component = Component(LOCAL_PATH, self.machine, tuple(plane.client(LOCAL_PATH, self._tools.path(LOCAL_PATH))))
         component.start()
         self._components[LOCAL_PATH] = component
+        Standing(self.server, self.plan, self.nodes, self.components).write(self.folder)
 
     def provenance(self) -> dict[str, Any]:
         """What this cluster is, as plain values for evidence."""
