@@ -182,8 +182,10 @@ def _ledger_row(claim: Claim, findings: Findings, pages: Pages) -> list[Cell]:
 
 
 def _experiment(experiment: str, pages: Pages) -> Cell:
-    notebook = experiment.partition("/")[0]
-    return element("a", experiment, href=pages[notebook]) if notebook in pages else experiment
+    """Name an experiment by the notebook's number and its own name; link to the notebook where it has a page."""
+    notebook, _, trial = experiment.partition("/")
+    name = f"{notebook[:2]} · {trial}"
+    return element("a", name, href=pages[notebook]) if notebook in pages else name
 
 
 def _decided(record: VerdictRecord, sentences: Mapping[str, str]) -> Markup:

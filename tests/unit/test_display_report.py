@@ -138,8 +138,8 @@ def test_the_front_page_tells_outcome_verdicts_and_facts(pages: dict[str, str]) 
 
 def test_replayed_verdicts_never_look_live(pages: dict[str, str]) -> None:
     rows = [text_of(row) for row in pages["index.html"].split("<tr")[1:]]
-    ran = next(row for row in rows if "06-x/override" in row)
-    replayed = next(row for row in rows if "07-y/replayed" in row)
+    ran = next(row for row in rows if "06 · override" in row)
+    replayed = next(row for row in rows if "07 · replayed" in row)
     assert "live" in ran and "recorded" not in ran
     assert "recorded" in replayed and "live" not in replayed and "2026-11-23" in replayed
     assert "recorded, not live" in text_of(pages["07-y.html"])
