@@ -8,6 +8,7 @@ namespace of its own inside the machine: packets between inner machines never me
 import ipaddress
 import re
 from collections.abc import Collection, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -97,7 +98,9 @@ def cut(name: str) -> None:
     try:
         wait_until(lambda: not interface.exists(), f"{name} to go by itself", within_seconds=0.05, every_seconds=0.002)
     except WaitExpired:
-        _delete(name)
+        # In a thread: pyroute2 runs an event loop of its own, which a notebook's thread, having one, refuses.
+        with ThreadPoolExecutor(max_workers=1) as thread:
+            thread.submit(_delete, name).result()
         wait_until(lambda: not interface.exists(), f"the interface {name} to go", within_seconds=5, every_seconds=0.005)
 
 
