@@ -192,7 +192,7 @@ def _bare(match: "re.Match[str]") -> str:
 
 def _dress(axes: "Axes", names: Sequence[str], axis: str, limit: Limit | None, *, legend: bool) -> None:
     axes.set_yticks(range(len(names)), names)
-    axes.invert_yaxis()
+    axes.set_ylim(len(names) - 0.4, -0.6)
     axes.tick_params(axis="y", length=0)
     axes.set_xlabel(axis)
     axes.set_xlim(left=0)
