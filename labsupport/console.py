@@ -75,7 +75,7 @@ def execute(
             text = f"{step.slug} cell {step.cell}/{step.cells}: {step.doing}"
             screen.show(Progress(text, step.cell / max(step.cells, 1)))
 
-        keeping.prepare(options, [one.slug for one in chosen], screen.show)
+        keeping.prepare(options, keeping.needs_of([one.slug for one in chosen]), screen.show)
         environment = {"LAB_MACHINE": options.machine, "LAB_EVIDENCE": str(project.live_evidence)}
         environment |= {"LAB_RECORD": "1"} if recording else {}
         asked = {"engine": options.engine, "cluster": options.cluster}

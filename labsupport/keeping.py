@@ -57,8 +57,8 @@ def doctor() -> "list[Capability]":
     return list(probe())
 
 
-def prepare(options: LabOptions, notebooks: Sequence[str] = (), listener: Listener = silent) -> None:
-    """Get every tool and image that notebooks need (all of them, when none is named); afterwards they start in seconds.
+def prepare(options: LabOptions, needs: Needs, listener: Listener = silent) -> None:
+    """Get every tool and image that `needs` take, as far as they can be live here; afterwards they start in seconds.
 
     Raises:
         RequirementMissing, ToolchainError: something cannot be had here.
@@ -66,7 +66,7 @@ def prepare(options: LabOptions, notebooks: Sequence[str] = (), listener: Listen
     from labsupport.systems.images import missing_images
 
     chosen = plan(options.or_from_environment())
-    wanted = chosen.within(needs_of(notebooks))
+    wanted = chosen.within(needs)
     if not tool_groups(wanted):
         return
     toolchain = make_toolchain(listener)
@@ -87,7 +87,7 @@ def needs_of(notebooks: Sequence[str] = ()) -> Needs:
 def hold(options: LabOptions, listener: Listener = silent) -> Iterator[LabStatus]:
     """Keep a lab alive for the length of a block; it ends with this process, however that ends."""
     chosen = plan(options.or_from_environment())
-    prepare(options, listener=listener)
+    prepare(options, needs_of(), listener)
     with running_backends(chosen, needs_of(), listener) as backends:
         backends.keep_baseline()
         yield _status_of(backends, f"process {os.getpid()}")
@@ -110,7 +110,7 @@ def up(options: LabOptions, listener: Listener = silent) -> LabStatus:
         raise UsageError(
             "./lab up", f"{already[0].name} is up already", "use it (`./lab shell`), or end it: ./lab down"
         )
-    prepare(options, listener=listener)
+    prepare(options, needs_of(), listener)
     backends = start_backends(chosen, needs_of(), owner=None, listener=listener)
     backends.keep_baseline()
     return _status_of(backends, "./lab down")
