@@ -1,0 +1,199 @@
+"""Draws a timeline: one lane for each component, one line in it for each pod, and lines from cause to effect.
+
+Takes plain records (number, at, who, lane, row, kind, name, pod, what, tags, minor, revision, because); knows no
+cluster. The drawing is for seeing order; the table twin has every word.
+"""
+
+import itertools
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from labsupport.display.figures import Figure, draw
+from labsupport.display.style import BAD, INK, LINE, MUTED, PAPER, SERIES, Hue
+from labsupport.display.tables import Cell, Column, Table, table
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+Record = Mapping[str, Any]
+MOST_LABELLED_PODS = 6
+LANE_INCHES, POD_INCHES, INCHES_A_ROW = 0.26, 0.085, 0.36
+# How much of a lane its pods' lines take.
+SPREAD = 0.72
+
+
+@dataclass(frozen=True)
+class Look:
+    """How one kind of step is drawn: the shape says what it is about, filled or hollow whether that was made."""
+
+    name: str
+    marker: str
+    hue: Hue
+    filled: bool = True
+
+
+REFUSED = Look("refused", "X", BAD)
+LOOKS: Mapping[tuple[str, str], Look] = {
+    ("claim", "made"): Look("claim made", "s", SERIES[1]),
+    ("claim", "node-chosen"): Look("node chosen for claim", "s", SERIES[1], filled=False),
+    ("volume", "made"): Look("volume made", "D", SERIES[4]),
+    ("claim", "volume-named"): Look("claim gets its volume", "D", SERIES[4], filled=False),
+    ("pod", "made"): Look("pod made", "o", SERIES[0]),
+    ("pod", "bound"): Look("pod gets its node", "o", SERIES[0], filled=False),
+    ("pod", "running"): Look("pod running", ">", SERIES[2], filled=False),
+    ("pod", "ready"): Look("pod ready", "^", SERIES[2]),
+    ("slice", "listed-ready"): Look("pod listed as ready", "^", SERIES[2], filled=False),
+    ("name", "named"): Look("name answered", "v", SERIES[3]),
+    ("pod", "deleted"): Look("pod to end", "x", INK),
+    ("pod", "gone"): Look("pod gone", "X", INK),
+}
+OTHER = Look("other object made or changed", "P", SERIES[5])
+MINOR = Look("bookkeeping", "|", MUTED)
+
+
+@dataclass(frozen=True)
+class Lanes:
+    """Where each record of a timeline is drawn."""
+
+    records: tuple[Record, ...]
+    evenly: bool
+
+    @cached_property
+    def names(self) -> list[str]:
+        found = {record["lane"]: record["row"] for record in self.records}
+        return sorted(found, key=lambda lane: (found[lane], lane))
+
+    @cached_property
+    def pods(self) -> list[str]:
+        return sorted({record["pod"] for record in self.records if record["pod"]}, key=_in_counting_order)
+
+    @property
+    def rows(self) -> float:
+        inches = len(self.names) * (LANE_INCHES + POD_INCHES * max(len(self.pods), 1))
+        return inches / INCHES_A_ROW
+
+    def place(self, record: Record) -> tuple[float, float]:
+        x = self.records.index(record) + 1.0 if self.evenly else float(record["at"])
+        return x, self.names.index(record["lane"]) + self.offset(record["pod"])
+
+    def offset(self, pod: str) -> float:
+        """How far from its lane's middle a pod's line is; the first pod's is on top."""
+        if pod not in self.pods or len(self.pods) == 1:
+            return 0.0
+        return SPREAD * (self.pods.index(pod) / (len(self.pods) - 1) - 0.5)
+
+
+def look_of(record: Record) -> Look:
+    """Say how a record is drawn."""
+    if "refused" in record["tags"]:
+        return REFUSED
+    found = next((LOOKS[record["kind"], tag] for tag in record["tags"] if (record["kind"], tag) in LOOKS), None)
+    return found or (MINOR if record["minor"] or not record["tags"] else OTHER)
+
+
+def timeline_figure(
+    title: str, records: Sequence[Record], *, alt: str, of_pod: str | None = None, evenly: bool = False
+) -> Figure:
+    """Draw a timeline's lanes.
+
+    Args:
+        alt: the point of the drawing; how many events and lanes is added.
+        of_pod: only what is about this pod, and what directly caused that.
+        evenly: one step to the right for each event instead of a scale of seconds; for few events close together.
+    """
+    chosen = tuple(records) if of_pod is None else _story_of(of_pod, records)
+    lanes = Lanes(chosen, evenly)
+    counted = f" {len(chosen)} events in {len(lanes.names)} lanes: {', '.join(lanes.names)}."
+    twin = timeline_table(title, chosen)
+    return draw(title, lambda axes: _paint(axes, lanes), alt=alt + counted, twin=twin, rows=lanes.rows)
+
+
+def timeline_table(title: str, records: Sequence[Record]) -> Table:
+    """Every event as a row: who, what, when, and the number of the event that caused it."""
+    columns: list[str | Column] = [
+        Column("#", "number"), Column("seconds", "code"), "who", Column("what", "prose"),
+        Column("etcd revision", "number"), Column("because of #", "number"),
+    ]  # fmt: skip
+    rows: list[list[Cell]] = [
+        [each["number"], f"{each['at']:.3f}", each["who"], each["what"], each["revision"], each["because"]]
+        for each in records
+    ]
+    return table(title, columns, rows)
+
+
+def _story_of(pod: str, records: Sequence[Record]) -> tuple[Record, ...]:
+    own = {record["number"] for record in records if record["pod"] == pod}
+    own |= {record["because"] for record in records if record["pod"] == pod}
+    return tuple(record for record in records if record["number"] in own)
+
+
+def _paint(axes: "Axes", lanes: Lanes) -> None:
+    _paint_causes(axes, lanes)
+    by_look: dict[Look, list[tuple[float, float]]] = {}
+    for record in lanes.records:
+        by_look.setdefault(look_of(record), []).append(lanes.place(record))
+    size = 34 if len(lanes.pods) <= MOST_LABELLED_PODS else 16
+    for look in [*LOOKS.values(), OTHER, REFUSED, MINOR]:
+        if look in by_look:
+            _scatter(axes, look, by_look[look], size)
+    _label(axes, lanes)
+    axes.legend(
+        loc="lower center", bbox_to_anchor=(0.38, 1.0), ncols=3, fontsize=8, handletextpad=0.3, columnspacing=1.2
+    )
+
+
+def _scatter(axes: "Axes", look: Look, places: Sequence[tuple[float, float]], size: float) -> None:
+    xs, ys = zip(*places, strict=True)
+    if look.marker in "|x":
+        axes.scatter(
+            xs, ys, s=size, marker=look.marker, color=look.hue.light, linewidths=1.2, label=look.name, zorder=2
+        )
+        return
+    face = look.hue.light if look.filled else PAPER.light
+    axes.scatter(
+        xs, ys, s=size, marker=look.marker, facecolors=face, edgecolors=look.hue.light, linewidths=1.2,
+        label=look.name, zorder=3,
+    )  # fmt: skip
+
+
+def _paint_causes(axes: "Axes", lanes: Lanes) -> None:
+    by_number = {record["number"]: record for record in lanes.records}
+    for record in lanes.records:
+        cause = by_number.get(record["because"])
+        if cause is not None and (lanes.evenly or look_of(record) is not MINOR):
+            (x1, y1), (x2, y2) = lanes.place(cause), lanes.place(record)
+            axes.plot([x1, x2], [y1, y2], color=LINE.light, linewidth=0.9, zorder=1)
+
+
+def _label(axes: "Axes", lanes: Lanes) -> None:
+    axes.set_yticks(range(len(lanes.names)), lanes.names)
+    axes.set_ylim(len(lanes.names) - 0.5, -0.5)
+    for border in range(1, len(lanes.names)):
+        axes.axhline(border - 0.5, color=LINE.light, linewidth=0.8, zorder=0)
+    axes.tick_params(axis="y", length=0, pad=4)
+    if len(lanes.pods) > 1:
+        several_sets = len({pod.rpartition("-")[0] for pod in lanes.pods}) > 1
+        axes.tick_params(axis="y", pad=48 if several_sets else 14)
+        shown = lanes.pods if len(lanes.pods) <= MOST_LABELLED_PODS else [lanes.pods[0], lanes.pods[-1]]
+        for lane, pod in itertools.product(range(len(lanes.names)), shown):
+            axes.annotate(
+                pod if several_sets else pod.rpartition("-")[2], (0, lane + lanes.offset(pod)),
+                xycoords=("axes fraction", "data"), xytext=(-4, 0), textcoords="offset points",
+                ha="right", va="center", fontsize=6.5, color=MUTED.light,
+            )  # fmt: skip
+    if lanes.evenly:
+        at = [f"{record['at']:.2f}" for record in lanes.records]
+        axes.set_xticks(range(1, len(at) + 1), at, rotation=90, fontsize=7)
+        axes.set_xlabel("seconds since the first request; one step for each event")
+        axes.set_xlim(0.4, len(at) + 0.6)
+    else:
+        axes.set_xlabel("seconds since the first request")
+        axes.margins(x=0.02)
+
+
+def _in_counting_order(name: str) -> list[tuple[int, str]]:
+    """web-10 after web-9."""
+    return [(int(part), "") if part.isdigit() else (-1, part) for part in re.split(r"(\d+)", name)]

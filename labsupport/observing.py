@@ -1,0 +1,69 @@
+"""What a notebook sees of its cluster beside commands: timelines, etcd's own content, and why a manifest was refused.
+
+Each is an observation of a trial, so evidence keeps it and replay shows it without a cluster.
+"""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from labsupport.errors import ClusterError
+from labsupport.experiments.steps import Observation
+from labsupport.experiments.trial import Trial
+
+if TYPE_CHECKING:
+    from labsupport.systems.clusters.embedded import EmbeddedCluster
+    from labsupport.systems.timeline import TimelineRecorder
+
+FindCluster = Callable[[], "EmbeddedCluster"]
+NAMESPACE = "default"
+DOMAIN = "svc.cluster.local"
+
+
+class TimelineRecording:
+    """A timeline being recorded, from the moment this is made until `read`; in replay, nothing is."""
+
+    def __init__(self, trial: Trial, name: str, cluster: FindCluster, asking: Sequence[str]) -> None:
+        self._trial = trial
+        self._name = name
+        self._recorder = _recorder(cluster(), asking) if trial.is_live else None
+
+    def read(self) -> Observation:
+        """Return all that happened, as records; the recording ends."""
+        return self._trial.observe(self._name, self._records, repeatable=True)
+
+    def _records(self) -> list[dict[str, Any]]:
+        assert self._recorder is not None
+        return self._recorder.read()
+
+
+def _recorder(cluster: "EmbeddedCluster", asking: Sequence[str]) -> "TimelineRecorder":
+    from labsupport.systems.timeline import TimelineRecorder
+
+    names = [f"{name}.{NAMESPACE}.{DOMAIN}" for name in asking]
+    return TimelineRecorder(cluster.audit_log, cluster.door, cluster.dns_address, names=names)
+
+
+def etcd_content(trial: Trial, cluster: FindCluster) -> Observation:
+    """Return {"revision", "objects"}: what etcd holds for the notebook's namespace."""
+
+    def look() -> dict[str, Any]:
+        from labsupport.systems.clusters.store import stored_objects
+
+        live = cluster()
+        return stored_objects(live.machine.runner, live.etcd_socket, NAMESPACE)
+
+    return trial.observe("etcd", look)
+
+
+def refusal_of(trial: Trial, cluster: FindCluster, manifest: Path) -> Observation:
+    """Return why a manifest is refused, with the line to blame; an empty text when it is not."""
+
+    def look() -> str:
+        try:
+            cluster().apply(manifest)
+        except ClusterError as error:
+            return error.happened
+        return ""
+
+    return trial.observe(f"refusal of {manifest.name}", look)

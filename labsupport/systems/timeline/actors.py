@@ -1,0 +1,50 @@
+"""Who a user of the API is, in words a reader knows. The order of LANES is the order in which work usually flows."""
+
+YOU = "you"
+API_SERVER = "API server"
+SET_CONTROLLER = "StatefulSet controller"
+VOLUME_CONTROLLER = "volume controller"
+SCHEDULER = "scheduler"
+KUBELET = "kubelet"
+SLICE_CONTROLLER = "EndpointSlice controller"
+COREDNS = "CoreDNS"
+OTHERS = "other controllers"
+
+LANES = (
+    YOU, API_SERVER, SET_CONTROLLER, VOLUME_CONTROLLER, SCHEDULER, KUBELET, SLICE_CONTROLLER, COREDNS, OTHERS,
+)  # fmt: skip
+
+_ACCOUNTS = "system:serviceaccount:"
+_BY_ACCOUNT = {
+    "statefulset-controller": SET_CONTROLLER,
+    "persistent-volume-binder": VOLUME_CONTROLLER,
+    "endpointslice-controller": SLICE_CONTROLLER,
+}
+_BY_USER = {
+    "system:apiserver": API_SERVER,
+    "system:kube-scheduler": SCHEDULER,
+    "system:kube-controller-manager": OTHERS,
+    "system:coredns": COREDNS,
+}
+
+
+def who_wrote(user: str, agent: str = "") -> str:
+    """Name the component that a request's user is, else that its user agent says it is; a person is “you”.
+
+    A kubelet keeps its node's name where there is one: `kubelet on node-1`.
+    """
+    if user.startswith("system:node:"):
+        return f"{KUBELET} on {user.removeprefix('system:node:')}"
+    account = user.rpartition(":")[2] if user.startswith(_ACCOUNTS) else ""
+    # Where all controllers share one user, each still signs its user agent.
+    account = account or (agent.rpartition(":")[2] if f"/{_ACCOUNTS}" in agent else "")
+    if account:
+        return _BY_ACCOUNT.get(account, OTHERS)
+    if user in _BY_USER:
+        return _BY_USER[user]
+    return OTHERS if user.startswith("system:") else YOU
+
+
+def lane_of(who: str) -> str:
+    """Return the lane a component is drawn in: all kubelets share one."""
+    return KUBELET if who.startswith(KUBELET) else who

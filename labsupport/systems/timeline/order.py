@@ -1,0 +1,69 @@
+"""Puts happenings in order. Etcd's revisions are the true order of writes; clocks only place what has none."""
+
+import math
+from collections.abc import Iterable
+from dataclasses import replace
+
+from labsupport.systems.timeline.happenings import Happening
+
+
+def in_order(written: Iterable[Happening], watched: Iterable[Happening] = ()) -> list[Happening]:
+    """Order happenings, whatever order they come in; writes that changed nothing are dropped.
+
+    A write whose time contradicts the revisions takes the time of the write before it: the log is written after
+    the answer, so two writes may be logged the other way round.
+
+    Args:
+        watched: what watches told; they know the revision of writes whose answer does not (bindings, deletions).
+    """
+    known = _with_revisions(_distinct(written), list(watched))
+    placed: list[tuple[float, Happening]] = []
+    latest = -math.inf
+    for one in sorted((one for one in known if one.revision is not None), key=lambda one: one.revision or 0):
+        latest = max(latest, one.at)
+        placed.append((latest, replace(one, at=latest)))
+    placed += [(one.at, one) for one in known if one.revision is None]
+    return [one for _, one in sorted(placed, key=_turn)]
+
+
+def _turn(placed: tuple[float, Happening]) -> tuple[float, float, str, str, str]:
+    moment, one = placed
+    # At one moment: what has a revision first, by it; the rest by name, so that every input order gives one output.
+    return moment, math.inf if one.revision is None else one.revision, one.kind, one.name, one.verb
+
+
+def _distinct(written: Iterable[Happening]) -> list[Happening]:
+    """Drop writes that left the object at a revision it already had: the earliest one made it."""
+    first: dict[tuple[str, str, int], Happening] = {}
+    rest = []
+    for one in written:
+        if one.revision is None:
+            rest.append(one)
+            continue
+        place = (*one.key, one.revision)
+        if place not in first or one.at < first[place].at:
+            first[place] = one
+    return [*first.values(), *rest]
+
+
+def _with_revisions(written: list[Happening], watched: list[Happening]) -> list[Happening]:
+    """Give bindings the revision at which a watch first saw the pod on its node."""
+    logged = {(*one.key, one.revision) for one in written if one.revision is not None}
+    free = [one for one in watched if one.revision is not None and (*one.key, one.revision) not in logged]
+    filled = []
+    for one in sorted(written, key=lambda each: each.at):
+        match = next((notice for notice in free if one.revision is None and _is_trace_of(notice, one)), None)
+        if match is not None:
+            free.remove(match)
+            filled.append(replace(one, revision=match.revision))
+        else:
+            filled.append(one)
+    return filled
+
+
+def _is_trace_of(notice: Happening, one: Happening) -> bool:
+    if notice.key != one.key or one.refused:
+        return False
+    if one.verb == "bind":
+        return bool((notice.seen.get("spec") or {}).get("nodeName") == one.seen["spec"]["nodeName"])
+    return one.verb == "delete" and notice.verb == "gone"

@@ -1,0 +1,106 @@
+"""Makes the timeline: happenings from every source, in order, each with what it changed and what caused it.
+
+A record is a plain value (JSON can hold it), because a trial keeps it as evidence and replays it:
+{"number", "at", "who", "lane", "row", "verb", "kind", "name", "pod", "what", "tags", "minor", "revision", "because"}.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from labsupport.systems.timeline.actors import API_SERVER, LANES, YOU, lane_of
+from labsupport.systems.timeline.causes import Event, World, causes
+from labsupport.systems.timeline.changes import Change, Seen, change, endpoints
+from labsupport.systems.timeline.happenings import Happening, Key, from_answers, from_audit_log, from_watch
+from labsupport.systems.timeline.order import in_order
+
+DECIMALS = 3
+
+
+def timeline_records(
+    audit_log: Iterable[str],
+    *,
+    namespace: str = "default",
+    notices: Iterable[Mapping[str, Any]] = (),
+    answers: Iterable[Mapping[str, Any]] = (),
+) -> list[dict[str, Any]]:
+    """Merge an audit log, what watches told and what DNS answered into one list of records, in order.
+
+    Args:
+        audit_log: its lines, in any order.
+        namespace: whose objects; volumes, which have none, are told by their claims.
+        notices: of watches, as the API sends them: {"type", "object"}.
+        answers: of DNS: {"at": seconds since 1970, "name", "addresses"}.
+    """
+    written = [*from_audit_log(audit_log, namespace), *from_answers(answers)]
+    ordered = in_order(written, from_watch(notices))
+    world = World.of(ordered)
+    foreign = _volumes_of_others(ordered, world)
+    events = _events([one for one in ordered if one.key not in foreign], world)
+    start = _start(events)
+    because = causes(events, world)
+    return [_record(place, event, start, because[place]) for place, event in enumerate(events)]
+
+
+def _events(ordered: Sequence[Happening], world: World) -> list[Event]:
+    latest: dict[Key, Seen] = {}
+    events = []
+    for one in ordered:
+        before = latest.get(one.key)
+        found = change(one, before)
+        events.append(Event(one, found, world.pod_of(one) or _only_pod(one, before)))
+        if one.seen and one.kind != "name" and not one.refused and one.verb != "bind":
+            latest[one.key] = one.seen
+        if "gone" in found.tags:
+            latest.pop(one.key, None)
+    return events
+
+
+def _only_pod(one: Happening, before: Seen | None) -> str:
+    """The pod that a slice tells something new of, when it is one only."""
+    if one.kind != "slice":
+        return ""
+    now, old = endpoints(one.seen), endpoints(before or {})
+    changed = {name for name in now.keys() | old.keys() if now.get(name) != old.get(name)}
+    return changed.pop() if len(changed) == 1 else ""
+
+
+def _volumes_of_others(ordered: Sequence[Happening], world: World) -> set[Key]:
+    """Volumes for claims that are not in this namespace's part of the story."""
+    claims = {one.name for one in ordered if one.kind == "claim"}
+    return {
+        one.key
+        for one in ordered
+        if one.kind == "volume" and world.claim_by_volume.get(one.name, "") not in claims and one.who != YOU
+    }
+
+
+def _start(events: Sequence[Event]) -> float:
+    yours = [event.happening.at for event in events if event.happening.who == YOU]
+    return min(yours or [event.happening.at for event in events], default=0.0)
+
+
+def _record(place: int, event: Event, start: float, because: int | None) -> dict[str, Any]:
+    one, changed = event.happening, event.change
+    who = API_SERVER if "refused" in changed.tags else one.who
+    return {
+        "number": place + 1,
+        "at": round(one.at - start, DECIMALS),
+        "who": who,
+        "lane": lane_of(who),
+        "row": LANES.index(lane_of(who)),
+        "verb": one.verb,
+        "kind": one.kind,
+        "name": one.name,
+        "pod": event.pod,
+        "what": _told(one, changed),
+        "tags": list(changed.tags),
+        "minor": changed.minor,
+        "revision": one.revision,
+        "because": None if because is None else because + 1,
+    }
+
+
+def _told(one: Happening, changed: Change) -> str:
+    """Volumes have names nobody can tell apart: say whose they are."""
+    claim = ((one.seen.get("spec") or {}).get("claimRef") or {}).get("name") if one.kind == "volume" else ""
+    return changed.what.replace(f"volume {one.name}", f"the volume of {claim}") if claim else changed.what
