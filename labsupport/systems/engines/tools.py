@@ -10,14 +10,6 @@ from typing import Any
 
 from labsupport.systems.toolchain import Toolchain
 
-FIREWALL_COMMANDS = (
-    "iptables",
-    "ip6tables",
-    "iptables-save",
-    "ip6tables-save",
-    "iptables-restore",
-    "ip6tables-restore",
-)
 # Whose versions evidence names.
 NAMED_IN_EVIDENCE = ("dockerd", "containerd", "runc", "docker", "docker-buildx")
 
