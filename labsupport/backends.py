@@ -5,7 +5,6 @@ The only file that joins machines, engines, clusters and images. Knows no notebo
 
 import json
 import os
-import sys
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -20,6 +19,7 @@ from labsupport.process.ownership import Owner
 from labsupport.process.progress import Listener, silent
 
 if TYPE_CHECKING:
+    from labsupport.systems.capabilities import Capability
     from labsupport.systems.clusters.embedded import EmbeddedCluster
     from labsupport.systems.clusters.objects import Snapshot as ClusterSnapshot
     from labsupport.systems.engines.engine import Engine
@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     from labsupport.systems.machines.machine import Machine
     from labsupport.systems.toolchain import Toolchain
 
+# Names the running lab that notebooks and shells use instead of starting one.
+ATTACH_VARIABLE = "LAB_ATTACH"
 ENGINE_FILE = "engine-tools.json"
 CLUSTER_FILE = "cluster-tools.json"
 BASELINE_FILE = "baseline.json"
@@ -56,6 +58,10 @@ class LabOptions:
 
         return LabOptions(chosen("engine"), chosen("cluster"), chosen("machine"))
 
+    def as_environment(self) -> dict[str, str]:
+        """What `or_from_environment` of another process makes these options of."""
+        return {f"LAB_{name.upper()}": value for name, value in vars(self).items() if value != "auto"}
+
 
 # Values that take a machine.
 BY_NAME = frozenset({"private", "embedded", "namespaces"})
@@ -78,8 +84,11 @@ class Plan:
         return replace(needs, engine=needs.engine and not self.no_engine, nodes=0 if self.no_cluster else needs.nodes)
 
 
-def plan(options: LabOptions, *, is_root_on_linux: bool | None = None) -> Plan:
+def plan(options: LabOptions, possible: "Capability | None" = None) -> Plan:
     """Decide what can be live.
+
+    Args:
+        possible: whether a private machine can start; found out where it is not given.
 
     Raises:
         RequirementMissing: something was asked for by name that cannot be had here.
@@ -89,19 +98,21 @@ def plan(options: LabOptions, *, is_root_on_linux: bool | None = None) -> Plan:
             raise RequirementMissing(
                 f"use --{name} {getattr(options, name)}", because, f"leave --{name} out; CHANGELOG.md says what is new"
             )
-    if is_root_on_linux is None:
-        is_root_on_linux = sys.platform.startswith("linux") and os.geteuid() == 0
+    if possible is None:
+        from labsupport.systems.capabilities import namespaces_machine
+
+        possible = namespaces_machine()
     no_machine = ""
     if options.machine == "none":
         no_machine = "--machine none was asked for"
-    elif not is_root_on_linux:
-        no_machine = "a private machine takes root on Linux, and this process is not root (`sudo ./lab …` would be)"
+    elif not possible.available:
+        no_machine = f"no private machine can start here: {possible.because}"
     asked = [f"--{name} {value}" for name, value in vars(options).items() if value in BY_NAME]
     if no_machine and asked:
         raise RequirementMissing(
             f"use {' '.join(asked)}",
             no_machine,
-            "run it with sudo (JupyterLab and your files stay yours), or use recorded evidence: --engine replay",
+            possible.change_it or "leave --machine none out",
         )
     no_engine = "--engine replay was asked for" if options.engine == "replay" else no_machine
     no_cluster = "--cluster replay was asked for" if options.cluster == "replay" else no_machine

@@ -118,9 +118,10 @@ def start(
     handout = workspace.hand_out(project, all_notebooks(project))
     for name in handout.kept:
         print(f"Kept your edited work/{name}; a newer edition is there: ./lab reset {name}")
-    with console.Screen() as screen, keeping.hold(_options(engine, cluster, machine), screen.show) as live:
+    options = _options(engine, cluster, machine)
+    with console.Screen() as screen, keeping.hold(options, screen.show) as live:
         screen.close()
-        with starting.serve(project, keeping.environment_of(live.name), port=port) as server:
+        with starting.serve(project, keeping.environment_of(live.name, options), port=port) as server:
             if live.name:
                 print(f"Lab {live.name} is live: engine {live.engine}, cluster {live.cluster}, machine {live.machine}")
             else:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from labsupport.backends import (
+    ATTACH_VARIABLE,
     CLUSTER_FILE,
     ENGINE_FILE,
     Backends,
@@ -34,7 +35,7 @@ if TYPE_CHECKING:
     from labsupport.systems.capabilities import Capability
     from labsupport.systems.machines.run_folders import LabRecord
 
-ATTACH_VARIABLE = "LAB_ATTACH"
+NO_OPTIONS = LabOptions()
 
 
 @dataclass(frozen=True)
@@ -112,8 +113,12 @@ def up(options: LabOptions, listener: Listener = silent) -> LabStatus:
         )
     prepare(options, needs_of(), listener)
     backends = start_backends(chosen, needs_of(), owner=None, listener=listener)
-    backends.keep_baseline()
-    return _status_of(backends, "./lab down")
+    try:
+        backends.keep_baseline()
+        return _status_of(backends, "./lab down")
+    except BaseException:
+        backends.close()
+        raise
 
 
 def status() -> list[LabStatus]:
@@ -121,16 +126,17 @@ def status() -> list[LabStatus]:
     return [_status_from(record) for record in reversed(_running())]
 
 
-def environment_of(name: str | None = None) -> dict[str, str]:
+def environment_of(name: str | None = None, options: LabOptions = NO_OPTIONS) -> dict[str, str]:
     """Return what a shell, server or kernel needs to use a running lab; without a name, the one that is up.
 
-    A name that is empty means a lab with nothing live: there, docker and kubectl only say so.
+    A name that is empty means a lab with nothing live: there, docker and kubectl only say so, and `options` are
+    what kernels decide by, as there is nothing to attach to.
 
     Raises:
         UsageError: no such lab runs.
     """
     if name == "":
-        return Backends(Plan(None)).environment
+        return {**Backends(Plan(None)).environment, **options.as_environment()}
     backends = attach_backends(_the_running(name).name)
     assert backends.machine is not None
     return {**backends.environment, ATTACH_VARIABLE: backends.machine.name}
@@ -154,19 +160,27 @@ def down(name: str | None = None, listener: Listener = silent) -> list[str]:
 
 
 def clean(*, caches: bool, listener: Listener = silent) -> list[str]:
-    """Remove what labs left behind; with `caches`, also tools and images. Running labs are not touched."""
+    """Remove what labs left behind; with `caches`, also tools and images. Running labs are not touched.
+
+    Raises:
+        UsageError: the caches are wanted, and a running lab uses them.
+    """
     from labsupport.systems.machines.sweeping import sweep, sweep_abandoned
     from labsupport.systems.toolchain.store import cache_folder
 
     removed = []
     if run_root().is_dir():
         removed = [f"what {name} had left" for name in [*sweep(run_root()), *sweep_abandoned(run_root())]]
+    if caches and (running := _running()):
+        raise UsageError(
+            "./lab clean --all", f"{running[0].name} runs, from tools in {cache_folder()}", "end it first: ./lab down"
+        )
     if caches and cache_folder().is_dir():
         freed = _megabytes(cache_folder())
         shutil.rmtree(cache_folder())
         removed.append(f"{cache_folder()}: tools and images, {freed:.0f} MB; the next lab gets them again")
-    running = [f"{one.name} still runs, and ends with {one.owner}: not touched" for one in status()]
-    return removed + running
+    untouched = [f"{one.name} still runs, and ends with {one.owner}: not touched" for one in status()]
+    return removed + untouched
 
 
 def reset(name: str | None = None, listener: Listener = silent) -> list[str]:

@@ -10,7 +10,16 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from labsupport.backends import Backends, Existing, LabOptions, attach_backends, end_and_look, plan, start_backends
+from labsupport.backends import (
+    ATTACH_VARIABLE,
+    Backends,
+    Existing,
+    LabOptions,
+    attach_backends,
+    end_and_look,
+    plan,
+    start_backends,
+)
 from labsupport.display.cards import Card, Part, closing
 from labsupport.display.explorer import Explorer
 from labsupport.display.notebook import install, show
@@ -36,7 +45,6 @@ if TYPE_CHECKING:
     from labsupport.systems.engines.engine import Engine
     from labsupport.systems.machines.machine import Machine
 
-ATTACH_VARIABLE = "LAB_ATTACH"
 EVIDENCE_VARIABLE = "LAB_EVIDENCE"
 RECORD_VARIABLE = "LAB_RECORD"
 
@@ -175,9 +183,15 @@ class Lab:
         return self._exercises[name]
 
     def explore(self, explorer: Explorer) -> Explorer:
-        """Return the widget; while evidence is being recorded, play every position of it first."""
+        """Return the widget; while evidence is being recorded, play every position of it first.
+
+        Raises:
+            LabError: while recording, one of them failed: evidence without it must not be kept.
+        """
         if self.is_live and os.environ.get(RECORD_VARIABLE):
-            explorer.play_all()
+            for attempt in explorer.play_all():
+                if attempt.error is not None:
+                    raise attempt.error
         return explorer
 
     def reset(self) -> None:
@@ -207,12 +221,13 @@ class Lab:
 
     def _card_of_replay(self, seconds: float | None) -> Card:
         needs, reason = self._about.needs, self._reason
-        parts = tuple(
-            Part(name, "recorded", "outputs below are recorded evidence", reason) if needed else Part(name, "unneeded")
-            for name, needed in (("Docker engine", needs.engine), ("Kubernetes cluster", needs.nodes > 0))
-        )
         recorded = any_recorded(self._project.recorded_evidence, self.notebook)
         origin = Origin(recording_of(recorded, reason)) if recorded else LIVE
+        state, what = ("recorded", "outputs below are recorded evidence") if recorded else ("unavailable", "")
+        parts = tuple(
+            Part(name, state, what, reason) if needed else Part(name, "unneeded")
+            for name, needed in (("Docker engine", needs.engine), ("Kubernetes cluster", needs.nodes > 0))
+        )
         return Card("", self.notebook, parts, origin=origin, seconds=seconds)
 
     @property
@@ -225,15 +240,23 @@ class Lab:
         if _open_labs.get(self.notebook) is self:
             del _open_labs[self.notebook]
         started = time.monotonic()
-        self._logbook.close()
-        for exercise in self._exercises.values():
-            exercise.close()
-        machine, attached = self._backends.machine, self._backends.attached
-        if attached:
-            self._remove_objects()
+        machine = self._backends.machine
+        try:
+            self._end_experiments()
+        except BaseException:
+            # Whatever refuses to be tidied up goes with the machine it is on.
+            self._backends.close()
+            raise
         left = end_and_look(self._backends)
         name = machine.name if machine else self.notebook
         show(closing(name, tuple(map(str, left)), time.monotonic() - started))
+
+    def _end_experiments(self) -> None:
+        self._logbook.close()
+        for exercise in self._exercises.values():
+            exercise.close()
+        if self._backends.attached:
+            self._remove_objects()
 
     def __repr__(self) -> str:
         return str(self.card())

@@ -9,6 +9,7 @@ from labsupport.experiments.claims import Disagreement, Ledger, load_ledger
 from labsupport.experiments.comparison import Difference, against_ledger, compare_folders, promote
 from labsupport.experiments.evidence import Evidence, read_folder
 from labsupport.notebooks import with_stored_output
+from labsupport.process.ownership import give_to_caller
 from labsupport.project import Project
 
 
@@ -75,6 +76,10 @@ def record(project: Project, executed: Sequence[tuple[str, Path]]) -> list[Path]
         text = with_stored_output(notebook.read_text(encoding="utf-8"), path.read_text(encoding="utf-8"))
         notebook.write_text(text, encoding="utf-8")
         written.append(notebook)
+    for path in written:
+        # Under sudo the clone, and what is committed from it, is the caller's.
+        give_to_caller(path, 0o644)
+        give_to_caller(path.parent, 0o755)
     return written
 
 

@@ -8,22 +8,32 @@ from labsupport.backends import Backends, Existing, LabOptions, Plan, plan, tool
 from labsupport.errors import RequirementMissing
 from labsupport.lessons.needs import Needs
 from labsupport.process.commands import LocalRunner
+from labsupport.systems.capabilities import Capability
 from labsupport.systems.clusters.objects import Snapshot as OnCluster
 from labsupport.systems.engines.objects import Snapshot as OnEngine
 
 BOTH = Needs(engine=True, nodes=1)
+POSSIBLE = Capability("namespaces machine", True, "root, and a kernel with all namespaces")
+NOT_ROOT = Capability("namespaces machine", False, "it takes root", "use `sudo ./lab …`")
 
 
 def test_root_gets_everything_live() -> None:
-    chosen = plan(LabOptions(), is_root_on_linux=True)
+    chosen = plan(LabOptions(), POSSIBLE)
     assert (chosen.machine, chosen.why_not(BOTH)) == ("namespaces", "")
 
 
 def test_an_ordinary_user_gets_recorded_evidence_and_the_reason() -> None:
-    chosen = plan(LabOptions(), is_root_on_linux=False)
+    chosen = plan(LabOptions(), NOT_ROOT)
     assert chosen.machine is None
     assert "root" in chosen.why_not(BOTH)
     assert tool_groups(chosen.within(BOTH)) == ()
+
+
+def test_root_without_the_right_to_namespaces_gets_recorded_evidence_too() -> None:
+    contained = Capability("namespaces machine", False, "this root may not make namespaces", "use another computer")
+    assert plan(LabOptions(), contained).machine is None
+    with pytest.raises(RequirementMissing, match="use another computer"):
+        plan(LabOptions(machine="namespaces"), contained)
 
 
 @pytest.mark.parametrize(
@@ -31,11 +41,11 @@ def test_an_ordinary_user_gets_recorded_evidence_and_the_reason() -> None:
 )
 def test_what_is_asked_for_by_name_is_never_replaced_silently(asked: LabOptions) -> None:
     with pytest.raises(RequirementMissing, match="sudo"):
-        plan(asked, is_root_on_linux=False)
+        plan(asked, NOT_ROOT)
 
 
 def test_replay_of_one_part_leaves_the_other_live() -> None:
-    chosen = plan(LabOptions(engine="replay"), is_root_on_linux=True)
+    chosen = plan(LabOptions(engine="replay"), POSSIBLE)
     assert chosen.why_not(Needs(engine=True))
     assert not chosen.why_not(Needs(nodes=1))
     assert chosen.within(BOTH) == Needs(nodes=1)
@@ -50,6 +60,14 @@ def test_options_come_from_the_environment_where_they_say_auto(monkeypatch: pyte
     monkeypatch.setenv("LAB_ENGINE", "replay")
     monkeypatch.setenv("LAB_CLUSTER", "replay")
     assert LabOptions(cluster="embedded").or_from_environment() == LabOptions("replay", "embedded", "auto")
+
+
+def test_options_reach_another_process_by_its_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = LabOptions("replay", "auto", "none")
+    for name, value in asked.as_environment().items():
+        monkeypatch.setenv(name, value)
+    assert LabOptions().or_from_environment() == asked
+    assert LabOptions().as_environment() == {}
 
 
 @pytest.mark.parametrize("command", ["docker", "kubectl"])
