@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from labsupport.errors import EngineError, WaitExpired
+from labsupport.errors import EngineError, RequirementMissing, WaitExpired
 from labsupport.process.commands import LocalRunner
 from labsupport.process.ownership import caller, give_to_caller, label
 from labsupport.process.waiting import wait_until
@@ -83,8 +83,15 @@ def attach_private_engine(machine: Machine, tools: EngineTools) -> Engine:
 
     Raises:
         EngineError: none answers there.
+        RequirementMissing: it is another user's.
     """
     folders = EngineFolders(machine.folder / "engine")
+    if folders.socket.exists() and not os.access(folders.socket, os.R_OK | os.W_OK):
+        raise RequirementMissing(
+            f"talk to the engine of {machine.name} at unix://{folders.socket}",
+            "it is for the user who started that lab, and this is another",
+            "run it as that user; for a lab of root: `sudo ./lab …`",
+        )
     if not _answers(folders.socket, within_seconds=READY_WITHIN_SECONDS):
         raise EngineError(
             f"talk to the engine of {machine.name} at unix://{folders.socket}",

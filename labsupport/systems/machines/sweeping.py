@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
-from labsupport.errors import MachineError, WaitExpired
+from labsupport.errors import MachineError, RequirementMissing, WaitExpired
 from labsupport.process.ownership import LAB_NAME, Owner, locked, wait_for_end
 from labsupport.process.waiting import wait_until
 from labsupport.systems.machines.links import cut
@@ -41,10 +41,18 @@ def sweep_abandoned(root: Path) -> list[str]:
 
 
 def end_lab(folder: Path) -> None:
-    """End one lab, whoever owns it, and remove what it left."""
+    """End one lab, whoever owns it, and remove what it left.
+
+    Raises:
+        RequirementMissing: it is another user's.
+    """
     name = folder.name
-    with suppress(FileNotFoundError):
+    try:
         folder = set_aside(folder)
+    except FileNotFoundError:
+        pass  # somebody else ends it too
+    except PermissionError as error:
+        raise RequirementMissing(f"end {name}", str(error), "run it as who started that lab: `sudo ./lab …`") from error
     _end(name, folder)
 
 
