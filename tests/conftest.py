@@ -35,6 +35,11 @@ WHY_NOT: dict[str, Callable[[], str]] = {
 }
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    # Playwright keeps an event loop running in the main thread until the session ends: nothing may come after it.
+    items.sort(key=lambda item: "browser" in item.path.parts)
+
+
 def pytest_runtest_setup(item: pytest.Item) -> None:
     required = os.environ.get("LAB_REQUIRE", "").split(",")
     for mark in item.iter_markers("needs"):
