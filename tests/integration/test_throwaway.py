@@ -93,7 +93,8 @@ def test_a_refusal_is_told_in_the_daemons_own_words(
 
 def test_a_taken_port_is_told(own: Machine) -> None:
     taken = {"hosts": ["tcp://127.0.0.1:2399"], "metrics-addr": "127.0.0.1:2399"}
-    with pytest.raises(EngineError, match="127.0.0.1:2399 failed: port is already allocated"), throwaway_engine(own, tools(), taken):
+    told = r"127\.0\.0\.1:2399 failed: port is already allocated"
+    with pytest.raises(EngineError, match=told), throwaway_engine(own, tools(), taken):
         pytest.fail("it started")
 
 
