@@ -1,6 +1,7 @@
 """The namespaces machine among others: labs beside it, their owners, sudo, full disks, users without root."""
 
 import os
+import shutil
 import signal
 import socket
 import stat
@@ -15,6 +16,7 @@ from labsupport.errors import MachineError
 from labsupport.process.commands import CommandResult, Invocation, LocalRunner
 from labsupport.process.ownership import Owner
 from labsupport.process.waiting import wait_until
+from labsupport.project import this_project
 from labsupport.systems.inventory import leftovers, take_inventory
 from labsupport.systems.machines.namespaces import NamespacesMachine, attach, start_namespaces_machine
 from labsupport.systems.machines.run_folders import LabRecord, claim, records
@@ -151,6 +153,19 @@ def test_lingering_connections_do_not_hold_up_the_end() -> None:
         dial = f"import socket, time; c = socket.create_connection(('{one.address}', 9000)); time.sleep(1000)"
         machine.start("client", ["python3", "-c", dial])
         wait_until(lambda: "ESTAB" in machine.runner.run(["ss", "-tn"]).stdout, "the connection", within_seconds=5)
+
+
+def test_a_clone_below_a_hidden_folder_has_inner_machines_too(tmp_path: Path) -> None:
+    shutil.copytree(this_project().root / "labsupport", tmp_path / "clone" / "labsupport")
+    nest = (
+        "from labsupport.process.ownership import Owner\n"
+        "from labsupport.systems.machines.namespaces import start_namespaces_machine\n"
+        "machine = start_namespaces_machine(owner=Owner.this_process())\n"
+        "print(machine.nested('inner').runner.run(['hostname']).stdout)\n"
+        "machine.close()\n"
+    )
+    invocation = Invocation(environment={"PYTHONPATH": str(tmp_path / "clone")}, folder=tmp_path)
+    assert HOST.run([sys.executable, "-c", nest], invocation=invocation).or_raise().stdout.split() == ["inner"]
 
 
 def test_the_resolver_and_tools_are_as_asked(tmp_path: Path) -> None:

@@ -68,6 +68,11 @@ def offline_resolver(address: str) -> str:
     )
 
 
+def needed_inside() -> tuple[Path, ...]:
+    """What an inner machine is launched with: init.py with its package, and the interpreter, wherever they lie."""
+    return (_INIT.parents[2], Path(sys.base_prefix))
+
+
 def init_argv(folder: Path, status: int, owner: int = -1) -> list[str]:
     """The command that becomes launcher and PID 1: a bare interpreter, without this environment's packages."""
     interpreter = str(getattr(sys, "_base_executable", None) or sys.executable)

@@ -14,7 +14,7 @@ from labsupport.process.ownership import Owner, give_to_caller, run_root
 from labsupport.process.progress import Listener, Progress, silent
 from labsupport.systems.capabilities import namespaces_machine
 from labsupport.systems.machines import inner, links, run_folders
-from labsupport.systems.machines.launching import Settings, launch, offline_resolver, paths
+from labsupport.systems.machines.launching import Settings, launch, needed_inside, offline_resolver, paths
 from labsupport.systems.machines.requests import SOCKET_NAME, ControlSocket, MachineRunner
 from labsupport.systems.machines.services import InsideService, find_service, start_service
 from labsupport.systems.machines.sweeping import end_lab, sweep
@@ -120,7 +120,7 @@ def start_namespaces_machine(
             cgroup=record.name,
             resolver=offline_resolver(link.address),
             writable=paths([folder]),
-            visible=paths(visible),
+            visible=paths([*visible, *needed_inside()]),
             tools=paths(tools),
         )
         return _launch(folder, record, settings, listener)
