@@ -17,6 +17,7 @@ from labsupport.lessons.needs import Needs
 from labsupport.process.commands import LocalRunner
 from labsupport.process.ownership import Owner
 from labsupport.process.progress import Listener, silent
+from labsupport.project import this_project
 
 if TYPE_CHECKING:
     from labsupport.systems.capabilities import Capability
@@ -288,7 +289,9 @@ def start_backends(chosen: Plan, needs: Needs, *, owner: Owner | None, listener:
         with running_backends(replace(chosen, no_engine=""), replace(wanted, engine=True, nodes=0), listener):
             pass
     folders = [toolchain.bin_folder(group) for group in ("engine", "machine") if group in tool_groups(wanted)]
-    machine = start_namespaces_machine(owner=owner, tools=folders, visible=[toolchain.cache])
+    # A clone below /tmp: its inner machines run a program of it.
+    visible = [toolchain.cache, this_project().root]
+    machine = start_namespaces_machine(owner=owner, tools=folders, visible=visible)
     try:
         with ThreadPoolExecutor() as pool:
             engine = pool.submit(_start_engine, machine, toolchain) if wanted.engine else None

@@ -32,9 +32,11 @@ from labsupport.experiments.logbook import Live, Logbook, Recorded
 from labsupport.experiments.progress import ProgressFile
 from labsupport.experiments.runners import recording_of
 from labsupport.experiments.scrubbing import Scrubber
+from labsupport.experiments.steps import Observation
 from labsupport.experiments.trial import Trial
 from labsupport.lessons.catalog import Lesson, exercises_of, lesson
 from labsupport.lessons.needs import Needs
+from labsupport.observing import TimelineRecording, etcd_content, refusal_of
 from labsupport.process.commands import CommandResult, Invocation, Runner
 from labsupport.process.ownership import Owner
 from labsupport.process.progress import Progress
@@ -157,6 +159,23 @@ class Lab:
         """Open a trial; it ends the one before, whose evidence is written and whose objects are removed."""
         return self._logbook.trial(name, settles)
 
+    def record_timeline(self, trial: Trial, name: str = "timeline", *, asking: Sequence[str] = ()) -> TimelineRecording:
+        """Record who writes what, when and why on the cluster, from now until the recording's `read()`.
+
+        Args:
+            name: tells timelines of one trial apart.
+            asking: names of the namespace, such as web-0.web, that cluster DNS is asked for all the while.
+        """
+        return TimelineRecording(trial, name, lambda: self.cluster, asking)
+
+    def etcd(self, trial: Trial) -> Observation:
+        """Return etcd's revision and what it holds for this notebook: {"revision", "objects"}."""
+        return etcd_content(trial, lambda: self.cluster)
+
+    def refusal(self, trial: Trial, manifest: str) -> Observation:
+        """Try to apply a manifest, and return why it is refused, with the line to blame."""
+        return refusal_of(trial, lambda: self.cluster, Path(manifest))
+
     def settled(self) -> "Settled":
         """Say which claims this notebook settled, and how; the same on every run.
 
@@ -179,7 +198,7 @@ class Lab:
                     f"{self.notebook} has none of that name",
                     f"one of: {', '.join(made)}",
                 )
-            self._exercises[name] = self._wired(made[name](self._exercise_runner()))
+            self._exercises[name] = self._wired(made[name](self._exercise_runner(), self.seed))
         return self._exercises[name]
 
     def explore(self, explorer: Explorer) -> Explorer:

@@ -29,6 +29,12 @@ LESSONS = (
         "labsupport.lessons.dockerfile",
         Needs(engine=True, images=("lab/toolbox",)),
     ),
+    Lesson(
+        "08-statefulset",
+        "A StatefulSet, from request to running",
+        "labsupport.lessons.statefulset",
+        Needs(nodes=1, images=("lab/toolbox",)),
+    ),
 )
 
 
@@ -51,7 +57,10 @@ def lesson(slug: str) -> Lesson:
     )
 
 
-def exercises_of(about: Lesson) -> Mapping[str, Callable[[Runner], Exercise[Any]]]:
-    """Return what makes each exercise of a notebook, by name; each takes the runner its commands go to."""
-    made: Mapping[str, Callable[[Runner], Exercise[Any]]] = import_module(about.module).EXERCISES
+MakeExercise = Callable[[Runner, int], Exercise[Any]]
+
+
+def exercises_of(about: Lesson) -> Mapping[str, MakeExercise]:
+    """Return what makes each exercise of a notebook, by name, from the runner its commands go to and the seed."""
+    made: Mapping[str, MakeExercise] = import_module(about.module).EXERCISES
     return made

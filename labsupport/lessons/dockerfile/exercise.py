@@ -46,8 +46,9 @@ class Rewrite:
         return self.layers.found if self.layers else []
 
 
-def rewrite(runner: Runner) -> Exercise[Rewrite]:
-    """Make the exercise; it builds and runs the answer through `runner`."""
+def rewrite(runner: Runner, seed: int = 0) -> Exercise[Rewrite]:
+    """Make the exercise; it builds and runs the answer through `runner`. It is the same for every seed."""
+    del seed
     attempt = _Attempt(runner)
     return Exercise(
         "rewrite",

@@ -34,6 +34,7 @@ class EmbeddedCluster(ReachableCluster):
         nodes: the nodes, each with the inner machine it runs on.
         dns_address: where CoreDNS answers this computer, port 53.
         audit_log: the API server's audit log, one JSON object a line.
+        etcd_socket: where etcd listens, on the machine.
     """
 
     kind = KIND
@@ -48,6 +49,7 @@ class EmbeddedCluster(ReachableCluster):
         self.nodes = standing.nodes
         self.dns_address = machine.address
         self.audit_log = client / AUDIT_LOG
+        self.etcd_socket = self.folder / "control-plane" / "etcd.sock"
         self._tools = tools
         self._components = {component.name: component for component in standing.components}
 

@@ -8,8 +8,11 @@ from labsupport.errors import ClusterError
 from labsupport.process.commands import Runner
 
 ROOT = "/registry/"
-# What every namespace has, and traces that come and go by themselves.
-LEFT_OUT = ("events", "leases", "endpointslices", "services/endpoints", "configmaps", "serviceaccounts", "masterleases")
+# What the cluster keeps there for itself, and traces that come and go.
+LEFT_OUT = (
+    "events", "leases", "endpointslices", "configmaps", "serviceaccounts", "masterleases", "services/endpoints",
+    "services/specs/default/kubernetes",
+)  # fmt: skip
 # Runs beside etcd, where its socket is. It speaks etcd's own API, in its JSON form.
 PROGRAM = """
 import base64, http.client, json, socket, sys
