@@ -141,6 +141,35 @@ def test_a_python_out_of_range_is_named(clone: Project, tmp_path: Path) -> None:
     assert "3.11, 3.12 or 3.13" in result.stderr
 
 
+def hide_ensurepip(clone: Project) -> None:
+    """Make set-up see what a Debian without python3-venv shows it: a Python without ensurepip."""
+    (clone.root / "sitecustomize.py").write_text("import sys\nsys.modules['ensurepip'] = None\n")
+
+
+@pytest.mark.needs("root")
+def test_root_gets_debians_venv_package_and_is_told(clone: Project, tmp_path: Path) -> None:
+    hide_ensurepip(clone)
+    fake = tmp_path / "bin" / "apt-get"
+    fake.parent.mkdir()
+    fake.write_text(f'#!/bin/sh\necho "$@" >> "{tmp_path}/asked"\n')
+    fake.chmod(0o755)
+    result = launch(clone, environment={"PATH": f"{fake.parent}:{Path(sys.executable).parent}:{os.environ['PATH']}"})
+    assert result.exit_code == 0, result.stderr
+    package = f"python3.{sys.version_info.minor}-venv"
+    assert (tmp_path / "asked").read_text() == f"install --yes --no-install-recommends {package}\n"
+    assert f"Installing Debian's {package}" in result.stderr
+
+
+def test_without_root_the_exact_command_is_printed(clone: Project, tmp_path: Path) -> None:
+    hide_ensurepip(clone)
+    bare = path_without_python(tmp_path / "bin")
+    (bare / "python3").symlink_to(sys.executable)
+    result = launch(clone, environment={"PATH": str(bare)})
+    assert result.exit_code == 3
+    assert f"sudo apt-get install --yes --no-install-recommends python3.{sys.version_info.minor}-venv" in result.stderr
+    assert not (clone.root / ".venv").exists()
+
+
 def test_no_network_is_one_clear_message(clone: Project) -> None:
     closed = {"PIP_NO_INDEX": "0", "PIP_FIND_LINKS": "", "PIP_INDEX_URL": "http://127.0.0.1:9/simple"}
     result = launch(clone, environment=closed)
