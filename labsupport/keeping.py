@@ -28,7 +28,7 @@ from labsupport.backends import (
 from labsupport.errors import MachineError, RequirementMissing, UsageError
 from labsupport.lessons.catalog import LESSONS, lesson
 from labsupport.lessons.needs import Needs
-from labsupport.process.ownership import run_root
+from labsupport.process.ownership import Owner, run_root
 from labsupport.process.progress import Listener, silent
 
 if TYPE_CHECKING:
@@ -112,9 +112,12 @@ def up(options: LabOptions, listener: Listener = silent) -> LabStatus:
             "./lab up", f"{already[0].name} is up already", "use it (`./lab shell`), or end it: ./lab down"
         )
     prepare(options, needs_of(), listener)
-    backends = start_backends(chosen, needs_of(), owner=None, listener=listener)
+    backends = start_backends(chosen, needs_of(), owner=Owner.this_process(), listener=listener)
     try:
+        assert backends.machine is not None
         backends.keep_baseline()
+        # Only now: an end before this moment, of whatever kind, leaves no half-made lab up.
+        backends.machine.outlive_owner()
         return _status_of(backends, "./lab down")
     except BaseException:
         backends.close()

@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -10,12 +11,15 @@ import pytest
 
 from labsupport.process.commands import CommandResult, Invocation, LocalRunner
 from labsupport.process.ownership import RUN_ROOT_VARIABLE
+from labsupport.process.waiting import wait_until
 from labsupport.project import Project
 from labsupport.systems.inventory import leftovers
 
 pytestmark = [pytest.mark.needs("engine"), pytest.mark.timeout(600)]
 
 NOBODY = 65534
+# What the kernel does not remove by itself, and says so in the design.
+SWEPT = {"cgroup", "run folder"}
 # A stranger in all but one thing: may read whatever folder this clone happens to be in.
 AS_NOBODY = (
     *("setpriv", f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups"),
@@ -107,6 +111,24 @@ def test_a_stranger_is_told_and_changes_nothing(commands: Commands) -> None:
         assert_one_clear_message(commands.lab(*words, prefix=AS_NOBODY), 3, "sudo ./lab")
     assert name_of(commands) == name
     assert commands.lab("shell", "docker", "ps").succeeded
+
+
+def test_a_start_that_is_killed_leaves_no_half_made_lab_up(commands: Commands, project: Project, root: Path) -> None:
+    starting = LocalRunner({RUN_ROOT_VARIABLE: str(root)}).start([str(project.root / "lab"), "up"], log=root / "log")
+
+    def engine_is_starting() -> str | None:
+        assert starting.exit_code is None, (root / "log").read_text()
+        found = [path.parent.parent.name for path in root.glob("lab-*/log/dockerd.log")]
+        return found[0] if found else None
+
+    name = wait_until(engine_is_starting, "an engine that is starting", within_seconds=120, every_seconds=0.002)
+    os.kill(starting.pid, signal.SIGKILL)
+    wait_until(
+        lambda: {one.kind for one in leftovers(name, root=root)} <= SWEPT, "the machine to end", within_seconds=5
+    )
+    assert commands.lab("status", "--json").stdout.strip() == "[]"
+    assert commands.lab("clean").exit_code == 0
+    assert not leftovers(name, root=root)
 
 
 def test_a_lab_of_root_serves_the_caller_of_sudo(commands: Commands, project: Project) -> None:

@@ -12,11 +12,11 @@ from pathlib import Path
 
 from labsupport.errors import MachineError
 from labsupport.process.commands import Runner
-from labsupport.process.ownership import Owner
+from labsupport.process.ownership import Owner, give_to_caller
 from labsupport.process.progress import silent
 from labsupport.systems.machines import links
 from labsupport.systems.machines.launching import INIT_LOG, Announcements, Settings, init_argv, offline_resolver
-from labsupport.systems.machines.requests import ControlSocket
+from labsupport.systems.machines.requests import SOCKET_NAME, ControlSocket
 from labsupport.systems.machines.run_folders import remove
 from labsupport.systems.machines.sweeping import end_process, remove_cgroups
 
@@ -55,6 +55,7 @@ def start_inner(outer_folder: Path, outer: Settings, control: ControlSocket, run
             pid_there = announced.wait_for_pid()
             links.plug_in(name, f"{settings.address}/{network.prefixlen}", settings.host_address, pid_there, runner)
             announced.wait_for_ready()
+            give_to_caller(folder / SOCKET_NAME)
         except MachineError:
             announced.raise_failure()
             raise

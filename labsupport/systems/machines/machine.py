@@ -63,6 +63,10 @@ class Machine(Protocol):
         """Return an inner machine that runs already, maybe started by another process."""
         ...
 
+    def outlive_owner(self) -> None:
+        """Go on when the process ends that owns it. What was started by halves until then ends with its owner."""
+        ...
+
     def close(self) -> None:
         """End the machine, all it runs, and what it left."""
         ...

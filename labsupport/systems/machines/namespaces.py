@@ -81,6 +81,11 @@ class NamespacesMachine:
         init = Owner.of(ControlSocket(folder).init_pid())
         return NamespacesMachine(folder, init, lambda: inner.end_inner(folder, init))
 
+    def outlive_owner(self) -> None:
+        """Go on when the owner ends; from now on only `close`, maybe of another process, ends it."""
+        run_folders.forget_owner(self.folder)
+        self.control.ask({"do": "stay"})
+
     def close(self) -> None:
         """End PID 1, wait until the kernel has ended all else, then remove what it left."""
         self._end()
@@ -97,7 +102,7 @@ def start_namespaces_machine(
     """Start a machine, having swept what dead owners left.
 
     Args:
-        owner: ends with it; None for a machine that only `close` (or `./lab down`) ends.
+        owner: it ends with this process, unless `outlive_owner` was said; None for a machine that only `close` ends.
         tools: folders put before the system's on the machine's PATH.
         visible: files and folders below /tmp, /run, /var/{lib,log,tmp} to show inside, read-only.
         listener: told each phase as it is reached.

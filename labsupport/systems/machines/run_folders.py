@@ -120,6 +120,11 @@ def update(folder: Path, record: LabRecord, *, launcher: Owner, init: Owner) -> 
     return changed
 
 
+def forget_owner(folder: Path) -> None:
+    """Put on record that the lab ends with nobody any more."""
+    replace(LabRecord.read(folder), owner=None).write(folder)
+
+
 def set_aside(folder: Path) -> Path:
     """Rename a run folder out of the way, so that it is nobody's while it is removed; return its new path.
 

@@ -4,6 +4,7 @@
     {"do": "run", "argv": …, "environment": …, "folder": …}                        → {"exit_code": …} when it has ended
     {"do": "signal", "name": …, "number": …}                                       → {}
     {"do": "exit_code", "name": …}                                                 → {"exit_code": … or null, "pid": …}
+    {"do": "stay"}                                                                 → {}: it outlives its owner
     {"do": "end"}                                                                  → the machine ends
 Errors: {"error": …}. Three descriptors come with `run`: its streams. One may come with `start`, as its standard output.
 A `run` ends with its connection: whoever asked for it and is gone needs it no more.
@@ -124,6 +125,12 @@ class Control:
             case "exit_code":
                 child = self._find(request["name"])
                 return {"exit_code": child.exit_code, "pid": child.pid}
+            case "stay":
+                # The first is the launcher, without which there is no machine.
+                for descriptor in self._ends_with[1:]:
+                    self._poll.unregister(descriptor)
+                self._ends_with = self._ends_with[:1]
+                return {}
             case unknown:
                 return {"error": f"no such request: {unknown}"}
 
