@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from labsupport.experiments.claims import Disagreement, Ledger, load_ledger
-from labsupport.experiments.comparison import Difference, against_ledger, compare_folders, promote
+from labsupport.experiments.comparison import Difference, against_ledger, compare_folders, promote, unsupported
 from labsupport.experiments.evidence import Evidence, read_folder
 from labsupport.notebooks import with_stored_output
 from labsupport.process.ownership import give_to_caller
@@ -15,18 +15,22 @@ from labsupport.project import Project
 
 @dataclass(frozen=True)
 class Verification:
-    """A live run held against recorded evidence and against the ledger."""
+    """A live run held against recorded evidence and against the ledger.
+
+    `unsupported` are the ledger's settled claims, of all notebooks, that no recorded evidence settles.
+    """
 
     ledger: Ledger
     notebooks: tuple[str, ...]
     verdicts: dict[str, str]
     differences: tuple[Difference, ...]
     disagreements: tuple[Disagreement, ...]
+    unsupported: tuple[str, ...]
 
     @property
     def agrees(self) -> bool:
         matter = any(difference.matters for difference in self.differences)
-        return not matter and not any(found.is_error for found in self.disagreements)
+        return not (matter or self.unsupported or any(found.is_error for found in self.disagreements))
 
     def as_data(self) -> dict[str, Any]:
         """Everything as JSON-able values."""
@@ -47,6 +51,7 @@ class Verification:
             "ledger": rows,
             "differences": [{**asdict(one), "matters": one.matters} for one in self.differences],
             "disagreements": [str(one) for one in self.disagreements],
+            "unsupported": list(self.unsupported),
         }
 
     def as_text(self) -> str:
@@ -57,6 +62,7 @@ class Verification:
         ]
         lines += [f"differs: {one}" for one in self.differences if one.matters]
         lines += [f"against the ledger: {one}" for one in self.disagreements if one.is_error]
+        lines += [f"without evidence: {one}" for one in self.unsupported]
         noise = sum(not one.matters for one in self.differences)
         judged = len(self.verdicts)
         lines.append(f"{judged} claims judged live in {', '.join(self.notebooks)}; {noise} differences that are noise.")
@@ -93,4 +99,5 @@ def verify(project: Project, notebooks: Sequence[str]) -> Verification:
         {verdict.claim: verdict.verdict for one in live for verdict in one.verdicts},
         tuple(compare_folders(project.recorded_evidence, project.live_evidence, notebooks)),
         tuple(against_ledger(ledger, live)),
+        tuple(unsupported(ledger, list(read_folder(project.recorded_evidence)))),
     )
