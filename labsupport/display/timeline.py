@@ -165,7 +165,7 @@ def _paint_causes(axes: "Axes", lanes: Lanes) -> None:
         cause = by_number.get(record["because"])
         if cause is not None and (lanes.evenly or look_of(record) is not MINOR):
             (x1, y1), (x2, y2) = lanes.place(cause), lanes.place(record)
-            axes.plot([x1, x2], [y1, y2], color=LINE.light, linewidth=0.9, zorder=1)
+            axes.plot([x1, x2], [y1, y2], color=MUTED.light, linewidth=0.7, alpha=0.65, zorder=1)
 
 
 def _label(axes: "Axes", lanes: Lanes) -> None:

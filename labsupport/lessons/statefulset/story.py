@@ -52,10 +52,21 @@ class Story:
         Raises:
             EvidenceError: there is no such step.
         """
+        number = self._first(step, pod)["because"]
+        return next((each["what"] for each in self.records if each["number"] == number), "")
+
+    def author(self, step: str, pod: str) -> str:
+        """Which component wrote the first step of this kind about a pod.
+
+        Raises:
+            EvidenceError: there is no such step.
+        """
+        return str(self._first(step, pod)["lane"])
+
+    def _first(self, step: str, pod: str) -> Record:
         for record in self.records:
             if record["pod"] == pod and look_of(record).name == step:
-                number = record["because"]
-                return next((each["what"] for each in self.records if each["number"] == number), "")
+                return record
         raise EvidenceError(
             f"find “{step}” of {pod} in the timeline",
             f"it is not among {len(self.records)} events",

@@ -1,0 +1,312 @@
+"""What notebook 08 reads from its commands, predicts and explains: from texts and recordings, without a cluster."""
+
+import dataclasses
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from labsupport.errors import EvidenceError
+from labsupport.experiments.claims import load_ledger
+from labsupport.experiments.exercises import judge
+from labsupport.experiments.logbook import Logbook, Recorded
+from labsupport.experiments.steps import Step
+from labsupport.experiments.trial import Trial
+from labsupport.lessons.statefulset import (
+    Replacement,
+    identity_of,
+    mounts_table,
+    names_table,
+    order_explorer,
+    pod_addresses,
+    read_answer,
+    read_mounts,
+    stuck,
+)
+from labsupport.lessons.statefulset.exercise import FAULTS, FOLDER, Attempt
+from labsupport.lessons.statefulset.explorer import ORDERED, PARALLEL, by_the_rules, explanation, is_as_ruled
+from labsupport.lessons.statefulset.names import Answer
+from labsupport.lessons.statefulset.story import story_of
+from labsupport.observing import TimelineRecording
+from labsupport.project import this_project
+from tests.scripted import ScriptedRunner
+
+SLUG = "08-statefulset"
+ASSETS = this_project().assets / SLUG
+
+
+def step(stdout: str, command: str = "kubectl get pods", stderr: str = "", exit_code: int = 0) -> Step:
+    return Step(f"{SLUG}/test", 1, tuple(command.split()), exit_code, stdout, stderr, 0.1)
+
+
+def event(number: int, kind: str, name: str, *tags: str, because: int | None = None) -> dict[str, Any]:
+    return {
+        "number": number, "at": number / 10, "who": "somebody", "lane": "somebody", "row": 0, "verb": "create",
+        "kind": kind, "name": name, "pod": name.removeprefix("data-") if kind in ("pod", "claim") else "",
+        "what": f"{name} {' '.join(tags)}", "tags": list(tags), "minor": False, "revision": number, "because": because,
+    }  # fmt: skip
+
+
+class TestStory:
+    story = story_of(
+        [
+            event(1, "set", "web", "refused"),
+            event(2, "set", "web", "made"),
+            event(3, "claim", "data-web-0", "made", because=2),
+            event(4, "pod", "web-0", "made", because=2),
+            event(5, "pod", "web-1", "made", because=2),
+            event(6, "pod", "web-0", "bound", because=4),
+            event(7, "pod", "web-0", "ready", because=6),
+            event(8, "pod", "web-2", "made", because=7),
+        ]
+    )
+
+    def test_it_starts_with_what_nothing_caused_and_was_not_refused(self) -> None:
+        assert self.story.starts == ["somebody: web made"]
+        assert self.story.refusals == ["web refused"]
+
+    def test_steps_come_in_the_order_of_the_events(self) -> None:
+        wanted = ["pod gets its node", "claim made", "pod made"]
+        assert self.story.steps("web-0", *wanted) == ["claim made", "pod made", "pod gets its node"]
+
+    def test_causes_and_authors_are_found_by_step_and_pod(self) -> None:
+        assert self.story.cause("pod made", "web-2") == "web-0 ready"
+        assert self.story.author("pod made", "web-2") == "somebody"
+        with pytest.raises(EvidenceError, match="web-9"):
+            self.story.cause("pod made", "web-9")
+
+    def test_pods_on_their_way_are_counted_at_their_most(self) -> None:
+        assert self.story.most_on_their_way() == 2
+        assert story_of([event(1, "set", "web", "made")]).most_on_their_way() == 0
+
+    def test_nothing_recorded_is_an_error_that_says_so(self) -> None:
+        with pytest.raises(EvidenceError, match="nothing was written"):
+            story_of([])
+
+    def test_figures_say_their_point(self) -> None:
+        assert "web-0, web-1, web-2" in self.story.figure().alt
+        assert "claim made, pod made, pod gets its node, pod ready" in self.story.journey("web-0").alt
+        assert len(self.story.table().rows) == 8
+
+
+MOUNTINFO = """\
+77 297 254:0 /runs/x/private/var/lib/disk /var/lib/kubelet/pods/1b-2/volumes/kubernetes.io~local-volume/disk rw shared:191 - ext4 /dev/vda rw
+79 297 0:54 / /var/lib/kubelet/pods/1b-2/volumes/kubernetes.io~projected/kube-api-access-f rw shared:8 - tmpfs tmpfs rw
+nonsense
+"""  # noqa: E501
+
+
+class TestMounts:
+    def test_kinds_and_places_are_read(self) -> None:
+        mounts = read_mounts(step(MOUNTINFO))
+        assert [mount.volume_kind for mount in mounts] == ["local-volume", "projected"]
+        assert [mount.file_system for mount in mounts] == ["ext4", "tmpfs"]
+
+    def test_a_container_has_places_without_a_kind(self) -> None:
+        (mount,) = read_mounts(step("9 8 254:0 /private/var/lib/disk /data rw,relatime - ext4 /dev/vda rw\n"))
+        assert (mount.place, mount.volume_kind) == ("/data", "")
+
+    def test_the_table_shows_the_nodes_own_paths(self) -> None:
+        text = mounts_table([], read_mounts(step(MOUNTINFO))).text
+        assert "/var/lib/disk" in text
+        assert "private" not in text
+
+
+ANSWERED = """\
+Server:\t\t10.96.0.10
+Address:\t10.96.0.10:53
+
+Name:\tnamed-0.named.default.svc.cluster.local
+Address: 10.244.0.19
+
+"""
+ASK = "kubectl exec probe -- nslookup named-0.named.default.svc.cluster.local"
+
+
+def pods(*states: tuple[str, str, bool]) -> Step:
+    items = [
+        {
+            "metadata": {"name": name},
+            "status": {"podIP": address, "conditions": [{"type": "Ready", "status": str(ready)}]},
+        }
+        for name, address, ready in states
+    ]
+    return step(json.dumps({"items": items}))
+
+
+class TestNames:
+    def test_the_address_of_the_name_is_read_not_the_servers(self) -> None:
+        assert read_answer(step(ANSWERED, ASK)) == Answer("named-0.named.default.svc.cluster.local", "10.244.0.19")
+
+    def test_no_such_name_is_an_answer(self) -> None:
+        said = "Server:\t10.96.0.10\n\n** server can't find x: NXDOMAIN\n"
+        assert read_answer(step(said, ASK, exit_code=1)).word == "NXDOMAIN"
+
+    def test_no_answer_is_none(self) -> None:
+        with pytest.raises(EvidenceError, match="connection timed out"):
+            read_answer(step(";; connection timed out; no servers could be reached\n", ASK, exit_code=1))
+
+    def test_names_stand_beside_the_state_of_their_pod(self) -> None:
+        seen = pods(("named-0", "10.0.0.1", True), ("unready-0", "10.0.0.2", False))
+        answers = [Answer("named-0.named.x", "10.0.0.1"), Answer("unready-0.unready.x", "")]
+        assert [row[1:] for row in names_table(answers, seen).rows] == [
+            ("10.0.0.1", "10.0.0.1", True),
+            ("NXDOMAIN", "10.0.0.2", False),
+        ]
+        assert pod_addresses(seen) == {"named-0": "10.0.0.1", "unready-0": "10.0.0.2"}
+
+
+def test_a_replacement_tells_what_stayed_and_what_is_new() -> None:
+    def identity(uid: str, address: str) -> Any:
+        pod = {
+            "metadata": {"name": "web-0", "uid": uid},
+            "spec": {
+                "hostname": "web-0",
+                "volumes": [{"persistentVolumeClaim": {"claimName": "data-web-0"}}, {"projected": {}}],
+            },
+            "status": {"podIP": address},
+        }
+        claim = {"spec": {"volumeName": "pvc-1"}}
+        return identity_of(step(json.dumps(pod)), step(json.dumps(claim)), Answer("web-0.web", address))
+
+    replacement = Replacement(identity("a", "10.0.0.1"), identity("b", "10.0.0.2"))
+    assert replacement.kept == ["name", "host name", "claim", "volume", "DNS name"]
+    assert replacement.new == ["unique id", "address", "DNS answers"]
+    assert len(replacement.table().rows) == 8
+
+
+class RecordedLab:
+    """The part of a lab that the widget uses, in replay."""
+
+    def record_timeline(self, trial: Trial, name: str) -> TimelineRecording:
+        def no_cluster() -> Any:
+            raise AssertionError("replay asked for a cluster")
+
+        return TimelineRecording(trial, name, no_cluster, ())
+
+
+class TestExplorer:
+    def test_every_position_is_recorded_and_as_ruled(self) -> None:
+        project = this_project()
+        recorded = Recorded(project.recorded_evidence, "this is a test")
+        logbook = Logbook(SLUG, load_ledger(project.claims), recorded)
+        explorer = order_explorer(RecordedLab(), logbook.trial("order-by-hand"))
+        attempts = explorer.play_all()
+        assert [attempt.error for attempt in attempts if attempt.error] == []
+        seen = {tuple(each.position.values()): each.played.seen for each in attempts if each.played}
+        ordered = {(replicas, ORDERED): "1" for replicas in ("1", "3", "5")}
+        assert seen == {**ordered, ("1", PARALLEL): "1", ("3", PARALLEL): "3", ("5", PARALLEL): "5"}
+        assert all("NOT as ruled" not in str(each.played.shown) for each in attempts if each.played)
+
+    def test_rules_of_both_policies(self) -> None:
+        assert by_the_rules(2, ORDERED) == ["try-0 made", "try-0 ready", "try-1 made", "try-1 ready"]
+        assert by_the_rules(2, PARALLEL) == ["try-0 made", "try-1 made", "try-0 ready", "try-1 ready"]
+
+    @pytest.mark.parametrize(
+        ("recorded", "policy", "ruled"),
+        [
+            ("0m 0r 1m 1r", ORDERED, True),
+            ("0m 1m 0r 1r", ORDERED, False),
+            ("1m 0m 1r 0r", PARALLEL, True),
+            ("0m 0r 1m 1r", PARALLEL, False),
+            ("0m 1m 0r", PARALLEL, False),
+            ("", ORDERED, False),
+        ],
+    )
+    def test_a_recording_is_held_against_them(self, recorded: str, policy: str, ruled: bool) -> None:
+        words = [f"try-{each[0]} {'made' if each[1] == 'm' else 'ready'}" for each in recorded.split()]
+        assert is_as_ruled(by_the_rules(2, policy), words, policy) is ruled
+
+    def test_every_position_is_explained(self) -> None:
+        assert len({explanation(replicas, policy) for replicas in (1, 3, 5) for policy in (ORDERED, PARALLEL)}) == 3
+
+
+def running(**changed: Any) -> Attempt:
+    """An attempt in which all is well, but for what is changed."""
+    container = {"readinessProbe": {}, "volumeMounts": [{"mountPath": "/data"}]}
+    spec = {
+        "replicas": 2,
+        "template": {"spec": {"containers": [container]}},
+        "volumeClaimTemplates": [{}],
+    }
+    pod = {
+        "metadata": {"name": "db-0"},
+        "status": {"conditions": [], "containerStatuses": [{"state": {"running": {}}}]},
+    }
+    claim = {"metadata": {"name": "data-db-0"}, "spec": {"storageClassName": "fast"}, "status": {"phase": "Bound"}}
+    good = Attempt("text", the_set={"spec": spec, "status": {"readyReplicas": 2}}, pods=(pod,), claims=(claim,))
+    return dataclasses.replace(good, **changed)
+
+
+def pod_that(**status: Any) -> dict[str, Any]:
+    return {"metadata": {"name": "db-0"}, "status": status}
+
+
+UNPLACED = pod_that(conditions=[{"type": "PodScheduled", "status": "False", "message": "0/1 nodes match"}])
+NO_IMAGE = pod_that(containerStatuses=[{"state": {"waiting": {"reason": "ErrImageNeverPull", "message": "no x"}}}])
+CRASHED = pod_that(containerStatuses=[{"state": {"terminated": {"exitCode": 1}}}])
+PENDING = {"metadata": {"name": "data-db-0"}, "spec": {"storageClassName": "fast"}, "status": {"phase": "Pending"}}
+
+
+class TestExercise:
+    @pytest.mark.parametrize(
+        ("seen", "unmet", "word"),
+        [
+            (Attempt("text", said="unknown field"), "the API server takes it", "unknown field"),
+            (running(claims=(PENDING,)), "the claims are bound", "'fast'"),
+            (running(pods=(UNPLACED,)), "the pods have a node", "0/1 nodes match"),
+            (running(pods=(NO_IMAGE,)), "the image is there", "ErrImageNeverPull"),
+            (running(pods=(CRASHED,)), "the containers stay up", "exit code 1"),
+            (running(the_set={"spec": {"replicas": 2}, "status": {}}), "the pods are ready", "0 of 2"),
+            (running(the_set={}), "the pods are ready", "describe"),
+            (
+                running(the_set={"spec": {"replicas": 1}, "status": {"readyReplicas": 1}}),
+                "nothing was taken away",
+                "2 replicas, the readiness probe, the claim `data`, its place /data",
+            ),
+            (running(), None, "nothing was taken away"),
+        ],
+    )
+    def test_each_state_leads_to_its_next_step(self, seen: Attempt, unmet: str | None, word: str) -> None:
+        outcome = judge(stuck(ScriptedRunner({})), seen)
+        assert outcome.unmet == unmet
+        assert word in outcome.message
+
+    def test_the_seed_chooses_the_fault(self) -> None:
+        tasks = [stuck(ScriptedRunner({}), seed).task for seed in range(len(FAULTS))]
+        assert all(name in task for name, task in zip(FAULTS, tasks, strict=True))
+
+    @pytest.mark.parametrize("text", ["", "# only a comment\n", (ASSETS / "exercise" / FAULTS[0]).read_text()])
+    def test_nothing_written_yet_is_no_attempt(
+        self, text: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.chdir(tmp_path)
+        FOLDER.mkdir(parents=True)
+        (FOLDER / FAULTS[0]).write_text((ASSETS / "exercise" / FAULTS[0]).read_text())
+        (FOLDER / "mended.yaml").write_text(text)
+        outcome = stuck(ScriptedRunner({})).check()
+        assert (outcome.standing, outcome.met) == ("not started", 0)
+
+
+def documents(path: Path) -> Sequence[dict[str, Any]]:
+    return [each for each in yaml.safe_load_all(path.read_text()) if each]
+
+
+@pytest.mark.parametrize("path", sorted(ASSETS.rglob("*.yaml")), ids=lambda path: path.name)
+def test_manifests_pull_nothing(path: Path) -> None:
+    """The node has lab/toolbox; without a policy kubelet would try to pull it, as it has no tag."""
+    for each in documents(path):
+        spec = each["spec"].get("template", each).get("spec", {}) if each["kind"] in ("StatefulSet", "Pod") else {}
+        for container in spec.get("containers", ()):
+            assert container.get("imagePullPolicy") == "Never" or path.name == "broken.yaml"
+
+
+def test_each_fault_is_one_line() -> None:
+    texts = [(ASSETS / "exercise" / name).read_text().splitlines() for name in FAULTS]
+    lines = [set(text) for text in texts]
+    common = set.intersection(*lines)
+    assert all(len(each - common) <= 5 for each in lines)
+    assert len({tuple(text) for text in texts}) == len(FAULTS)
