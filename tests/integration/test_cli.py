@@ -1,7 +1,6 @@
 """The command line as a person meets it: help that teaches, exit codes, one clear message, a clean stop."""
 
 import json
-import statistics
 
 import pytest
 
@@ -23,7 +22,6 @@ COMMANDS = (
     "verify",
     "generate",
 )
-# The budget of `./lab --version`; a busy computer gets twice that before the test calls it slow.
 VERSION_SECONDS = 0.4
 
 
@@ -34,7 +32,8 @@ def lab(project: Project, *words: str, within_seconds: float = 60) -> CommandRes
 def test_version_answers_at_once(project: Project) -> None:
     runs = [lab(project, "--version") for _ in range(5)]
     assert {run.stdout for run in runs} == {f"lab {project.version}\n"}
-    assert statistics.median(run.seconds for run in runs) < 2 * VERSION_SECONDS
+    # The quickest of five: what the command takes, not what else this computer does meanwhile.
+    assert min(run.seconds for run in runs) < VERSION_SECONDS
 
 
 def test_help_teaches(project: Project) -> None:
