@@ -1,0 +1,69 @@
+"""The exercise of notebook 08 on a real cluster: takes the solution, and leads each wrong answer one step further."""
+
+import json
+import re
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from labsupport.experiments.exercises import Answer, Exercise, faults_of_exercise
+from labsupport.lessons.statefulset import stuck
+from labsupport.lessons.statefulset.exercise import ANSWER, FOLDER, Attempt
+from labsupport.project import this_project
+from labsupport.systems.clusters.embedded import EmbeddedCluster
+from tests.clusters import embedded_cluster, kubectl
+
+pytestmark = [pytest.mark.needs("cluster"), pytest.mark.timeout(600)]
+
+SLUG = "08-statefulset"
+# Longer than a good set takes to become ready, shorter than what a learner is given.
+WITHIN_SECONDS = 9.0
+
+
+def solution() -> str:
+    """The solution in the notebook's source, as the learner would have it in the file."""
+    source = (this_project().sources / f"{SLUG}.py").read_text(encoding="utf-8")
+    found = re.search(r"### BEGIN SOLUTION\n(.*?)^# ### END SOLUTION", source, re.DOTALL | re.MULTILINE)
+    assert found, "the source of the notebook has no solution"
+    return "".join(f"{line.removeprefix('# ')}\n" for line in found[1].splitlines())
+
+
+@pytest.fixture
+def cluster() -> Iterator[EmbeddedCluster]:
+    with embedded_cluster() as started:
+        yield started
+
+
+@pytest.fixture
+def exercise(cluster: EmbeddedCluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Exercise[Attempt]:
+    shutil.copytree(this_project().assets / SLUG, tmp_path / "assets" / SLUG)
+    monkeypatch.chdir(tmp_path)
+    return stuck(cluster.runner, within_seconds=WITHIN_SECONDS)
+
+
+def test_it_takes_the_solution_and_refuses_wrong_answers_with_a_step_each(
+    exercise: Exercise[Attempt], cluster: EmbeddedCluster
+) -> None:
+    def write(text: str) -> Callable[[], None]:
+        return lambda: ANSWER.write_text(text) and None  # type: ignore[func-returns-value]
+
+    def stuck_as(number: int) -> str:
+        return (FOLDER / f"stuck-{number}.yaml").read_text()
+
+    good = solution()
+    answers = [
+        Answer("a field that is none", write(good.replace("replicas:", "replica:")), "the API server takes it"),
+        Answer("a class that is none", write(stuck_as(1)), "the claims are bound"),
+        Answer("a node that is none", write(stuck_as(2)), "the pods have a node"),
+        Answer("an image that is none", write(stuck_as(3)), "the image is there"),
+        Answer("a folder that is none", write(stuck_as(4)), "the containers stay up"),
+        Answer("another wrong port", write(good.replace("port: 5432", "port: 81")), "the pods are ready"),
+        Answer("one pod only", write(good.replace("replicas: 2", "replicas: 1")), "nothing was taken away"),
+        Answer("the solution", write(good), None),
+    ]
+    kubectl(cluster, f"apply -f {FOLDER}/stuck-0.yaml")
+    assert faults_of_exercise(exercise, answers) == []
+    left = json.loads(kubectl(cluster, "get statefulsets,pods,pvc,services --selector app=db --output json"))
+    assert left["items"] == []
