@@ -141,8 +141,12 @@ def test_it_outlives_every_error(machine: Machine) -> None:
 
 
 def test_files_of_this_computer_cannot_be_written(machine: Machine, tmp_path: Path) -> None:
-    here = Path(__file__)
-    assert "Read-only file system" in machine.runner.run(["touch", str(here.with_name("written"))]).stderr
+    # A clone below /tmp is not there at all inside; one anywhere else is, read-only.
+    beside_this = Path(__file__).with_name("written")
+    refused = machine.runner.run(["touch", str(beside_this)])
+    assert not refused.succeeded
+    assert not beside_this.exists()
+    assert "Read-only file system" in refused.stderr or beside_this.is_relative_to("/tmp")
     assert "Read-only file system" in machine.runner.run(["touch", "/usr/written"]).stderr
     for folder in ("/tmp", "/run", "/etc", "/opt", "/dev", "/dev/shm", "/var/tmp", "/var/log", "/var/lib"):
         said(machine, "touch", f"{folder}/{machine.name}-was-here")
