@@ -115,8 +115,13 @@ def plan(options: LabOptions, possible: "Capability | None" = None) -> Plan:
             no_machine,
             possible.change_it or "leave --machine none out",
         )
-    no_engine = "--engine replay was asked for" if options.engine == "replay" else no_machine
-    no_cluster = "--cluster replay was asked for" if options.cluster == "replay" else no_machine
+    no_engine = no_cluster = no_machine
+    if options.engine == "replay":
+        # Replay is asked for to spare the set-up: a cluster is live beside it only where that is said too.
+        no_engine = "--engine replay was asked for"
+        no_cluster = no_machine or (no_engine if options.cluster == "auto" else "")
+    if options.cluster == "replay":
+        no_cluster = "--cluster replay was asked for"
     return Plan(None if no_engine and no_cluster else "namespaces", no_engine, no_cluster)
 
 

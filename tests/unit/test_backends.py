@@ -44,11 +44,15 @@ def test_what_is_asked_for_by_name_is_never_replaced_silently(asked: LabOptions)
         plan(asked, NOT_ROOT)
 
 
-def test_replay_of_one_part_leaves_the_other_live() -> None:
-    chosen = plan(LabOptions(engine="replay"), POSSIBLE)
+def test_replay_of_the_engine_spares_the_cluster_too_unless_that_is_asked_for() -> None:
+    assert plan(LabOptions(engine="replay"), POSSIBLE).machine is None
+    chosen = plan(LabOptions(engine="replay", cluster="embedded"), POSSIBLE)
     assert chosen.why_not(Needs(engine=True))
-    assert not chosen.why_not(Needs(nodes=1))
     assert chosen.within(BOTH) == Needs(nodes=1)
+
+
+def test_replay_of_the_cluster_leaves_the_engine_live() -> None:
+    assert plan(LabOptions(cluster="replay"), POSSIBLE).within(BOTH) == Needs(engine=True)
 
 
 def test_needs_add_up() -> None:
