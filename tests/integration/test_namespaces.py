@@ -80,17 +80,19 @@ def test_an_owner_that_is_gone_already_gets_no_machine(tmp_path: Path) -> None:
 
 def test_what_runs_can_be_found_again_by_name(tmp_path: Path) -> None:
     machine = start_namespaces_machine(owner=None, root=tmp_path, tools=[Path("/opt/tools")])
-    inner = machine.nested("inner")
-    found = attach(machine.name, root=tmp_path)
-    assert (found.address, found.pid, found.environment) == (machine.address, machine.pid, machine.environment)
-    assert found.inner("inner").runner.run(["hostname"]).stdout == "inner\n"
-    assert found.inner("inner").pid == inner.pid
-    found.close()
-    with pytest.raises(MachineError):
-        attach(machine.name, root=tmp_path)
-    with pytest.raises(MachineError):
-        machine.runner.run(["true"])
-    machine.close()
+    try:
+        inner = machine.nested("inner")
+        found = attach(machine.name, root=tmp_path)
+        assert (found.address, found.pid, found.environment) == (machine.address, machine.pid, machine.environment)
+        assert found.inner("inner").runner.run(["hostname"]).stdout == "inner\n"
+        assert found.inner("inner").pid == inner.pid
+        found.close()
+        with pytest.raises(MachineError):
+            attach(machine.name, root=tmp_path)
+        with pytest.raises(MachineError):
+            machine.runner.run(["true"])
+    finally:
+        machine.close()
 
 
 def test_a_sweep_leaves_the_living_alone(tmp_path: Path) -> None:
