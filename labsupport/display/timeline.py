@@ -20,9 +20,7 @@ if TYPE_CHECKING:
 
 Record = Mapping[str, Any]
 MOST_LABELLED_PODS = 6
-LANE_INCHES, POD_INCHES, INCHES_A_ROW = 0.26, 0.085, 0.36
-# How much of a lane its pods' lines take.
-SPREAD = 0.72
+LANE_INCHES, FEW_PODS_INCHES, MANY_PODS_INCHES, INCHES_A_ROW = 0.18, 0.15, 0.085, 0.36
 
 
 @dataclass(frozen=True)
@@ -70,20 +68,33 @@ class Lanes:
     def pods(self) -> list[str]:
         return sorted({record["pod"] for record in self.records if record["pod"]}, key=_in_counting_order)
 
+    @cached_property
+    def with_pods(self) -> set[str]:
+        return {record["lane"] for record in self.records if record["pod"]}
+
+    @cached_property
+    def borders(self) -> list[float]:
+        """Where the lanes begin, from top to bottom in inches, and where the last one ends."""
+        lines = [len(self.pods) if lane in self.with_pods else 1 for lane in self.names]
+        return list(itertools.accumulate((LANE_INCHES + self.line_inches * each for each in lines), initial=0.0))
+
     @property
-    def rows(self) -> float:
-        inches = len(self.names) * (LANE_INCHES + POD_INCHES * max(len(self.pods), 1))
-        return inches / INCHES_A_ROW
+    def line_inches(self) -> float:
+        return FEW_PODS_INCHES if len(self.pods) <= MOST_LABELLED_PODS else MANY_PODS_INCHES
+
+    def middle(self, lane: str) -> float:
+        place = self.names.index(lane)
+        return (self.borders[place] + self.borders[place + 1]) / 2
 
     def place(self, record: Record) -> tuple[float, float]:
         x = self.records.index(record) + 1.0 if self.evenly else float(record["at"])
-        return x, self.names.index(record["lane"]) + self.offset(record["pod"])
+        return x, self.line(record["lane"], record["pod"])
 
-    def offset(self, pod: str) -> float:
-        """How far from its lane's middle a pod's line is; the first pod's is on top."""
-        if pod not in self.pods or len(self.pods) == 1:
-            return 0.0
-        return SPREAD * (self.pods.index(pod) / (len(self.pods) - 1) - 0.5)
+    def line(self, lane: str, pod: str) -> float:
+        """How far down a pod's line in a lane is; the first pod's is on top, what is about none in the middle."""
+        if pod not in self.pods:
+            return self.middle(lane)
+        return self.middle(lane) + self.line_inches * (self.pods.index(pod) - (len(self.pods) - 1) / 2)
 
 
 def look_of(record: Record) -> Look:
@@ -108,7 +119,9 @@ def timeline_figure(
     lanes = Lanes(chosen, evenly)
     counted = f" {len(chosen)} events in {len(lanes.names)} lanes: {', '.join(lanes.names)}."
     twin = timeline_table(title, chosen)
-    return draw(title, lambda axes: _paint(axes, lanes), alt=alt + counted, twin=twin, rows=lanes.rows)
+    return draw(
+        title, lambda axes: _paint(axes, lanes), alt=alt + counted, twin=twin, rows=lanes.borders[-1] / INCHES_A_ROW
+    )
 
 
 def timeline_table(title: str, records: Sequence[Record]) -> Table:
@@ -169,18 +182,18 @@ def _paint_causes(axes: "Axes", lanes: Lanes) -> None:
 
 
 def _label(axes: "Axes", lanes: Lanes) -> None:
-    axes.set_yticks(range(len(lanes.names)), lanes.names)
-    axes.set_ylim(len(lanes.names) - 0.5, -0.5)
-    for border in range(1, len(lanes.names)):
-        axes.axhline(border - 0.5, color=LINE.light, linewidth=0.8, zorder=0)
+    axes.set_yticks([lanes.middle(lane) for lane in lanes.names], lanes.names)
+    axes.set_ylim(lanes.borders[-1], 0)
+    for border in lanes.borders[1:-1]:
+        axes.axhline(border, color=LINE.light, linewidth=0.8, zorder=0)
     axes.tick_params(axis="y", length=0, pad=4)
     if len(lanes.pods) > 1:
         several_sets = len({pod.rpartition("-")[0] for pod in lanes.pods}) > 1
         axes.tick_params(axis="y", pad=48 if several_sets else 14)
         shown = lanes.pods if len(lanes.pods) <= MOST_LABELLED_PODS else [lanes.pods[0], lanes.pods[-1]]
-        for lane, pod in itertools.product(range(len(lanes.names)), shown):
+        for lane, pod in itertools.product(sorted(lanes.with_pods), shown):
             axes.annotate(
-                pod if several_sets else pod.rpartition("-")[2], (0, lane + lanes.offset(pod)),
+                pod if several_sets else pod.rpartition("-")[2], (0, lanes.line(lane, pod)),
                 xycoords=("axes fraction", "data"), xytext=(-4, 0), textcoords="offset points",
                 ha="right", va="center", fontsize=6.5, color=MUTED.light,
             )  # fmt: skip

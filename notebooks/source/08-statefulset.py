@@ -158,9 +158,10 @@ trial.expect(
 )
 
 # %%
-steps = "claim made, pod made, node chosen for claim, volume made, claim gets its volume, pod gets its node"
-order = waiting.steps("wait-0", *steps.split(", "))
-trial.check(equals(order, steps.split(", "), "the order with a class that waits"))
+in_between = ["node chosen for claim", "volume made", "claim gets its volume"]
+steps = ["claim made", "pod made", *in_between, "pod gets its node"]
+order = waiting.steps("wait-0", *steps)
+trial.check(equals(order, steps, "the order with a class that waits"))
 
 # %% [markdown]
 # **Explain.** The StatefulSet controller makes the claim from the template, and then the pod that names it: always,
@@ -276,6 +277,7 @@ trial.predict("")
 # **Do.**
 
 # %%
+recording = lab.record_timeline(trial)
 trial.run("kubectl apply -f assets/08-statefulset/probe.yaml -f assets/08-statefulset/disk.yaml")
 trial.run("kubectl wait --for=create pod/disk-0 --timeout=30s")
 trial.run("kubectl wait --for=condition=Ready pod/probe pod/disk-0 --timeout=60s")
@@ -287,6 +289,7 @@ on_node
 # %%
 trial.run(["kubectl", "exec", "disk-0", "--", "sh", "-c", "echo hello >/data/word"])
 word = trial.run("kubectl exec probe -- cat /disk/word")
+timeline = statefulset.read_story(recording)
 mounts, node_mounts = statefulset.read_mounts(inside), statefulset.read_mounts(on_node)
 statefulset.mounts_table(mounts, node_mounts)
 
@@ -302,6 +305,7 @@ trial.expect(
     confirmed=all_of(
         equals(places, ["/data", "/folder"], "mount points in the container"),
         equals(kinds, ["local-volume", "projected"], what),
+        equals(timeline.author("pod ready", "disk-0"), "kubelet", "who says that it runs"),
     ),
     refuted=equals(kinds, ["projected"], what),
     given=equals(word.output, "hello", "what the node finds in the folder"),
@@ -482,7 +486,8 @@ lab.reset()
 # %% [markdown]
 # Find the fault with `!kubectl` commands of your own. Then write the whole corrected manifest here. `check()` puts it
 # in the place of the stuck set, waits a moment, looks, and tells you the next step. It must keep its two pods, its
-# claim and its probe. Stuck yourself? `lab.exercise("stuck").hint()`
+# claim and its probe. It also removes what it made: to look around in what you wrote, apply it yourself. Stuck
+# yourself? `lab.exercise("stuck").hint()`
 
 # %%
 # %%writefile assets/08-statefulset/exercise/mended.yaml

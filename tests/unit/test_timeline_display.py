@@ -31,11 +31,19 @@ def test_lanes_are_in_the_order_of_the_work_and_pods_in_counting_order() -> None
     assert lanes.pods == [f"web-{ordinal}" for ordinal in range(11)]
 
 
-def test_a_pods_line_stays_inside_its_lane() -> None:
-    lanes = Lanes(tuple(records(10)), evenly=False)
+@pytest.mark.parametrize("pods", [1, 3, 10])
+def test_a_pods_line_stays_inside_its_lane_and_is_its_own(pods: int) -> None:
+    lanes = Lanes(tuple(records(pods)), evenly=False)
     for each in lanes.records:
         _, y = lanes.place(each)
-        assert abs(y - lanes.names.index(each["lane"])) < 0.5
+        lane = lanes.names.index(each["lane"])
+        assert lanes.borders[lane] < y < lanes.borders[lane + 1]
+    assert len({lanes.line("kubelet", pod) for pod in lanes.pods}) == pods
+
+
+def test_a_lane_without_pods_is_low() -> None:
+    borders = Lanes(tuple(records(10)), evenly=False).borders
+    assert borders[1] - borders[0] < (borders[2] - borders[1]) / 2
 
 
 @pytest.mark.parametrize("pods", [1, 3, 10])
