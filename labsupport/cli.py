@@ -6,6 +6,7 @@ Everything heavy is imported by the command that needs it: `./lab --version` ans
 
 import json
 import os
+import shlex
 import signal
 import sys
 from enum import StrEnum
@@ -82,6 +83,9 @@ def main() -> int:
     except LabError as error:
         print(error, file=sys.stderr)
         return error.exit_code
+    except OSError as problem:
+        print(LabError(*_what_the_system_said(problem)), file=sys.stderr)
+        return LabError.exit_code
     except SystemExit as leaving:
         if leaving.code == INTERRUPTED:
             print("\nStopped. What the lab had started has ended.", file=sys.stderr)
@@ -250,13 +254,14 @@ def reset(
     notebook: Annotated[str | None, typer.Argument(help="Also bring back a fresh copy of this one.")] = None,
 ) -> None:
     """Back to a known state: the running lab's trial objects go; NOTEBOOK in work/ becomes a fresh copy."""
-    from labsupport import keeping, workspace
+    from labsupport import keeping, starting, workspace
     from labsupport.notebooks import find_notebooks
 
     project = this_project()
     chosen = find_notebooks(project, [notebook]) if notebook else []
     for name in workspace.hand_out(project, chosen, reset=True).written if chosen else ():
         print(f"fresh copy: work/{name}")
+    starting.give_folders_to_caller(project)
     print("\n".join(keeping.reset()) or "No running lab had objects to remove.")
 
 
@@ -320,6 +325,17 @@ def _options(engine: EngineChoice, cluster: ClusterChoice, machine: MachineChoic
     from labsupport.backends import LabOptions
 
     return LabOptions(engine=engine.value, cluster=cluster.value, machine=machine.value)
+
+
+def _what_the_system_said(problem: OSError) -> tuple[str, str, str]:
+    """Tell an error of the operating system that no part of the project expected, in the usual three sentences."""
+    files = " and ".join(str(name) for name in (problem.filename, problem.filename2) if name)
+    where = f": {files}" if files else ""
+    return (
+        f"./lab {shlex.join(sys.argv[1:])}",
+        f"{problem.strerror or problem}{where}",
+        "make room, or give your user the right to that place; ./lab doctor says what works here",
+    )
 
 
 def _has_display() -> bool:

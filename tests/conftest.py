@@ -35,17 +35,32 @@ WHY_NOT: dict[str, Callable[[], str]] = {
 }
 
 
+# LAB_REQUIRE also names images whose making takes minutes: their tests make them instead of skipping.
+COSTLY_IMAGES = {"lab/agnhost", "lab/debian"}
+
+
+def required() -> set[str]:
+    return {name for name in os.environ.get("LAB_REQUIRE", "").split(",") if name}
+
+
+def pytest_configure() -> None:
+    if unknown := required() - WHY_NOT.keys() - COSTLY_IMAGES:
+        known = ", ".join(sorted(WHY_NOT.keys() | COSTLY_IMAGES))
+        raise pytest.UsageError(
+            f"LAB_REQUIRE lists {', '.join(sorted(unknown))}, which nothing provides; known: {known}"
+        )
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     # Playwright keeps an event loop running in the main thread until the session ends: nothing may come after it.
     items.sort(key=lambda item: "browser" in item.path.parts)
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
-    required = os.environ.get("LAB_REQUIRE", "").split(",")
     for mark in item.iter_markers("needs"):
         for capability in mark.args:
             reason = WHY_NOT[capability]()
-            if reason and capability in required:
+            if reason and capability in required():
                 pytest.fail(f"LAB_REQUIRE lists {capability}, but {reason}", pytrace=False)
             if reason:
                 pytest.skip(f"needs {capability}: {reason}")

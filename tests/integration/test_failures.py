@@ -20,6 +20,8 @@ from labsupport.process.waiting import wait_until
 from labsupport.project import Project
 
 NOBODY = 65534
+# Nothing live: no tools to build, no machine to start.
+REPLAY = ("--engine", "replay", "--cluster", "replay")
 # An ordinary user in all but one thing: may read whatever folder this clone happens to be in.
 AS_NOBODY = [
     *("setpriv", f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups"),
@@ -103,16 +105,28 @@ def test_disk_full_on_the_cache_folder(own_clone: Project) -> None:
     assert not left
 
 
-@pytest.mark.needs("machine")
-def test_a_run_cut_off_leaves_nothing_and_the_next_one_works(own_clone: Project) -> None:
+def test_a_run_stopped_with_ctrl_c_ends_its_kernel_and_the_next_one_works(own_clone: Project) -> None:
     log = own_clone.root.parent / "log"
-    home = {"HOME": str(own_clone.root.parent / "home"), "LAB_CACHE": os.environ.get("LAB_CACHE", "")}
-    cut = LocalRunner(home).start([str(own_clone.root / "lab"), "run", "06", "--engine", "replay"], log=log)
-    wait_until(lambda: (own_clone.build / "run").exists(), "the run to begin", within_seconds=30)
-    cut.signal(signal.SIGINT)
-    assert cut.wait(30) == 130
+    home = {"HOME": str(own_clone.root.parent / "home")}
+    words = [str(own_clone.root / "lab"), "run", "06", *REPLAY]
+    stopped = LocalRunner(home).start(words, log=log)
+    executed = own_clone.build / "run" / "executed" / "06-dockerfile-instructions.ipynb"
+    wait_until(executed.exists, "the first cell to run", within_seconds=60, last_seen=log.read_text)
+    kernels = psutil.Process(stopped.pid).children(recursive=True)
+    assert kernels
+    stopped.signal(signal.SIGINT)
+    assert stopped.wait(30) == 130
     assert "Stopped." in log.read_text()
     assert "Traceback" not in log.read_text()
+    assert not [one for one in kernels if one.is_running() and one.status() != psutil.STATUS_ZOMBIE]
+    again = LocalRunner(home).run(words, within_seconds=240)
+    assert "1 of 1 notebooks passed" in again.stdout, again.stderr
+
+
+def test_a_place_that_cannot_be_written_is_one_clear_message(own_clone: Project) -> None:
+    own_clone.build.mkdir()
+    (own_clone.build / "jupyter").write_text("a file where start keeps its folder")
+    assert_one_clear_message(lab(own_clone, "start", *REPLAY, "--no-browser"), 1)
 
 
 def test_an_unknown_notebook(own_clone: Project) -> None:
@@ -160,14 +174,14 @@ def answers(url: str) -> bool:
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
 def test_a_closed_terminal_or_a_polite_kill_ends_as_ctrl_c_does(own_clone: Project, number: signal.Signals) -> None:
-    with started(own_clone, "--engine", "replay") as (server, url):
+    with started(own_clone, *REPLAY) as (server, url):
         server.signal(number)
         assert server.wait(30) == 130
         assert not answers(url)
 
 
 def test_a_taken_port_means_the_next_one(own_clone: Project) -> None:
-    with taken_port() as port, started(own_clone, "--engine", "replay", "--port", str(port)) as (server, url):
+    with taken_port() as port, started(own_clone, *REPLAY, "--port", str(port)) as (server, url):
         assert f":{port}/" not in url
         assert url.startswith(("http://127.0.0.1:", "http://localhost:"))
         assert answers(url)
@@ -178,14 +192,14 @@ def test_a_taken_port_means_the_next_one(own_clone: Project) -> None:
 
 
 def test_a_killed_start_takes_its_server_with_it(own_clone: Project) -> None:
-    with started(own_clone, "--engine", "replay") as (server, url):
+    with started(own_clone, *REPLAY) as (server, url):
         assert answers(url)
         server.signal(signal.SIGKILL)
         wait_until(lambda: not answers(url), "the server to end with its command", within_seconds=20)
 
 
 def test_a_stranger_without_the_token_is_refused(own_clone: Project) -> None:
-    with started(own_clone, "--engine", "replay") as (_, url):
+    with started(own_clone, *REPLAY) as (_, url):
         with pytest.raises(urllib.error.HTTPError) as refused:
             urllib.request.urlopen(url.split("lab?")[0] + "api/contents", timeout=5)
         assert refused.value.code == 403
@@ -200,7 +214,7 @@ def test_under_sudo_jupyterlab_and_files_are_the_callers(own_clone: Project) -> 
             "this clone or its Python lies in a folder that only root may enter: no caller of sudo could use it"
         )
     caller = {"SUDO_UID": str(NOBODY), "SUDO_GID": str(NOBODY)}
-    with started(own_clone, "--engine", "replay", environment=caller) as (server, url):
+    with started(own_clone, *REPLAY, environment=caller) as (server, url):
         assert answers(url)
         owners = {one.uids().real for one in psutil.Process(server.pid).children(recursive=True)}
         assert owners == {NOBODY}

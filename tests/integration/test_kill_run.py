@@ -43,13 +43,6 @@ def clone(tmp_path: Path, project: Project) -> Project:
 
 
 @pytest.fixture
-def chance() -> random.Random:
-    seed = os.environ.get("LAB_SEED") or str(random.SystemRandom().randrange(10**6))
-    print(f"LAB_SEED={seed}")
-    return random.Random(seed)
-
-
-@pytest.fixture
 def root() -> Iterator[Path]:
     # Not below pytest's own folder: paths of sockets may have 107 characters.
     with tempfile.TemporaryDirectory(prefix="labs-") as name:
