@@ -44,8 +44,13 @@ LOOKS: Mapping[tuple[str, str], Look] = {
     ("pod", "running"): Look("pod running", ">", SERIES[2], filled=False),
     ("pod", "ready"): Look("pod ready", "^", SERIES[2]),
     ("slice", "listed-ready"): Look("pod listed as ready", "^", SERIES[2], filled=False),
+    ("slice", "unlisted"): Look("pod listed no longer", "<", SERIES[5]),
+    ("slice", "listed"): Look("pod listed as not ready", "<", SERIES[5], filled=False),
     ("name", "named"): Look("name answered", "v", SERIES[3]),
+    ("name", "unnamed"): Look("no such name", "v", SERIES[3], filled=False),
     ("pod", "deleted"): Look("pod to end", "x", INK),
+    ("pod", "failed"): Look("pod ended", "s", INK),
+    ("pod", "succeeded"): Look("pod ended", "s", INK),
     ("pod", "gone"): Look("pod gone", "X", INK),
 }
 OTHER = Look("other object made or changed", "P", SERIES[5])
@@ -149,7 +154,7 @@ def _paint(axes: "Axes", lanes: Lanes) -> None:
     for record in lanes.records:
         by_look.setdefault(look_of(record), []).append(lanes.place(record))
     size = 34 if len(lanes.pods) <= MOST_LABELLED_PODS else 16
-    for look in [*LOOKS.values(), OTHER, REFUSED, MINOR]:
+    for look in dict.fromkeys([*LOOKS.values(), OTHER, REFUSED, MINOR]):
         if look in by_look:
             _scatter(axes, look, by_look[look], size)
     _label(axes, lanes)

@@ -128,6 +128,13 @@ class TestOrder:
         assert revisions == sorted(revisions)
         assert next(record for record in records if record["verb"] == "bind")["revision"] == 8
 
+    def test_a_pod_of_the_same_name_that_was_there_before_is_another(self) -> None:
+        log = [binding("web-0", 1.0), entry("system:node:node-1", "patch", "pods", "web-0", 0.5, 30, "status")]
+        log[0]["requestObject"]["metadata"] = {"uid": "new"}
+        old, new = bound_notice("web-0", 29), bound_notice("web-0", 31)
+        old["object"]["metadata"]["uid"], new["object"]["metadata"]["uid"] = "old", "new"
+        assert [record["revision"] for record in told(log, notices=[old, new])] == [30, 31]
+
     def test_seconds_count_from_your_first_request(self) -> None:
         log = [
             entry(BINDER, "update", "persistentvolumeclaims", "left", 0.0, 1),
@@ -230,10 +237,23 @@ class TestWhatIsLeftOut:
     def test_nothing_at_all(self) -> None:
         assert timeline_records([]) == []
 
-    def test_a_name_that_is_answered_without_any_write(self) -> None:
-        answer = {"at": 5.0, "name": "web-0.web", "addresses": ["10.0.0.1"]}
-        (record,) = timeline_records([], answers=[answer])
+    def test_a_first_answer_is_no_news_and_one_without_any_write_has_no_cause(self) -> None:
+        answers = [{"at": at, "name": "web-0.web", "addresses": [f"10.0.0.{at:.0f}"]} for at in (5.0, 6.0)]
+        (record,) = timeline_records([], answers=answers)
         assert (record["who"], record["at"], record["because"]) == ("CoreDNS", 0.0, None)
+        assert record["what"] == "answers web-0.web: 10.0.0.6"
+
+
+class TestWhatWasThereBefore:
+    def test_only_what_changes_is_told(self) -> None:
+        there = {"endpointslices": [{**slice_of("web-0", "web-1"), "metadata": {"name": "web-x"}}]}
+        log = [entry(SLICES, "update", "endpointslices", "web-x", 0.5, 9, **slice_of("web-0"))]
+        assert [record["what"] for record in told(log, first=there)] == ["lists web-1 no longer"]
+
+    def test_it_says_who_belongs_to_whom_and_is_no_event_itself(self) -> None:
+        there = {"pods": [{"metadata": {"name": "web-0", **OWNER}, "spec": pod_spec("web-0")}]}
+        log = [entry(BINDER, "update", "persistentvolumeclaims", "data-web-0", 0.5, 9)]
+        assert [record["pod"] for record in told(log, first=there)] == ["web-0"]
 
 
 class TestRefusals:

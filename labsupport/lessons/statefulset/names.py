@@ -9,6 +9,7 @@ from labsupport.errors import EvidenceError
 from labsupport.experiments.steps import Step
 
 NO_SUCH_NAME = "NXDOMAIN"
+DOMAIN = "default.svc.cluster.local"
 _ADDRESS = re.compile(r"^Name:\s*(?P<name>\S+)\s*\nAddress(?: 1)?:\s*(?P<address>\d+(?:\.\d+){3})", re.MULTILINE)
 
 
@@ -60,8 +61,8 @@ def names_table(answers: Sequence[Answer], pods: Step) -> Table:
     rows: list[list[Cell]] = []
     for answer in answers:
         pod = answer.name.partition(".")[0]
-        rows.append([answer.name, answer.word, addresses.get(pod) or None, ready.get(pod)])
+        rows.append([answer.name.removesuffix(f".{DOMAIN}"), answer.word, addresses.get(pod) or None, ready.get(pod)])
     columns: list[str | Column] = [
         Column("name", "code"), Column("DNS answers", "code"), Column("the pod's address", "code"), "is it ready?",
     ]  # fmt: skip
-    return table("What cluster DNS knows", columns, rows)
+    return table("What cluster DNS knows", columns, rows, note=f"names in {DOMAIN}")

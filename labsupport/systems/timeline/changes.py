@@ -132,7 +132,7 @@ def _slice(one: Happening, before: Seen) -> Change:
     gone = [name for name in old if name not in now]
     words += [f"lists {name} no longer" for name in gone]
     tags += ["unlisted"] * bool(gone)
-    return Change("; ".join(words), tuple(dict.fromkeys(tags)), minor="listed-ready" not in tags and not gone)
+    return Change("; ".join(words), tuple(dict.fromkeys(tags)), minor=not words)
 
 
 def _claimed_by(volume: Seen) -> str:

@@ -80,15 +80,22 @@ def from_watch(notices: Iterable[Mapping[str, Any]]) -> Iterator[Happening]:
             yield Happening(0.0, "", verb, kind, metadata["name"], _revision(seen), seen)
 
 
+def from_lists(lists: Mapping[str, Iterable[Mapping[str, Any]]]) -> Iterator[Happening]:
+    """Read what there was at first, {"pods": [object, …]} and so on: the items of a list do not say their kind."""
+    for resource, items in lists.items():
+        for seen in items:
+            yield Happening(0.0, "", "there", KINDS[resource], seen["metadata"]["name"], _revision(seen), seen)
+
+
 def from_answers(answers: Iterable[Mapping[str, Any]]) -> Iterator[Happening]:
     """Read what DNS answered, each answer that differs from the one before: {at, name, addresses}.
 
-    That a name has no address at first is no news.
+    The first answer to each name is no news: it was so before.
     """
     known: dict[str, list[str]] = {}
     for answer in sorted(answers, key=lambda each: float(each["at"])):
         name, addresses = str(answer["name"]), sorted(answer["addresses"])
-        if addresses != known.get(name, []):
+        if addresses != known.get(name, addresses):
             yield Happening(float(answer["at"]), COREDNS, "answer", "name", name, None, {"addresses": addresses})
         known[name] = addresses
 
@@ -107,8 +114,9 @@ def _from_entry(entry: Mapping[str, Any], namespace: str) -> Happening | None:
     status = entry.get("responseStatus") or {}
     refused = str(status.get("message") or seen.get("message") or status["code"]) if _is_refusal(status) else ""
     if part == "binding" and not refused:
-        target = ((entry.get("requestObject") or {}).get("target") or {}).get("name", "")
-        seen = {"spec": {"nodeName": target}}
+        asked = entry.get("requestObject") or {}
+        target = (asked.get("target") or {}).get("name", "")
+        seen = {"metadata": {"uid": (asked.get("metadata") or {}).get("uid")}, "spec": {"nodeName": target}}
     elif seen.get("kind") == "Status":
         seen = {}
     name = about.get("name") or (seen.get("metadata") or {}).get("name") or _asked_name(entry)

@@ -50,6 +50,7 @@ def _with_revisions(written: list[Happening], watched: list[Happening]) -> list[
     """Give bindings the revision at which a watch first saw the pod on its node."""
     logged = {(*one.key, one.revision) for one in written if one.revision is not None}
     free = [one for one in watched if one.revision is not None and (*one.key, one.revision) not in logged]
+    free.sort(key=lambda one: one.revision or 0)
     filled = []
     for one in sorted(written, key=lambda each: each.at):
         match = next((notice for notice in free if one.revision is None and _is_trace_of(notice, one)), None)
@@ -65,5 +66,10 @@ def _is_trace_of(notice: Happening, one: Happening) -> bool:
     if notice.key != one.key or one.refused:
         return False
     if one.verb == "bind":
-        return bool((notice.seen.get("spec") or {}).get("nodeName") == one.seen["spec"]["nodeName"])
+        # A pod of the same name may have been there before, on the same node: only the unique id tells them apart.
+        return notice.verb == "seen" and _who_and_where(notice) == _who_and_where(one)
     return one.verb == "delete" and notice.verb == "gone"
+
+
+def _who_and_where(one: Happening) -> tuple[object, object]:
+    return (one.seen.get("metadata") or {}).get("uid"), (one.seen.get("spec") or {}).get("nodeName")

@@ -13,7 +13,15 @@ from labsupport.systems.timeline.records import timeline_records
 
 ASK_EVERY_SECONDS = 0.1
 ANSWER_WITHIN_SECONDS = 0.5
-WATCHED = ("/api/v1/namespaces/{}/pods", "/api/v1/namespaces/{}/persistentvolumeclaims")
+PATHS = {
+    "pods": "/api/v1/namespaces/{}/pods",
+    "persistentvolumeclaims": "/api/v1/namespaces/{}/persistentvolumeclaims",
+    "persistentvolumes": "/api/v1/persistentvolumes",
+    "statefulsets": "/apis/apps/v1/namespaces/{}/statefulsets",
+    "endpointslices": "/apis/discovery.k8s.io/v1/namespaces/{}/endpointslices",
+}
+# Whose writes have an answer without the object.
+WATCHED = ("pods",)
 
 
 class Watchable(Protocol):
@@ -47,20 +55,22 @@ class TimelineRecorder:
         self._door = door
         self._namespace = namespace
         self._from_byte = audit_log.stat().st_size
-        self._since = {path: self._revision(path) for path in (each.format(namespace) for each in WATCHED)}
+        self._paths = {resource: path.format(namespace) for resource, path in PATHS.items()}
+        self._first = {resource: door.get(path) for resource, path in self._paths.items()}
         self._questions = _Questions(dns_address, names)
 
     def read(self) -> list[dict[str, Any]]:
         """Stop asking, and return the records of all that happened."""
         answers = self._questions.end()
-        notices = [notice for path, since in self._since.items() for notice in self._door.changes(path, since)]
+        notices = [notice for resource in WATCHED for notice in self._changes(resource)]
         with self._audit_log.open("rb") as log:
             log.seek(self._from_byte)
             lines = log.read().decode(errors="replace").splitlines()
-        return timeline_records(lines, namespace=self._namespace, notices=notices, answers=answers)
+        first = {resource: listed.get("items") or () for resource, listed in self._first.items()}
+        return timeline_records(lines, namespace=self._namespace, notices=notices, answers=answers, first=first)
 
-    def _revision(self, path: str) -> str:
-        return str(self._door.get(f"{path}?limit=1")["metadata"]["resourceVersion"])
+    def _changes(self, resource: str) -> list[dict[str, Any]]:
+        return self._door.changes(self._paths[resource], str(self._first[resource]["metadata"]["resourceVersion"]))
 
 
 class _Questions:
@@ -73,6 +83,7 @@ class _Questions:
         self._over = threading.Event()
         self._thread = threading.Thread(target=self._ask, name="dns questions", daemon=True)
         if names:
+            self._ask_all(self._resolver())
             self._thread.start()
 
     def end(self) -> list[dict[str, Any]]:
@@ -82,21 +93,25 @@ class _Questions:
         return self._answers
 
     def _ask(self) -> None:
+        resolver = self._resolver()
+        while not self._over.wait(ASK_EVERY_SECONDS):
+            self._ask_all(resolver)
+        # A last round after the end: what became true just before it counts.
+        self._ask_all(resolver)
+
+    def _ask_all(self, resolver: Any) -> None:
+        for name in self._names:
+            addresses = _addresses(resolver, name)
+            if addresses is not None:
+                self._answers.append({"at": time.time(), "name": name, "addresses": addresses})
+
+    def _resolver(self) -> Any:
         import dns.resolver
 
         resolver = dns.resolver.Resolver(configure=False)
         resolver.nameservers = [self._server]
         resolver.lifetime = ANSWER_WITHIN_SECONDS
-        while True:
-            # A last round after the end: what became true just before it counts.
-            last = self._over.is_set()
-            for name in self._names:
-                addresses = _addresses(resolver, name)
-                if addresses is not None:
-                    self._answers.append({"at": time.time(), "name": name, "addresses": addresses})
-            if last:
-                return
-            self._over.wait(ASK_EVERY_SECONDS)
+        return resolver
 
 
 def _addresses(resolver: Any, name: str) -> list[str] | None:

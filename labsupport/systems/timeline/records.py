@@ -5,12 +5,13 @@ A record is a plain value (JSON can hold it), because a trial keeps it as eviden
 """
 
 from collections.abc import Iterable, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
 from labsupport.systems.timeline.actors import API_SERVER, LANES, YOU, lane_of
 from labsupport.systems.timeline.causes import Event, World, causes
 from labsupport.systems.timeline.changes import Change, Seen, change, endpoints
-from labsupport.systems.timeline.happenings import Happening, Key, from_answers, from_audit_log, from_watch
+from labsupport.systems.timeline.happenings import Happening, Key, from_answers, from_audit_log, from_lists, from_watch
 from labsupport.systems.timeline.order import in_order
 
 DECIMALS = 3
@@ -22,6 +23,7 @@ def timeline_records(
     namespace: str = "default",
     notices: Iterable[Mapping[str, Any]] = (),
     answers: Iterable[Mapping[str, Any]] = (),
+    first: Mapping[str, Iterable[Mapping[str, Any]]] = MappingProxyType({}),
 ) -> list[dict[str, Any]]:
     """Merge an audit log, what watches told and what DNS answered into one list of records, in order.
 
@@ -30,19 +32,20 @@ def timeline_records(
         namespace: whose objects; volumes, which have none, are told by their claims.
         notices: of watches, as the API sends them: {"type", "object"}.
         answers: of DNS: {"at": seconds since 1970, "name", "addresses"}.
+        first: what there was before, by resource: {"pods": [object, …]}.
     """
     written = [*from_audit_log(audit_log, namespace), *from_answers(answers)]
     ordered = in_order(written, from_watch(notices))
-    world = World.of(ordered)
+    there = list(from_lists(first))
+    world = World.of([*there, *ordered])
     foreign = _volumes_of_others(ordered, world)
-    events = _events([one for one in ordered if one.key not in foreign], world)
+    events = _events([one for one in ordered if one.key not in foreign], {one.key: one.seen for one in there}, world)
     start = _start(events)
     because = causes(events, world)
     return [_record(place, event, start, because[place]) for place, event in enumerate(events)]
 
 
-def _events(ordered: Sequence[Happening], world: World) -> list[Event]:
-    latest: dict[Key, Seen] = {}
+def _events(ordered: Sequence[Happening], latest: dict[Key, Seen], world: World) -> list[Event]:
     events = []
     for one in ordered:
         before = latest.get(one.key)
@@ -66,7 +69,7 @@ def _only_pod(one: Happening, before: Seen | None) -> str:
 
 def _volumes_of_others(ordered: Sequence[Happening], world: World) -> set[Key]:
     """Volumes for claims that are not in this namespace's part of the story."""
-    claims = {one.name for one in ordered if one.kind == "claim"}
+    claims = {one.name for one in ordered if one.kind == "claim"} | world.pods_by_claim.keys()
     return {
         one.key
         for one in ordered
