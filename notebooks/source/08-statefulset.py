@@ -89,14 +89,14 @@ timeline.figure()
 # %%
 held, later = after_refusals["objects"], stored["objects"]
 nothing = equals(held, {}, "what etcd holds after the refusals")
-both = ["you: makes service web", "you: makes set web"]
+then_the_set = contains(later, "statefulsets/web", "what etcd holds in the end")
+yours = ["you: makes service web", "you: makes set web"]
+all_from_you = equals(timeline.starts, yours, "what nothing earlier caused")
+
+# %%
 trial.expect(
     "ss-01",
-    confirmed=all_of(
-        nothing,
-        contains(later, "statefulsets/web", "what etcd holds in the end"),
-        equals(timeline.starts, both, "what nothing earlier caused"),
-    ),
+    confirmed=all_of(nothing, then_the_set, all_from_you),
     refuted=contains(held, "statefulsets/web", "what etcd holds after the refusals"),
     given=all_of(
         exit_code_is(refused, 1), exit_code_is(refused_again, 1), exit_code_is(rollout, 0)
@@ -221,14 +221,13 @@ timeline.figure()
 there = [[name for name in pods.lines if "ordered" in name] for pods in (before, after)]
 what = "the pods of `ordered` before and after ordered-0 was ready"
 gated = equals(there, [["ordered-0"], ["ordered-0", "ordered-1"]], what)
+cause = timeline.cause("pod made", "ordered-1")
+for_readiness = equals(cause, "ordered-0 is ready", "why ordered-1 was made")
+
+# %%
 trial.expect(
     "ss-03-a",
-    confirmed=all_of(
-        gated,
-        equals(
-            timeline.cause("pod made", "ordered-1"), "ordered-0 is ready", "why ordered-1 was made"
-        ),
-    ),
+    confirmed=all_of(gated, for_readiness),
     refuted=contains(there[0], "ordered-1", "the pods of `ordered` while none is ready"),
     given=exit_code_is(opened, 0),
 )
@@ -300,13 +299,14 @@ statefulset.mounts_table(mounts, node_mounts)
 places = [mount.place for mount in mounts]
 kinds = sorted(mount.volume_kind for mount in node_mounts)
 what = "the kinds of volume that the kubelet has mounted on the node"
+two_inside = equals(places, ["/data", "/folder"], "mount points in the container")
+by_the_kubelet = equals(kinds, ["local-volume", "projected"], what)
+runs = equals(timeline.author("pod ready", "disk-0"), "kubelet", "who says that it runs")
+
+# %%
 trial.expect(
     "ss-06",
-    confirmed=all_of(
-        equals(places, ["/data", "/folder"], "mount points in the container"),
-        equals(kinds, ["local-volume", "projected"], what),
-        equals(timeline.author("pod ready", "disk-0"), "kubelet", "who says that it runs"),
-    ),
+    confirmed=all_of(two_inside, by_the_kubelet, runs),
     refuted=equals(kinds, ["projected"], what),
     given=equals(word.output, "hello", "what the node finds in the folder"),
 )
@@ -347,6 +347,11 @@ trial.run("kubectl wait --for=condition=Ready pod/probe pod/named-0 pod/nameless
 trial.run(
     "kubectl wait --for=jsonpath={.status.phase}=Running pod/unready-0 pod/early-0 --timeout=60s"
 )
+
+# %% [markdown]
+# DNS answers from lists of addresses, the EndpointSlices: wait until each has its pod.
+
+# %%
 for service in ["named", "unready", "early"]:
     trial.run(
         "kubectl wait --for=jsonpath={.endpoints[0].addresses[0]} --timeout=30s endpointslices "
@@ -443,13 +448,14 @@ replacement.table()
 # %%
 kept = ["name", "host name", "claim", "volume", "DNS name"]
 new = ["unique id", "address", "DNS answers"]
+same_identity = equals(replacement.kept, kept, "what stayed the same")
+another_pod = equals(replacement.new, new, "what is new")
+same_data = equals(visits.lines, ["web-0", "web-0"], "what is in /data/visits")
+
+# %%
 trial.expect(
     "ss-08",
-    confirmed=all_of(
-        equals(replacement.kept, kept, "what stayed the same"),
-        equals(replacement.new, new, "what is new"),
-        equals(visits.lines, ["web-0", "web-0"], "what is in /data/visits"),
-    ),
+    confirmed=all_of(same_identity, another_pod, same_data),
     refuted=any_of(
         lacks(replacement.kept, "name", "what stayed"),
         lacks(replacement.kept, "claim", "what stayed"),
