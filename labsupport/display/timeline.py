@@ -49,6 +49,7 @@ LOOKS: Mapping[tuple[str, str], Look] = {
     ("name", "named"): Look("name answered", "v", SERIES[3]),
     ("name", "unnamed"): Look("no such name", "v", SERIES[3], filled=False),
     ("pod", "deleted"): Look("pod to end", "x", INK),
+    ("pod", "unready"): Look("pod no longer ready", "^", INK, filled=False),
     ("pod", "failed"): Look("pod ended", "s", INK),
     ("pod", "succeeded"): Look("pod ended", "s", INK),
     ("pod", "gone"): Look("pod gone", "X", INK),
