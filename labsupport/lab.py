@@ -4,7 +4,6 @@
 """
 
 import os
-import shlex
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -20,24 +19,24 @@ from labsupport.backends import (
     plan,
     start_backends,
 )
-from labsupport.display.cards import Card, Part, closing
+from labsupport.describing import card_of_live, card_of_replay
+from labsupport.display.cards import Card, closing
 from labsupport.display.explorer import Explorer
 from labsupport.display.notebook import install, show
-from labsupport.display.origin import LIVE, Origin
-from labsupport.errors import NotRecorded, UsageError
+from labsupport.errors import UsageError
 from labsupport.experiments.claims import load_ledger
 from labsupport.experiments.evidence import Provenance, any_recorded, forget_live
 from labsupport.experiments.exercises import Exercise
 from labsupport.experiments.logbook import Live, Logbook, Recorded
 from labsupport.experiments.progress import ProgressFile
-from labsupport.experiments.runners import recording_of
+from labsupport.experiments.runners import NothingRecorded
 from labsupport.experiments.scrubbing import Scrubber
 from labsupport.experiments.steps import Observation
 from labsupport.experiments.trial import Trial
 from labsupport.lessons.catalog import Lesson, exercises_of, lesson
 from labsupport.lessons.needs import Needs
 from labsupport.observing import TimelineRecording, etcd_content, refusal_of
-from labsupport.process.commands import CommandResult, Invocation, Runner
+from labsupport.process.commands import Runner
 from labsupport.process.ownership import Owner
 from labsupport.process.progress import Progress
 from labsupport.project import Project, this_project
@@ -220,34 +219,10 @@ class Lab:
 
     def card(self, seconds: float | None = None) -> Card:
         """What is live here, what is recorded, and what is missing and why."""
-        if not self.is_live:
-            return self._card_of_replay(seconds)
-        facts, needs = self._backends.provenance(), self._about.needs
-        parts = [
-            Part("Docker engine", "live", f"private engine, {facts['engine']}")
-            if "engine" in facts
-            else Part("Docker engine", "unneeded"),
-            Part("Kubernetes cluster", "live", f"embedded, {facts['cluster']}, {needs.nodes or 1} node(s)")
-            if "cluster" in facts
-            else Part("Kubernetes cluster", "unneeded"),
-            Part("Machine", "live", f"{self.machine.kind}, {facts['kernel']} {facts['architecture']}"),
-        ]
-        versions = tuple((tool["name"], f"{tool['version']} ({tool['source']})") for tool in facts["tools"])
-        environment = self._backends.environment
-        addresses = [("Published ports", self.machine.address)]
-        addresses += [(name, environment[name]) for name in ("DOCKER_HOST", "KUBECONFIG") if name in environment]
-        return Card(self.machine.name, self.notebook, tuple(parts), tuple(addresses), versions, LIVE, seconds)
-
-    def _card_of_replay(self, seconds: float | None) -> Card:
-        needs, reason = self._about.needs, self._reason
+        if self.is_live:
+            return card_of_live(self._about, self._backends, seconds)
         recorded = any_recorded(self._project.recorded_evidence, self.notebook)
-        origin = Origin(recording_of(recorded, reason)) if recorded else LIVE
-        state, what = ("recorded", "outputs below are recorded evidence") if recorded else ("unavailable", "")
-        parts = tuple(
-            Part(name, state, what, reason) if needed else Part(name, "unneeded")
-            for name, needed in (("Docker engine", needs.engine), ("Kubernetes cluster", needs.nodes > 0))
-        )
-        return Card("", self.notebook, parts, origin=origin, seconds=seconds)
+        return card_of_replay(self._about, self._reason, recorded, seconds)
 
     @property
     def _reason(self) -> str:
@@ -298,7 +273,7 @@ class Lab:
         return exercise
 
     def _exercise_runner(self) -> Runner:
-        return self._backends.runner if self.is_live else NothingLive(self._reason)
+        return self._backends.runner if self.is_live else NothingRecorded(f"{self.notebook}/exercise", self._reason)
 
     def _mode(self) -> Live | Recorded:
         backends = self._backends
@@ -314,20 +289,6 @@ class Lab:
 
     def _nothing_live(self, tried: str) -> NoReturn:
         raise UsageError(tried, f"nothing is live here: {self._reason}", "`./lab doctor` says how to change that")
-
-
-class NothingLive:
-    """Stands where an exercise's commands would run when there is nothing to run them on."""
-
-    def __init__(self, reason: str) -> None:
-        self._reason = reason
-
-    def run(
-        self, argv: Sequence[str], *, within_seconds: float = 60, invocation: Invocation = Invocation()
-    ) -> CommandResult:
-        raise NotRecorded(
-            shlex.join(argv), f"nothing is live here: {self._reason}", "`./lab doctor` says how to change that"
-        )
 
 
 class Settled:

@@ -1,0 +1,41 @@
+"""Says of a lab what is live, what is recorded, and what is missing and why: the content of its card."""
+
+from labsupport.backends import Backends
+from labsupport.display.cards import Card, Part
+from labsupport.display.origin import LIVE, Origin
+from labsupport.experiments.evidence import Evidence
+from labsupport.experiments.runners import recording_of
+from labsupport.lessons.catalog import Lesson
+
+ENGINE = "Docker engine"
+CLUSTER = "Kubernetes cluster"
+
+
+def card_of_live(about: Lesson, backends: Backends, seconds: float | None) -> Card:
+    """The card of a lab that runs; `seconds` is what opening it took."""
+    assert backends.machine is not None
+    facts, environment = backends.provenance(), backends.environment
+    nodes = f"{about.needs.nodes} node{'s' if about.needs.nodes > 1 else ''}"
+    parts = (
+        Part(ENGINE, "live", f"private engine, {facts['engine']}") if "engine" in facts else Part(ENGINE, "unneeded"),
+        Part(CLUSTER, "live", f"embedded, {facts['cluster']}, {nodes}")
+        if "cluster" in facts and about.needs.nodes
+        else Part(CLUSTER, "unneeded"),
+        Part("Machine", "live", f"{backends.machine.kind}, {facts['kernel']} {facts['architecture']}"),
+    )
+    versions = tuple((tool["name"], f"{tool['version']} ({tool['source']})") for tool in facts["tools"])
+    addresses = [("Published ports", backends.machine.address)]
+    live = {"DOCKER_HOST": backends.engine, "KUBECONFIG": backends.cluster}
+    addresses += [(name, environment[name]) for name, part in live.items() if part is not None]
+    return Card(backends.machine.name, about.slug, parts, tuple(addresses), versions, LIVE, seconds)
+
+
+def card_of_replay(about: Lesson, reason: str, recorded: Evidence | None, seconds: float | None) -> Card:
+    """The card of a lab that shows `recorded` evidence, or has none to show, because of `reason`."""
+    origin = Origin(recording_of(recorded, reason)) if recorded else LIVE
+    state, what = ("recorded", "outputs below are recorded evidence") if recorded else ("unavailable", "")
+    parts = tuple(
+        Part(name, state, what, reason) if needed else Part(name, "unneeded")
+        for name, needed in ((ENGINE, about.needs.engine), (CLUSTER, about.needs.nodes > 0))
+    )
+    return Card("", about.slug, parts, origin=origin, seconds=seconds)
