@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from labsupport.errors import RequirementMissing, UsageError
 from labsupport.lessons.needs import Needs
 from labsupport.process.commands import LocalRunner
-from labsupport.process.ownership import Owner
+from labsupport.process.ownership import Owner, own_run_root, run_root, run_roots
 from labsupport.process.progress import Listener, silent
 from labsupport.project import this_project
 
@@ -38,7 +38,7 @@ BASELINE_FILE = "baseline.json"
 NOT_YET = {
     "engine": {"own": "this edition uses its private engine only"},
     "cluster": dict.fromkeys(("kind", "own"), "this edition has the embedded cluster only"),
-    "machine": dict.fromkeys(("container", "vm"), "this edition has the namespaces machine only"),
+    "machine": {"vm": "this edition has the namespaces machine and the container machine"},
 }
 
 
@@ -65,7 +65,8 @@ class LabOptions:
 
 
 # Values that take a machine.
-BY_NAME = frozenset({"private", "embedded", "namespaces"})
+BY_NAME = frozenset({"private", "embedded", "namespaces", "container"})
+NO_CLUSTER_IN_CONTAINER = "the container machine of this edition runs an engine, and no cluster yet"
 
 
 @dataclass(frozen=True)
@@ -99,10 +100,16 @@ def plan(options: LabOptions, possible: "Capability | None" = None) -> Plan:
             raise RequirementMissing(
                 f"use --{name} {getattr(options, name)}", because, f"leave --{name} out; CHANGELOG.md says what is new"
             )
+    machine = "namespaces"
     if possible is None:
-        from labsupport.systems.capabilities import namespaces_machine
+        from labsupport.systems.capabilities import container_machine, namespaces_machine
 
         possible = namespaces_machine()
+        in_container = container_machine()
+        if options.machine == "container" or (
+            options.machine == "auto" and in_container.available and not possible.available
+        ):
+            machine, possible = "container", in_container
     no_machine = ""
     if options.machine == "none":
         no_machine = "--machine none was asked for"
@@ -122,7 +129,12 @@ def plan(options: LabOptions, possible: "Capability | None" = None) -> Plan:
         no_cluster = no_machine or (no_engine if options.cluster == "auto" else "")
     if options.cluster == "replay":
         no_cluster = "--cluster replay was asked for"
-    return Plan(None if no_engine and no_cluster else "namespaces", no_engine, no_cluster)
+    if machine == "container" and not no_cluster:
+        if options.cluster == "embedded":
+            do = "leave --cluster out, or use `sudo ./lab …`"
+            raise RequirementMissing("use --cluster embedded", NO_CLUSTER_IN_CONTAINER, do)
+        no_cluster = NO_CLUSTER_IN_CONTAINER
+    return Plan(None if no_engine and no_cluster else machine, no_engine, no_cluster)
 
 
 @dataclass
@@ -285,7 +297,6 @@ def start_backends(chosen: Plan, needs: Needs, *, owner: Owner | None, listener:
     if not (wanted.engine or wanted.nodes):
         return Backends(chosen)
     from labsupport.systems.images import missing_images
-    from labsupport.systems.machines.namespaces import start_namespaces_machine
 
     toolchain = make_toolchain(listener)
     toolchain.ensure(*tool_groups(wanted))
@@ -294,9 +305,7 @@ def start_backends(chosen: Plan, needs: Needs, *, owner: Owner | None, listener:
         with running_backends(replace(chosen, no_engine=""), replace(wanted, engine=True, nodes=0), listener):
             pass
     folders = [toolchain.bin_folder(group) for group in ("engine", "machine") if group in tool_groups(wanted)]
-    # A clone below /tmp: its inner machines run a program of it.
-    visible = [toolchain.cache, this_project().root]
-    machine = start_namespaces_machine(owner=owner, tools=folders, visible=visible)
+    machine = _start_machine(chosen, toolchain, owner, folders, listener)
     try:
         with ThreadPoolExecutor() as pool:
             engine = pool.submit(_start_engine, machine, toolchain) if wanted.engine else None
@@ -309,6 +318,23 @@ def start_backends(chosen: Plan, needs: Needs, *, owner: Owner | None, listener:
     return started
 
 
+def attach_machine(name: str) -> "Machine":
+    """Find the machine of a running lab, of whatever kind.
+
+    Raises:
+        LabError: no such lab runs.
+    """
+    from labsupport.systems.machines.container import attach_container
+    from labsupport.systems.machines.namespaces import attach
+    from labsupport.systems.machines.run_folders import LabRecord
+    from labsupport.systems.machines.sweeping import CONTAINER_KIND
+
+    root = next((each for each in run_roots() if (each / name).is_dir()), run_root())
+    if LabRecord.read(root / name).kind == CONTAINER_KIND:
+        return attach_container(root / name)
+    return attach(name, root=root)
+
+
 def attach_backends(name: str) -> Backends:
     """Find what runs in the lab `name`; it is not ours to end.
 
@@ -319,9 +345,8 @@ def attach_backends(name: str) -> Backends:
     from labsupport.systems.clusters.tools import ClusterTools
     from labsupport.systems.engines.private import attach_private_engine
     from labsupport.systems.engines.tools import EngineTools
-    from labsupport.systems.machines.namespaces import attach
 
-    machine = attach(name)
+    machine = attach_machine(name)
     found = Backends(Plan(machine.kind), machine, attached=True)
     if fields := _saved(machine, ENGINE_FILE):
         found.engine = attach_private_engine(machine, EngineTools(**fields))
@@ -348,9 +373,31 @@ def end_and_look(backends: Backends) -> "list[Thing]":
         backends.close()
         return []
     # What was there before: namespaces that nobody can find by name any more, and settings of the kernel.
-    before = take_inventory(backends.machine.name)
+    root = backends.machine.folder.parent
+    before = take_inventory(backends.machine.name, root=root)
     backends.close()
-    return leftovers(backends.machine.name, before)
+    return leftovers(backends.machine.name, before, root=root)
+
+
+def _start_machine(
+    chosen: Plan, toolchain: "Toolchain", owner: Owner | None, tools: list[Path], listener: Listener
+) -> "Machine":
+    if chosen.machine == "container":
+        from labsupport.systems.machines.container import start_container_machine
+
+        return start_container_machine(
+            owner=owner,
+            store=toolchain.store,
+            tools=tools,
+            visible=[toolchain.cache],
+            root=own_run_root(),
+            listener=listener,
+        )
+    from labsupport.systems.machines.namespaces import start_namespaces_machine
+
+    # A clone below /tmp: its inner machines run a program of it.
+    visible = [toolchain.cache, this_project().root]
+    return start_namespaces_machine(owner=owner, tools=tools, visible=visible)
 
 
 def _start_engine(machine: "Machine", toolchain: "Toolchain") -> "Engine":

@@ -18,6 +18,7 @@ from labsupport.backends import (
     LabOptions,
     Plan,
     attach_backends,
+    attach_machine,
     end_and_look,
     make_toolchain,
     plan,
@@ -28,7 +29,7 @@ from labsupport.backends import (
 from labsupport.errors import MachineError, RequirementMissing, UsageError
 from labsupport.lessons.catalog import LESSONS, lesson
 from labsupport.lessons.needs import Needs
-from labsupport.process.ownership import Owner, run_root
+from labsupport.process.ownership import Owner, run_roots
 from labsupport.process.progress import Listener, silent
 
 if TYPE_CHECKING:
@@ -151,12 +152,10 @@ def down(name: str | None = None, listener: Listener = silent) -> list[str]:
     Raises:
         MachineError: something of it is left.
     """
-    from labsupport.systems.machines.namespaces import attach
-
     ended = []
     for record in _running():
         if record.name == name or (name is None and record.owner is None):
-            if left := end_and_look(Backends(Plan(record.kind), attach(record.name))):
+            if left := end_and_look(Backends(Plan(record.kind), attach_machine(record.name))):
                 raise MachineError(f"end {record.name}", f"left: {'; '.join(map(str, left))}", "run ./lab clean")
             ended.append(f"{record.name} ended; nothing is left of it.")
     return ended
@@ -172,8 +171,11 @@ def clean(*, caches: bool, listener: Listener = silent) -> list[str]:
     from labsupport.systems.toolchain.store import cache_folder
 
     removed = []
-    if run_root().is_dir():
-        removed = [f"what {name} had left" for name in [*sweep(run_root()), *sweep_abandoned(run_root())]]
+    for root in run_roots():
+        if os.access(root, os.W_OK):
+            removed += [f"what {name} had left" for name in [*sweep(root), *sweep_abandoned(root)]]
+    if caches:
+        removed += _remove_machine_images()
     if caches and (running := _running()):
         raise UsageError(
             "./lab clean --all", f"{running[0].name} runs, from tools in {cache_folder()}", "end it first: ./lab down"
@@ -199,7 +201,8 @@ def reset(name: str | None = None, listener: Listener = silent) -> list[str]:
 def _running() -> "list[LabRecord]":
     from labsupport.systems.machines.run_folders import records
 
-    found = [record for record in records(run_root()).values() if record is not None and record.is_alive()]
+    everywhere = [record for root in run_roots() for record in records(root).values()]
+    found = [record for record in everywhere if record is not None and record.is_alive()]
     return sorted(found, key=lambda record: record.created)
 
 
@@ -221,18 +224,30 @@ def _status_of(backends: Backends, owner: str) -> LabStatus:
 
 
 def _status_from(record: "LabRecord") -> LabStatus:
-    from labsupport.systems.machines.links import Link
+    from labsupport.systems.machines.launching import Settings
 
-    folder = run_root() / record.name
+    folder = next(root / record.name for root in run_roots() if (root / record.name).is_dir())
     return LabStatus(
         record.name,
         record.kind,
         "private" if (folder / ENGINE_FILE).exists() else "none",
         "embedded" if (folder / CLUSTER_FILE).exists() else "none",
-        Link(record.network).address,
+        Settings.read(folder).address,
         record.created,
         f"process {record.owner.pid}" if record.owner else "./lab down",
     )
+
+
+def _remove_machine_images() -> list[str]:
+    """Remove the image of container machines from the user's own engine, if there is one of either."""
+    from labsupport.systems.capabilities import container_machine
+
+    if not container_machine().available:
+        return []
+    from labsupport.systems.machines.container_image import remove_images
+    from labsupport.systems.machines.own_engine import OwnEngine
+
+    return [f"the image {name} on your own engine" for name in remove_images(OwnEngine())]
 
 
 def _megabytes(folder: Path) -> float:

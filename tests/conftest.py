@@ -3,7 +3,6 @@
 import os
 import random
 import shutil
-import sys
 from collections.abc import Callable, Iterator
 
 import pytest
@@ -11,14 +10,11 @@ import pytest
 from labsupport.project import Project, this_project
 from labsupport.systems.inventory import names_in_use
 from tests.leaks import find_leaks, new_names
+from tests.machines import why_no_machine
 
 
 def _no_root() -> str:
     return "" if os.geteuid() == 0 else "this user is not root"
-
-
-def _no_machine() -> str:
-    return "the namespaces machine exists on Linux only" if sys.platform != "linux" else _no_root()
 
 
 def _no_browser() -> str:
@@ -28,9 +24,9 @@ def _no_browser() -> str:
 # Why a capability is missing; empty where it is there. The engine needs nothing but a machine: its tools are built.
 WHY_NOT: dict[str, Callable[[], str]] = {
     "root": _no_root,
-    "machine": _no_machine,
-    "engine": _no_machine,
-    "cluster": _no_machine,
+    "machine": why_no_machine,
+    "engine": why_no_machine,
+    "cluster": why_no_machine,
     "browser": _no_browser,
 }
 

@@ -38,6 +38,20 @@ def run_root() -> Path:
     return Path(os.environ.get(RUN_ROOT_VARIABLE) or DEFAULT_RUN_ROOT)
 
 
+def own_run_root() -> Path:
+    """Where this user may make run folders: as `run_root`, but for who is not root, below their home."""
+    if RUN_ROOT_VARIABLE in os.environ or os.geteuid() == 0:
+        return run_root()
+    import platformdirs
+
+    return platformdirs.user_state_path("labs")
+
+
+def run_roots() -> tuple[Path, ...]:
+    """Where a lab that this user may use can be: their own, and those that sudo made."""
+    return tuple(dict.fromkeys((own_run_root(), run_root())))
+
+
 @dataclass(frozen=True)
 class Owner:
     """A process, told apart from a later one with the same pid by when it started.

@@ -50,13 +50,14 @@ class Capabilities:
 def probe(runner: Runner | None = None) -> Capabilities:
     """Look at this computer."""
     if not sys.platform.startswith("linux"):
-        return Capabilities([namespaces_machine(), docker_engine(), *_room(), *_programs()])
+        return Capabilities([namespaces_machine(), docker_engine(), container_machine(), *_room(), *_programs()])
     kernel = KernelFeatures(runner or LocalRunner())
     return Capabilities(
         [
             _root(),
             namespaces_machine(),
             docker_engine(),
+            container_machine(),
             _user_namespaces(),
             _capability_sys_resource(),
             *_cgroups(),
@@ -129,6 +130,22 @@ def docker_engine(host: str | None = None) -> Capability:
         return _no(name, f"this user may not use {path}", join)
     except (OSError, KeyError) as error:
         return _no(name, f"nothing answers at {path} ({type(error).__name__})", start_it)
+
+
+def container_machine() -> Capability:
+    """Say whether this user can start one: whether the engine's kernel is this computer's shows when it starts."""
+    name = "container machine"
+    if not sys.platform.startswith("linux"):
+        because = f"this is {platform.system()}, whose engines run in a virtual machine and share no sockets with it"
+        return _no(name, because, "use recorded evidence (--engine replay); Docker Desktop is not served yet")
+    engine = docker_engine()
+    if not engine.available:
+        return _no(name, engine.because, engine.change_it)
+    if engine.because.startswith("DOCKER_HOST says"):
+        return _no(
+            name, f"{engine.because}: it is on another computer", "unset DOCKER_HOST to use one on this computer"
+        )
+    return _yes(name, f"a Docker engine {engine.because}; it runs the engine of a lab, and no cluster yet")
 
 
 def _headers(response: str) -> dict[str, str]:

@@ -15,7 +15,7 @@ from typing import Any
 
 from labsupport.errors import EngineError, RequirementMissing, WaitExpired
 from labsupport.process.commands import LocalRunner
-from labsupport.process.ownership import caller, give_to_caller, label
+from labsupport.process.ownership import caller, label
 from labsupport.process.waiting import wait_until
 from labsupport.systems.engines.engine import Engine
 from labsupport.systems.engines.refusals import refusal_in
@@ -74,7 +74,7 @@ def start_daemon(
     # Here, while the daemon gets ready: it takes a tenth of a second, and Engine.client needs it right afterwards.
     import docker  # noqa: F401
 
-    wait_for_answer(service, start, within_seconds=READY_WITHIN_SECONDS)
+    wait_for_answer(machine, service, start, within_seconds=READY_WITHIN_SECONDS)
     return engine_on(machine, tools, folders, service, ready_seconds=time.monotonic() - started)
 
 
@@ -128,7 +128,7 @@ def client_environment(tools: EngineTools, folders: EngineFolders) -> dict[str, 
     }
 
 
-def wait_for_answer(service: Service, start: Start, *, within_seconds: float) -> None:
+def wait_for_answer(machine: Machine, service: Service, start: Start, *, within_seconds: float) -> None:
     """Return when the daemon answers its first request.
 
     dockerd listens long before it answers, and a request made meanwhile waits in line: so one connection tells the
@@ -140,13 +140,13 @@ def wait_for_answer(service: Service, start: Start, *, within_seconds: float) ->
     deadline = time.monotonic() + within_seconds
     try:
         wait_until(
-            lambda: _listens(start.folders.socket) or service.exit_code is not None,
+            lambda: _is_set_up(start.folders.socket) or service.exit_code is not None,
             f"the socket {start.folders.socket}",
             within_seconds=within_seconds,
             every_seconds=0.005,
         )
-        if _listens(start.folders.socket):
-            give_to_caller(start.folders.socket)
+        if _is_set_up(start.folders.socket):
+            machine.give_to_caller(start.folders.socket)
             if _answers(start.folders.socket, within_seconds=deadline - time.monotonic()):
                 return
         wait_until(lambda: service.exit_code is not None, "the daemon's end", within_seconds=END_WITHIN_SECONDS)
@@ -222,13 +222,12 @@ def _check_socket_path(path: Path) -> None:
         )
 
 
-def _listens(path: Path) -> bool:
-    with socket.socket(socket.AF_UNIX) as connection:
-        try:
-            connection.connect(str(path))
-        except OSError:
-            return False
-    return True
+def _is_set_up(path: Path) -> bool:
+    """Whether dockerd listens there: it opens the socket to its group last, and until then to nobody."""
+    try:
+        return bool(path.stat().st_mode & 0o060)
+    except OSError:
+        return False
 
 
 def _answers(path: Path, *, within_seconds: float) -> bool:

@@ -39,7 +39,7 @@ def main(folder: str, status: int, owner: int) -> int:
         kernel.unshare(kernel.CLONE_NEWCGROUP)
         cgroups.settle(settings["name"], hierarchies)
         _say(status, "cgroups")
-        kernel.unshare(NAMESPACES)
+        kernel.unshare(NAMESPACES & ~(kernel.CLONE_NEWNET if settings["keeps_network"] else 0))
         launcher = os.pidfd_open(os.getpid())
         child = os.fork()
         if child == 0:
@@ -72,7 +72,7 @@ def _be_first(
                 setting.write(value)
         _say(status, "files")
         os.chdir("/")
-        listener = _listen(folder)
+        listener = _listen(folder, settings["user"])
         control = Control(listener, ends_with)
         _say(status, "ready")
         _let_go(status)
@@ -85,12 +85,13 @@ def _be_first(
         os._exit(0)
 
 
-def _listen(folder: str) -> socket.socket:
+def _listen(folder: str, user: int) -> socket.socket:
     listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     # By way of the current folder: the path of a socket may have 107 bytes only.
     os.chdir(folder)
     listener.bind("control.sock")
     os.chmod("control.sock", 0o600)
+    os.chown("control.sock", user, -1)
     os.chdir("/")
     listener.listen(64)
     return listener

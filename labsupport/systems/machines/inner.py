@@ -7,6 +7,7 @@ import contextlib
 import ipaddress
 import os
 import re
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -20,24 +21,44 @@ from labsupport.systems.machines.requests import SOCKET_NAME, ControlSocket
 from labsupport.systems.machines.run_folders import remove
 from labsupport.systems.machines.sweeping import end_process, remove_cgroups
 
+Clear = Callable[[Path, str], None]
+
 # A name is also a host name, a cgroup and an interface of the switch.
 _NAME = re.compile(r"[a-z][a-z0-9-]{0,13}[a-z0-9]|[a-z]")
 _TAKEN_NAMES = frozenset({"lo", "outer", links.SWITCH, "init"})
+
+
+def service_of(name: str) -> str:
+    """The name that the outer machine knows an inner one's launcher by."""
+    return f"machine-{name}"
 
 
 def inner_folder(outer_folder: Path, name: str) -> Path:
     return outer_folder / "machines" / name
 
 
-def start_inner(outer_folder: Path, outer: Settings, control: ControlSocket, runner: Runner, name: str) -> None:
-    """Start an inner machine and put it on the switch.
+def clear(folder: Path, cgroup: str) -> None:
+    """Remove what an inner machine left that has ended."""
+    remove_cgroups(cgroup)
+    remove(folder)
+
+
+def start_inner(
+    outer_folder: Path,
+    outer: Settings,
+    control: ControlSocket,
+    runner: Runner,
+    name: str,
+    clear: Clear = clear,
+) -> None:
+    """Start an inner machine and put it on the switch; `clear` removes what one left that did not start.
 
     Raises:
         MachineError: the name is in use or unfit, no address is left, or it did not start. Nothing of it is left.
     """
     _check_name(name)
     network = ipaddress.IPv4Network(f"10.{200 + outer.depth}.0.0/24")
-    folder = _claim_folder(outer_folder, name, f"{outer.cgroup}/{name}")
+    folder = _claim_folder(outer_folder, name, f"{outer.cgroup}/{name}", clear)
     try:
         settings = replace(
             outer,
@@ -47,10 +68,11 @@ def start_inner(outer_folder: Path, outer: Settings, control: ControlSocket, run
             resolver=offline_resolver(str(network[1])),
             cgroup=f"{outer.cgroup}/{name}",
             depth=outer.depth + 1,
+            keeps_network=False,
         )
         settings.write(folder)
         links.make_switch(outer_folder, network, runner)
-        announced = _launch(folder, name, control)
+        announced = _launch(folder, name, control, settings.interpreter)
         try:
             pid_there = announced.wait_for_pid()
             links.plug_in(name, f"{settings.address}/{network.prefixlen}", settings.host_address, pid_there, runner)
@@ -62,7 +84,7 @@ def start_inner(outer_folder: Path, outer: Settings, control: ControlSocket, run
         finally:
             announced.close()
     except BaseException:
-        _clear(folder, f"{outer.cgroup}/{name}")
+        clear(folder, f"{outer.cgroup}/{name}")
         raise
 
 
@@ -70,7 +92,7 @@ def end_inner(folder: Path, init: Owner) -> None:
     """End an inner machine, wait until the kernel has ended all in it, and remove what it left."""
     cgroup = Settings.read(folder).cgroup
     end_process(init)
-    _clear(folder, cgroup)
+    clear(folder, cgroup)
 
 
 def _check_name(name: str) -> None:
@@ -83,12 +105,12 @@ def _check_name(name: str) -> None:
         )
 
 
-def _claim_folder(outer_folder: Path, name: str, cgroup: str) -> Path:
+def _claim_folder(outer_folder: Path, name: str, cgroup: str, clear: Clear) -> Path:
     folder = inner_folder(outer_folder, name)
     if folder.exists():
         if ControlSocket(folder).is_answered():
             raise MachineError(f"start an inner machine called {name}", f"{name} runs already", "close that one first")
-        _clear(folder, cgroup)
+        clear(folder, cgroup)
     (folder / "log").mkdir(parents=True)
     (folder / "private").mkdir(mode=0o700)
     (folder / "home").mkdir()
@@ -111,19 +133,15 @@ def _claim_address(outer_folder: Path, folder: Path, network: ipaddress.IPv4Netw
     )
 
 
-def _launch(folder: Path, name: str, control: ControlSocket) -> Announcements:
+def _launch(folder: Path, name: str, control: ControlSocket, interpreter: str) -> Announcements:
     reader, writer = os.pipe()
     try:
         environment = {"PATH": os.defpath, "LANG": "C.UTF-8"}
-        control.start(f"machine-{name}", init_argv(folder, status=1), environment, folder / INIT_LOG, stdout=writer)
+        argv = init_argv(folder, status=1, interpreter=interpreter)
+        control.start(service_of(name), argv, environment, folder / INIT_LOG, stdout=writer)
     except BaseException:
         os.close(reader)
         raise
     finally:
         os.close(writer)
     return Announcements(reader, folder / INIT_LOG, silent)
-
-
-def _clear(folder: Path, cgroup: str) -> None:
-    remove_cgroups(cgroup)
-    remove(folder)

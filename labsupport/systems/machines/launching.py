@@ -33,6 +33,9 @@ class Settings:
         visible: files and folders to show read-only although they are below a private folder.
         tools: folders before the system's on its PATH.
         depth: 0, or how many machines it is inside of.
+        user: whose its control socket is.
+        keeps_network: whether it lives in the network namespace that it was started in.
+        interpreter: what runs init.py inside; empty for the one that runs this.
     """
 
     name: str
@@ -44,6 +47,9 @@ class Settings:
     visible: tuple[str, ...]
     tools: tuple[str, ...]
     depth: int = 0
+    user: int = 0
+    keeps_network: bool = False
+    interpreter: str = ""
 
     def write(self, folder: Path) -> None:
         (folder / SETTINGS_NAME).write_text(json.dumps(asdict(self), indent=1) + "\n")
@@ -68,15 +74,20 @@ def offline_resolver(address: str) -> str:
     )
 
 
+def package_folder() -> Path:
+    """The folder of the package that init.py is part of."""
+    return _INIT.parents[2]
+
+
 def needed_inside() -> tuple[Path, ...]:
     """What an inner machine is launched with: init.py with its package, and the interpreter, wherever they lie."""
-    return (_INIT.parents[2], Path(sys.base_prefix))
+    return (package_folder(), Path(sys.base_prefix))
 
 
-def init_argv(folder: Path, status: int, owner: int = -1) -> list[str]:
+def init_argv(folder: Path, status: int, owner: int = -1, interpreter: str = "") -> list[str]:
     """The command that becomes launcher and PID 1: a bare interpreter, without this environment's packages."""
-    interpreter = str(getattr(sys, "_base_executable", None) or sys.executable)
-    return [interpreter, "-I", "-S", str(_INIT), str(folder), str(status), str(owner)]
+    this_one = str(getattr(sys, "_base_executable", None) or sys.executable)
+    return [interpreter or this_one, "-I", "-S", str(_INIT), str(folder), str(status), str(owner)]
 
 
 def launch(folder: Path, owner: Owner | None, listener: Listener) -> "tuple[Background, Announcements]":
@@ -165,7 +176,7 @@ class Announcements:
     def _fail(self, happened: str) -> NoReturn:
         tail = self._log.read_text(errors="replace").strip().splitlines()[-1:] if self._log.exists() else []
         self._failure = MachineError(
-            "start a namespaces machine",
+            "start a machine",
             "; ".join([happened, *(f"its log ends: {line}" for line in tail if line not in happened)]),
             "`./lab doctor` says what this kernel lacks; `--engine replay` needs no machine",
         )

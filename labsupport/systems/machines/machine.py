@@ -63,6 +63,10 @@ class Machine(Protocol):
         """Return an inner machine that runs already, maybe started by another process."""
         ...
 
+    def give_to_caller(self, path: Path) -> None:
+        """Let the person the lab works for, and nobody else, use a socket in its folder that something inside made."""
+        ...
+
     def outlive_owner(self) -> None:
         """Go on when the process ends that owns it. What was started by halves until then ends with its owner."""
         ...

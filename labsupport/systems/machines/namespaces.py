@@ -81,6 +81,10 @@ class NamespacesMachine:
         init = Owner.of(ControlSocket(folder).init_pid())
         return NamespacesMachine(folder, init, lambda: inner.end_inner(folder, init))
 
+    def give_to_caller(self, path: Path) -> None:
+        """Let the person the lab works for, and nobody else, use a socket in its folder that something inside made."""
+        give_to_caller(path)
+
     def outlive_owner(self) -> None:
         """Go on when the owner ends; from now on only `close`, maybe of another process, ends it."""
         run_folders.forget_owner(self.folder)

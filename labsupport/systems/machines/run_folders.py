@@ -18,7 +18,11 @@ GONE_PREFIX = ".gone-"
 
 @dataclass(frozen=True)
 class LabRecord:
-    """What lab.json says: whose the run folder is. `owner` is null for a lab that only `down` ends."""
+    """What lab.json says: whose the run folder is. `owner` is null for a lab that only `down` ends.
+
+    `network` is empty where the machine takes none of this computer's; `engine` says where the user's engine is that it
+    is a container of, else it is empty.
+    """
 
     name: str
     kind: str
@@ -29,6 +33,7 @@ class LabRecord:
     network: str
     created: str
     user: int
+    engine: str = ""
 
     def is_alive(self) -> bool:
         """Whether somebody still uses it. Until PID 1 is on record its starter answers for it."""
@@ -63,7 +68,7 @@ class LabRecord:
 
 
 def claim(
-    root: Path, kind: str, owner: Owner | None, choose_network: Callable[[str, set[str]], str]
+    root: Path, kind: str, owner: Owner | None, choose_network: Callable[[str, set[str]], str], engine: str = ""
 ) -> tuple[Path, LabRecord]:
     """Make a run folder that says whose it is, and reserve its network.
 
@@ -73,7 +78,7 @@ def claim(
         MachineError: the disk is full; nothing is left of the try.
     """
     with locked(root):
-        taken = {record.network for record in records(root).values() if record is not None}
+        taken = {record.network for record in records(root).values() if record is not None and record.network}
         name = new_name()
         folder = root / name
         try:
@@ -87,6 +92,7 @@ def claim(
                 network=choose_network(name, taken),
                 created=datetime.now(UTC).isoformat(timespec="seconds"),
                 user=caller().uid,
+                engine=engine,
             )
             folder.mkdir(mode=0o755)
             (folder / "log").mkdir()

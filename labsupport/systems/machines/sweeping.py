@@ -6,13 +6,14 @@ from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
-from labsupport.errors import MachineError, RequirementMissing, WaitExpired
+from labsupport.errors import LabError, MachineError, RequirementMissing
 from labsupport.process.ownership import LAB_NAME, Owner, locked, wait_for_end
 from labsupport.process.waiting import wait_until
 from labsupport.systems.machines.links import cut
 from labsupport.systems.machines.loops import detach, loops_into
 from labsupport.systems.machines.run_folders import LabRecord, records, remove, set_aside, those_set_aside
 
+CONTAINER_KIND = "container"
 CGROUP_ROOT = Path("/sys/fs/cgroup")
 
 
@@ -60,18 +61,22 @@ def _could_end(name: str, folder: Path) -> bool:
     """End somebody else's lab. What resists stays set aside for the next sweep: it must not keep ours from starting."""
     try:
         _end(name, folder)
-    except WaitExpired:
+    except LabError:
         return False
     return True
 
 
 def _end(name: str, folder: Path) -> None:
     """End what runs under a name whose run folder was set aside, then remove all of it."""
+    record = None
     with suppress(MachineError):
         record = LabRecord.read(folder)
-        for process in (record.init, record.launcher):
-            if process is not None:
-                end_process(process)
+    if record is not None and record.kind == CONTAINER_KIND:
+        _end_container(record, folder)
+        return
+    for process in (record.init, record.launcher) if record is not None else ():
+        if process is not None:
+            end_process(process)
     for process in _unrecorded(name):
         end_process(process)
     remove_cgroups(name)
@@ -79,6 +84,18 @@ def _end(name: str, folder: Path) -> None:
         detach(loop)
     cut(name)
     remove(folder)
+
+
+def _end_container(record: LabRecord, folder: Path) -> None:
+    """Remove the container on the user's own engine; what root wrote in the run folder takes root there once more."""
+    from labsupport.systems.machines.own_engine import OwnEngine
+
+    engine = OwnEngine(record.engine)
+    engine.remove(record.name)
+    remove(folder)
+    if folder.exists():
+        engine.empty(folder)
+        remove(folder)
 
 
 def end_process(process: Owner) -> None:

@@ -85,8 +85,8 @@ class MachineFiles:
 
     def _mount_devices(self) -> None:
         """Give the machine a /dev of its own, as no socket or node made there may appear in the computer's."""
-        kernel.mount("tmpfs", f"{self.folder}/private", "tmpfs", kernel.MS_NOSUID, "mode=755")
-        new = f"{self.folder}/private"
+        new = "/run"  # gets its own face later
+        kernel.mount("tmpfs", new, "tmpfs", kernel.MS_NOSUID, "mode=755")
         _copy_nodes("/dev", new)
         for index in range(LOOP_DEVICES):
             if not os.path.lexists(f"{new}/loop{index}"):

@@ -1,0 +1,189 @@
+"""The user's own Docker engine, as far as a container machine needs it: where it is, whether it will do, one container.
+
+Makes and removes what has the lab's label, and the machine's image; touches nothing else there.
+"""
+
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from labsupport.errors import MachineError, RequirementMissing
+from labsupport.process.ownership import LABEL_KEY, label
+from labsupport.process.waiting import wait_until
+
+if TYPE_CHECKING:
+    import docker
+
+IMAGE_LABEL = "labsupport.image=machine"
+USUAL_HOST = "unix:///var/run/docker.sock"
+REQUEST_WITHIN_SECONDS = 120
+GONE_WITHIN_SECONDS = 20
+
+
+def host_in_use() -> str:
+    """Where the user's own engine is: what DOCKER_HOST says, else their docker context, else the usual socket."""
+    if host := os.environ.get("DOCKER_HOST"):
+        return host
+    from docker.context import ContextAPI
+    from docker.errors import DockerException
+
+    try:
+        context = ContextAPI.get_current_context()
+    except (DockerException, OSError, ValueError):
+        return USUAL_HOST
+    return str((context.Host if context else "") or USUAL_HOST).replace("http+unix://", "unix://")
+
+
+class OwnEngine:
+    """The user's own engine at `host`."""
+
+    def __init__(self, host: str | None = None) -> None:
+        self.host = host or host_in_use()
+        self.client = _connect(self.host)
+
+    def require_shared_kernel(self) -> None:
+        """Refuse an engine that shares neither kernel nor sockets with this computer, or cannot give real root.
+
+        Raises:
+            RequirementMissing: with what would change it.
+        """
+        because = self._unfit(self.client.info())
+        if because:
+            raise RequirementMissing(
+                f"start a container machine on the engine at {self.host}",
+                because,
+                "use an engine on this computer that runs as root; or recorded evidence: --engine replay",
+            )
+
+    def _unfit(self, info: dict[str, Any]) -> str:
+        options = " ".join(info.get("SecurityOptions") or ())
+        if not self.host.startswith("unix://"):
+            return "it is on another computer, and this edition talks to its machine over shared sockets"
+        if not sys.platform.startswith("linux") or info.get("OperatingSystem") == "Docker Desktop":
+            return "it runs in a virtual machine (Docker Desktop), which shares no sockets with this computer; not yet"
+        if info["KernelVersion"] != os.uname().release:
+            return f"its kernel is {info['KernelVersion']}, so it is not on this computer"
+        if "name=rootless" in options or "name=userns" in options:
+            return "it runs its containers without real root (rootless, or userns-remap)"
+        return ""
+
+    def start(self, name: str, image: str, argv: Sequence[str], folder: Path, shown: Sequence[Path]) -> str:
+        """Start the container of lab `name`, removed by the engine when it ends; return its id."""
+        from docker.errors import APIError
+        from docker.types import Mount
+
+        mounts = [Mount(str(folder), str(folder), "bind")]
+        mounts += [Mount(str(path), str(path), "bind", read_only=True) for path in shown]
+        try:
+            container = self.client.containers.run(
+                image,
+                list(argv),
+                name=name,
+                labels={LABEL_KEY: name},
+                privileged=True,
+                cgroupns="private",
+                mounts=mounts,
+                auto_remove=True,
+                detach=True,
+            )
+        except APIError as error:
+            raise MachineError(
+                f"docker run --privileged --name {name} {image}",
+                str(error.explanation or error),
+                "correct what it names; `./lab doctor` says what works here",
+            ) from error
+        return str(container.id)
+
+    def process_of(self, container: str) -> int:
+        """Return the container's main process as this computer counts; 0 when it has ended."""
+        return int(self._inspect(container).get("State", {}).get("Pid", 0))
+
+    def addresses_of(self, container: str) -> tuple[str, str]:
+        """Return the container's address on the engine's own bridge, and this computer's there.
+
+        Raises:
+            MachineError: it has none, as it has ended or that bridge is switched off.
+        """
+        networks = self._inspect(container).get("NetworkSettings", {}).get("Networks", {})
+        for network in networks.values():
+            if network["IPAddress"]:
+                return str(network["IPAddress"]), str(network["Gateway"])
+        raise MachineError(
+            f"find the address of the container {container[:12]}",
+            f"it has none in {', '.join(networks) or 'any network'}, or it has ended: {self.last_words(container)}",
+            "does the engine have its default network, `bridge`? `docker network ls` shows it",
+        )
+
+    def last_words(self, container: str) -> str:
+        """The end of what the container said, or that the engine has removed it."""
+        from docker.errors import DockerException
+
+        try:
+            return self.client.containers.get(container).logs(tail=3).decode(errors="replace").strip()
+        except DockerException:
+            return "it has ended, and the engine has removed it"
+
+    def remove(self, name: str) -> None:
+        """Remove the container of lab `name`, and wait until it is gone; none is fine."""
+        from docker.errors import APIError
+
+        for container in self._containers(name):
+            try:
+                container.remove(force=True, v=True)
+            except APIError as error:
+                if error.status_code not in (404, 409):  # gone, or on its way
+                    raise
+        self.wait_gone(name)
+
+    def wait_gone(self, name: str) -> None:
+        wait_until(
+            lambda: not self._containers(name),
+            f"the container {name} to be gone",
+            within_seconds=GONE_WITHIN_SECONDS,
+            every_seconds=0.02,
+            do=f"docker rm --force {name}",
+        )
+
+    def empty(self, folder: Path) -> None:
+        """Empty a folder in which root's files are: outside there is no root to do it."""
+        from docker.types import Mount
+
+        images = self.client.images.list(filters={"label": IMAGE_LABEL})
+        if not images:
+            raise MachineError(f"empty {folder}", "the files are root's, and the image is gone", f"sudo rm -r {folder}")
+        self.client.containers.run(
+            images[0],
+            ["-delete"],
+            entrypoint=["find", str(folder), "-mindepth", "1"],
+            labels={LABEL_KEY: folder.name.removeprefix(".gone-")},
+            mounts=[Mount(str(folder), str(folder), "bind")],
+            network_mode="none",
+            remove=True,
+        )
+
+    def _containers(self, name: str) -> list[Any]:
+        return list(self.client.containers.list(all=True, filters={"label": label(name)}, ignore_removed=True))
+
+    def _inspect(self, container: str) -> dict[str, Any]:
+        from docker.errors import NotFound
+
+        try:
+            return dict(self.client.api.inspect_container(container))
+        except NotFound:
+            return {}
+
+
+def _connect(host: str) -> "docker.DockerClient":
+    import docker
+    from docker.errors import DockerException
+
+    try:
+        return docker.DockerClient(base_url=host, version="auto", timeout=REQUEST_WITHIN_SECONDS)
+    except DockerException as error:
+        raise RequirementMissing(
+            f"reach your Docker engine at {host}",
+            str(error),
+            "start Docker, and let this user use it (`sudo usermod -aG docker $USER`, then log in again)",
+        ) from error
