@@ -11,7 +11,7 @@ from pathlib import Path
 
 from labsupport.errors import MachineError, RequirementMissing
 from labsupport.process.commands import CommandResult, Invocation, LocalRunner
-from labsupport.process.progress import Listener, Progress
+from labsupport.process.progress import Listener, Progress, silent
 from labsupport.project import this_project
 from labsupport.systems.machines.own_engine import IMAGE_LABEL, OwnEngine
 from labsupport.systems.toolchain.catalogue import Platform
@@ -35,7 +35,7 @@ LINKS = {
     "usr/bin/awk": "gawk",
     "usr/bin/sh": "dash",
 }
-EMPTY_FOLDERS = ("dev", "proc", "root", "run", "sys", "tmp", "var/tmp", "var/log", "var/lib")
+EMPTY_FOLDERS = ("dev", "mnt", "opt", "proc", "root", "run", "sys", "tmp", "var/tmp", "var/log", "var/lib")
 EXTRACT_WITHIN_SECONDS = 300
 
 
@@ -46,17 +46,22 @@ def ensure_image(engine: OwnEngine, store: Store, listener: Listener) -> str:
         RequirementMissing: this is not Debian or Ubuntu, or its packages cannot be had.
         MachineError: the engine did not build it.
     """
-    key = _key()
-    image = f"{NAME}:{key}"
+    image = f"{NAME}:{_key()}"
     if engine.client.images.list(name=image):
         return image
-    context = store.root / AREA / key / CONTEXT
-    if not context.exists():
-        listener(Progress(f"Making the container machine's system from Debian packages (about {MEGABYTES} MB), once"))
-        _make(store, key, listener)
+    context = prepare_image(store, listener)
     listener(Progress(f"Building the image {image} on your own engine, once"))
     _build(engine, image, context)
     return image
+
+
+def prepare_image(store: Store, listener: Listener = silent) -> Path:
+    """Return what the image is built from; make it, once, if it is missing from the cache."""
+    context = store.root / AREA / _key() / CONTEXT
+    if not context.exists():
+        listener(Progress(f"Making the container machine's system from Debian packages (about {MEGABYTES} MB), once"))
+        _make(store, _key(), listener)
+    return context
 
 
 def remove_images(engine: OwnEngine) -> list[str]:
