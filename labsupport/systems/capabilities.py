@@ -12,6 +12,7 @@ from pathlib import Path
 from labsupport.process.commands import LocalRunner, Runner
 from labsupport.process.ownership import run_root
 from labsupport.systems.kernel_features import FEATURES, KernelFeatures
+from labsupport.systems.machines.own_engine import ask_about_itself, host_in_use, unfit
 
 OLDEST_KERNEL = (5, 12)
 ENOUGH_MEMORY_GB = 2.0
@@ -138,13 +139,15 @@ def container_machine() -> Capability:
     if not sys.platform.startswith("linux"):
         because = f"this is {platform.system()}, whose engines run in a virtual machine and share no sockets with it"
         return _no(name, because, "use recorded evidence (--engine replay); Docker Desktop is not served yet")
-    engine = docker_engine()
+    host = host_in_use()
+    engine = docker_engine(host)
     if not engine.available:
         return _no(name, engine.because, engine.change_it)
-    if engine.because.startswith("DOCKER_HOST says"):
-        return _no(
-            name, f"{engine.because}: it is on another computer", "unset DOCKER_HOST to use one on this computer"
-        )
+    if because := unfit(host, ask_about_itself(host) if host.startswith("unix://") else {}):
+        return _no(name, because, "use an engine on this computer that runs as root; or --engine replay")
+    if not shutil.which("apt-get") or not shutil.which("dpkg-deb"):
+        because = "its image is made of Debian packages, and this is no Debian or Ubuntu"
+        return _no(name, because, "use `sudo ./lab …`; or recorded evidence (--engine replay)")
     return _yes(name, f"a Docker engine {engine.because}; it runs the engine of a lab, and no cluster yet")
 
 

@@ -76,6 +76,7 @@ def remove_images(engine: OwnEngine) -> list[str]:
 def _key() -> str:
     inputs = [
         CONTEXT,
+        EMPTY_FOLDERS,
         PACKAGES,
         MERGED,
         sorted(LINKS.items()),

@@ -3,9 +3,13 @@
 Makes and removes what has the lab's label, and the machine's image; touches nothing else there.
 """
 
+import hashlib
+import http.client
+import json
 import os
+import socket
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,18 +26,46 @@ REQUEST_WITHIN_SECONDS = 120
 GONE_WITHIN_SECONDS = 20
 
 
-def host_in_use() -> str:
+def host_in_use(home: Path | None = None) -> str:
     """Where the user's own engine is: what DOCKER_HOST says, else their docker context, else the usual socket."""
     if host := os.environ.get("DOCKER_HOST"):
         return host
-    from docker.context import ContextAPI
-    from docker.errors import DockerException
-
+    settings = (home or Path.home()) / ".docker"
     try:
-        context = ContextAPI.get_current_context()
-    except (DockerException, OSError, ValueError):
+        name = os.environ.get("DOCKER_CONTEXT") or json.loads((settings / "config.json").read_text())["currentContext"]
+        folder = settings / "contexts" / "meta" / hashlib.sha256(name.encode()).hexdigest()
+        return str(json.loads((folder / "meta.json").read_text())["Endpoints"]["docker"]["Host"])
+    except (OSError, ValueError, KeyError, TypeError):
         return USUAL_HOST
-    return str((context.Host if context else "") or USUAL_HOST).replace("http+unix://", "unix://")
+
+
+def ask_about_itself(host: str) -> dict[str, Any]:
+    """Return what an engine at a socket says of itself, without the weight of the client; empty for none."""
+    connection = http.client.HTTPConnection("engine", timeout=2)
+    connection.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    try:
+        connection.sock.settimeout(2)
+        connection.sock.connect(host.removeprefix("unix://"))
+        connection.request("GET", "/info")
+        return dict(json.loads(connection.getresponse().read()))
+    except (OSError, ValueError, http.client.HTTPException):
+        return {}
+    finally:
+        connection.close()
+
+
+def unfit(host: str, info: Mapping[str, Any]) -> str:
+    """Say why an engine, by what it says of itself, cannot run a container machine; empty when it can."""
+    options = " ".join(info.get("SecurityOptions") or ())
+    if not host.startswith("unix://"):
+        return f"{host} is on another computer, and a container machine shares sockets with this one"
+    if not sys.platform.startswith("linux") or info.get("OperatingSystem") == "Docker Desktop":
+        return "it runs in a virtual machine (Docker Desktop), which shares no sockets with this computer"
+    if info.get("KernelVersion") != os.uname().release:
+        return f"its kernel is {info.get('KernelVersion') or 'not known'}, so it is not on this computer"
+    if "name=rootless" in options or "name=userns" in options:
+        return "it runs its containers without real root (rootless, or userns-remap)"
+    return ""
 
 
 class OwnEngine:
@@ -49,25 +81,13 @@ class OwnEngine:
         Raises:
             RequirementMissing: with what would change it.
         """
-        because = self._unfit(self.client.info())
+        because = unfit(self.host, self.client.info())
         if because:
             raise RequirementMissing(
                 f"start a container machine on the engine at {self.host}",
                 because,
                 "use an engine on this computer that runs as root; or recorded evidence: --engine replay",
             )
-
-    def _unfit(self, info: dict[str, Any]) -> str:
-        options = " ".join(info.get("SecurityOptions") or ())
-        if not self.host.startswith("unix://"):
-            return "it is on another computer, and this edition talks to its machine over shared sockets"
-        if not sys.platform.startswith("linux") or info.get("OperatingSystem") == "Docker Desktop":
-            return "it runs in a virtual machine (Docker Desktop), which shares no sockets with this computer; not yet"
-        if info["KernelVersion"] != os.uname().release:
-            return f"its kernel is {info['KernelVersion']}, so it is not on this computer"
-        if "name=rootless" in options or "name=userns" in options:
-            return "it runs its containers without real root (rootless, or userns-remap)"
-        return ""
 
     def start(self, name: str, image: str, argv: Sequence[str], folder: Path, shown: Sequence[Path]) -> str:
         """Start the container of lab `name`, removed by the engine when it ends; return its id."""
