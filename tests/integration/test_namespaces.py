@@ -122,6 +122,17 @@ def test_a_sweep_removes_what_is_broken(tmp_path: Path) -> None:
     assert sorted(path.name for path in tmp_path.iterdir()) == [".lock", "my notes"]
 
 
+def test_a_sweep_leaves_a_living_lab_whose_record_it_cannot_read(tmp_path: Path) -> None:
+    machine = start(tmp_path)
+    try:
+        (machine.folder / "lab.json").write_text('{"written by": "another version"}')
+        assert sweep(tmp_path) == []
+        assert machine.runner.run(["echo", "alive"]).stdout == "alive\n"
+    finally:
+        machine.close()
+    assert [str(thing) for thing in leftovers(machine.name, root=tmp_path)] == []
+
+
 def test_cgroups_without_a_run_folder_are_removed_once_they_are_empty(tmp_path: Path) -> None:
     machine = start(tmp_path)
     other_root = tmp_path / "other"

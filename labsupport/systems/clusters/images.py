@@ -65,9 +65,9 @@ class ImageSeeds:
         self.ctr = ctr
 
     def path_of(self, images: Sequence[ProgramImage], archives: Sequence[Path]) -> Path:
-        """Where the seed with these images is, or would be. A file counts by its path, size and time."""
+        """Where the seed with these images is, or would be. A file counts by its path: the cache's have a digest."""
         inputs = [self.containerd, *archives, *(image.program for image in images)]
-        facts = [(str(path), path.stat().st_size, path.stat().st_mtime_ns) for path in inputs]
+        facts = [(str(path.resolve()), path.stat().st_size) for path in inputs]
         words = [(image.name, list(image.arguments)) for image in images]
         return self.folder / hashlib.sha256(json.dumps([facts, words]).encode()).hexdigest()[:16]
 

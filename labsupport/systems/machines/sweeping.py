@@ -24,7 +24,8 @@ def sweep(root: Path) -> list[str]:
     with locked(root):
         for folder, record in records(root).items():
             # Claims are made under the lock: a folder without a record was left by someone who died while claiming.
-            if record is None or not record.is_alive():
+            # Where something runs all the same, the record is another version's, and so is the lab.
+            if not (record.is_alive() if record is not None else _has_members(folder.name)):
                 set_aside(folder)
         aside = those_set_aside(root)
     return sorted(name for name, folder in aside.items() if _could_end(name, folder))
