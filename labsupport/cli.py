@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from labsupport.backends import LabOptions
 
 INTERRUPTED = 130
+# Notebooks wait for the engine and the cluster more than they compute, so two share even two cores well.
+JOBS = min(2, os.cpu_count() or 1)
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -142,7 +144,7 @@ def run(
     engine: Engine = EngineChoice.AUTO,
     cluster: Cluster = ClusterChoice.AUTO,
     machine: Machine = MachineChoice.AUTO,
-    jobs: Jobs = 1,
+    jobs: Jobs = JOBS,
 ) -> None:
     """Execute notebooks from top to bottom and write build/report/index.html.
 
