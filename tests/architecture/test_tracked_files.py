@@ -23,7 +23,7 @@ REGISTRY_HOSTS = [
     )
 ]
 SOMEBODYS_PATH = re.compile(
-    r"/(?:home|Users)/[a-z]\w+/|/root/\.(?:cache|pyenv|local|config)|/work/(?:main|shared)\b|/tmp/team\b"
+    r"/(?:home|Users)/[a-z]\w+/|/root/\.(?:cache|pyenv|local|config)"
 )
 
 
