@@ -22,9 +22,7 @@ REGISTRY_HOSTS = [
         ("repo", "maven", "apache", "org"),
     )
 ]
-SOMEBODYS_PATH = re.compile(
-    r"/(?:home|Users)/[a-z]\w+/|/root/\.(?:cache|pyenv|local|config)"
-)
+SOMEBODYS_PATH = re.compile(r"/(?:home|Users)/[a-z]\w+/|/root/\.(?:cache|pyenv|local|config)")
 
 
 @pytest.fixture(scope="module")
