@@ -5,7 +5,7 @@
 
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -16,6 +16,7 @@ from labsupport.backends import (
     LabOptions,
     attach_backends,
     end_and_look,
+    have_images,
     plan,
     start_backends,
 )
@@ -35,7 +36,8 @@ from labsupport.experiments.steps import Observation
 from labsupport.experiments.trial import Trial
 from labsupport.lessons.catalog import Lesson, exercises_of, lesson
 from labsupport.lessons.needs import Needs
-from labsupport.observing import TimelineRecording, etcd_content, refusal_of
+from labsupport.observing.cluster import TimelineRecording, etcd_content, refusal_of
+from labsupport.observing.engines import engine_started
 from labsupport.process.commands import Runner
 from labsupport.process.ownership import Owner
 from labsupport.process.progress import Progress
@@ -89,7 +91,9 @@ def _backends(options: LabOptions, needs: Needs) -> Backends:
     name = os.environ.get(ATTACH_VARIABLE)
     if name and "replay" not in (options.engine, options.cluster):
         attached = attach_backends(name)
-        attached.have_images(needs.images, _tell)
+        attached.images = needs.images
+        if attached.engine is not None:
+            have_images(attached.engine, needs.images, _tell)
         return attached
     chosen = plan(options)
     # A notebook of which a part cannot be live is shown from its recorded evidence as a whole.
@@ -119,7 +123,7 @@ class Lab:
             about.slug,
             load_ledger(self._project.claims),
             self._mode(),
-            scrubber=Scrubber.for_this_computer({**backends.places, **_places(self._project)}),
+            scrubber=Scrubber.for_this_computer({**backends.own_words, **_places(self._project)}),
             on_predict=lambda trial: self._progress.predicted(trial.experiment),
         )
 
@@ -149,6 +153,49 @@ class Lab:
             UsageError: nothing is live here.
         """
         return self._backends.machine or self._nothing_live("lab.machine")
+
+    def engine_called(self, name: str) -> "Engine":
+        """Return another live engine of this lab: "old", "peer", or one that `start_engine` started in this trial."""
+        return self._backends.places.engine(name)
+
+    def machine_called(self, name: str) -> "Machine":
+        """Return another live machine of this lab: "old-machine" is the one that the engine "old" has to itself."""
+        return self._backends.places.machine(name)
+
+    def start_machine(self, trial: Trial, name: str) -> Observation:
+        """Start the machine of an engine to come, so that `on="NAME-machine"` can prepare it; return {"address"}."""
+        return trial.observe(
+            f"start of the machine {name}", lambda: {"address": self._backends.places.start_machine(name).address}
+        )
+
+    def start_engine(
+        self,
+        trial: Trial,
+        name: str,
+        daemon_json: str | Mapping[str, Any],
+        *,
+        flags: Sequence[str] = (),
+        release: str = "today",
+        images: Sequence[str] = (),
+    ) -> Observation:
+        """Start an engine of this trial with exactly this daemon.json; then `trial.run(…, on=name)` talks to it.
+
+        Starting it again stops it first, and starts it on the same machine and data.
+
+        Args:
+            daemon_json: the file, which need not be valid; or settings.
+            flags: more of the daemon's own flags.
+            release: "today", or "old" for the engine of an older release.
+            images: of the lab's own, such as "lab/toolbox", to have on it.
+
+        Returns:
+            {"started", "says"}: whether it answers, and what the daemon said if not.
+        """
+        content = Path(daemon_json) if isinstance(daemon_json, str) else daemon_json
+        places = self._backends.places
+        return engine_started(
+            trial, name, lambda: places.start_engine(name, content, flags=flags, release=release, images=images)
+        )
 
     @property
     def is_live(self) -> bool:
@@ -281,8 +328,14 @@ class Lab:
             return Recorded(self._project.recorded_evidence, self._reason)
         folder = Path(os.environ.get(EVIDENCE_VARIABLE) or self._project.live_evidence)
         forget_live(folder, self.notebook)
-        facts = Provenance.model_validate(backends.provenance())
-        return Live(backends.runner, folder, backends.name, lambda: facts, on_close=lambda _: self._remove_objects())
+        facts = backends.provenance()
+        return Live(
+            backends.runner,
+            folder,
+            backends.name,
+            lambda: Provenance.model_validate(backends.provenance_of_trial(facts)),
+            on_close=lambda _: self._remove_objects(),
+        )
 
     def _remove_objects(self) -> None:
         self._backends.remove_since(self._before)

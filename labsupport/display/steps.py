@@ -24,7 +24,7 @@ def step_shown(step: Step) -> Shown:
         element("span", "live") if step.recorded is None else None,
     )
     parts = [
-        element("pre", step.command, class_="lab-command"),
+        element("pre", step.command, class_="lab-command", data_place=step.place or None),
         _stream("stdout", step.stdout),
         _stream("stderr", step.stderr),
         silent,

@@ -203,13 +203,14 @@ def json_value(name: str, value: Any) -> Any:
 
 
 def _asked(argv: Sequence[str], invocation: Invocation, scrubber: Scrubber) -> StepRecord:
-    """The record of a command before it ran. Its key has, like a line of shell, the environment and folder first."""
+    """The record of a command before it ran. Its key has, like a line of shell, place, environment and folder first."""
     words = scrubber.argv(argv)
     settings = [f"{name}={value}" for name, value in sorted(invocation.environment.items())]
     folder = [shlex.join(["cd", *scrubber.argv([str(invocation.folder)])]), "&&"] if invocation.folder else []
     stdin = None if invocation.stdin is None else scrubber.argv([invocation.stdin])[0]
+    place = [f"{invocation.place}$"] if invocation.place else []
     return StepRecord(
-        key=" ".join([*folder, *map(shlex.quote, scrubber.argv(settings)), shlex.join(words)]).strip(),
+        key=" ".join([*place, *folder, *map(shlex.quote, scrubber.argv(settings)), shlex.join(words)]).strip(),
         argv=words,
         exit_code=None,
         stdin=stdin,

@@ -31,7 +31,8 @@ class Recording:
 class Step:
     """One command of a trial and what it left: exit code, both streams, seconds.
 
-    `recorded` is None when it ran live. `simulated` names the parts of the system that were not the real thing.
+    `place` is where it ran; empty for this computer. `recorded` is None when it ran live.
+    `simulated` names the parts of the system that were not the real thing.
     """
 
     experiment: str
@@ -43,6 +44,7 @@ class Step:
     seconds: float
     recorded: Recording | None = None
     simulated: tuple[str, ...] = ()
+    place: str = ""
 
     @property
     def command(self) -> str:
@@ -82,7 +84,7 @@ class Step:
         return "\n".join(
             [
                 *_notes(self.recorded, self.simulated),
-                f"$ {self.command}",
+                f"{self.place}$ {self.command}",
                 *_shown(self.stdout, ""),
                 *_shown(self.stderr, "stderr: "),
                 f"exit code {self.exit_code} · {self.seconds:.2f} s",

@@ -114,12 +114,15 @@ class Trial:
         stdin: str | None = None,
         environment: Mapping[str, str] | None = None,
         folder: Path | None = None,
+        on: str = "",
         repeatable: bool = False,
     ) -> Step:
         """Run one command, without a shell, to its end.
 
         Args:
             command: words as one types them; a pipe is `sh -c 'one | two'`. Or the words themselves.
+            on: the place where it runs, such as "machine", the lab's machine, or "old", an engine of an older release;
+                without it, this computer, where `docker` and `kubectl` are those of the lab.
             repeatable: the command does not depend on what ran before it (`docker run --rm …`), so that in replay its
                 recording may be shown as often as asked.
 
@@ -129,13 +132,13 @@ class Trial:
         """
         self._refuse_if_ended(command if isinstance(command, str) else shlex.join(command))
         argv = words_of(command)
-        invocation = Invocation(stdin, dict(environment or {}), folder)
+        invocation = Invocation(stdin, dict(environment or {}), folder, on)
         run = self.source.run_again if repeatable else self.source.run
         result = run(argv, within_seconds=within_seconds, invocation=invocation)
         self._steps += 1
         return Step(
             self.experiment, self._steps, tuple(argv), result.exit_code, result.stdout, result.stderr, result.seconds,
-            self.recorded, self.simulated,
+            self.recorded, self.simulated, on,
         )  # fmt: skip
 
     def observe(self, name: str, look: Callable[[], Any], *, repeatable: bool = False) -> Observation:

@@ -49,11 +49,15 @@ class CommandResult:
 
 @dataclass(frozen=True)
 class Invocation:
-    """How to run a command: beside its words, all that differs from a plain call."""
+    """How to run a command: beside its words, all that differs from a plain call.
+
+    `place` names where, to runners that know more places than one; empty is where they are.
+    """
 
     stdin: str | None = None
     environment: Mapping[str, str] = field(default_factory=dict)
     folder: Path | None = None
+    place: str = ""
 
 
 class Runner(Protocol):

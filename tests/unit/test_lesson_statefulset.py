@@ -30,7 +30,7 @@ from labsupport.lessons.statefulset.exercise import FAULTS, FOLDER, Attempt
 from labsupport.lessons.statefulset.explorer import ORDERED, PARALLEL, by_the_rules, explanation, is_as_ruled
 from labsupport.lessons.statefulset.names import Answer
 from labsupport.lessons.statefulset.story import story_of
-from labsupport.observing import TimelineRecording
+from labsupport.observing.cluster import TimelineRecording
 from labsupport.project import this_project
 from tests.scripted import ScriptedRunner
 

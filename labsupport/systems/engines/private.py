@@ -51,7 +51,8 @@ def start_private_engine(machine: Machine, tools: EngineTools, *, settings: Daem
     folders = EngineFolders(machine.folder / "engine")
     given = settings or DaemonSettings()
     labelled = given.model_copy(update={"labels": (*given.labels, label(machine.name))})
-    return start_daemon(machine, tools, folders, labelled.as_daemon_json())
+    wanted = {key: value for key, value in labelled.as_daemon_json().items() if key not in tools.unknown_settings}
+    return start_daemon(machine, tools, folders, wanted)
 
 
 def start_daemon(
@@ -206,7 +207,8 @@ def _make_client_folder(tools: EngineTools, folders: EngineFolders) -> None:
     plugins.mkdir(parents=True, exist_ok=True)
     plugin = plugins / "docker-buildx"
     plugin.unlink(missing_ok=True)
-    plugin.symlink_to(tools.buildx)
+    if tools.buildx.exists():  # an old engine has BuildKit in itself
+        plugin.symlink_to(tools.buildx)
     owner = caller()
     for folder in (folders.client, plugins):
         folder.chmod(0o700)

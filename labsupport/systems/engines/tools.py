@@ -13,6 +13,8 @@ from labsupport.systems.toolchain import Toolchain
 # Whose versions evidence names.
 NAMED_IN_EVIDENCE = ("dockerd", "containerd", "runc", "docker", "docker-buildx")
 
+OLD_NAMED_IN_EVIDENCE = ("dockerd", "containerd", "runc", "docker")
+
 
 @dataclass(frozen=True)
 class EngineTools:
@@ -22,12 +24,14 @@ class EngineTools:
         programs: folder with dockerd, containerd, its shim, runc, docker-proxy, docker-init, docker, docker-buildx.
         path: folders searched after `programs`, first one first: the firewall's programs, then the computer's own.
         environment: what the daemon's environment needs beside PATH.
+        unknown_settings: keys of daemon.json that we set and this release does not know.
         sources: where each program came from, as plain records for evidence.
     """
 
     programs: Path
     path: tuple[Path, ...] = ()
     environment: Mapping[str, str] = field(default_factory=dict)
+    unknown_settings: tuple[str, ...] = ()
     sources: tuple[Mapping[str, Any], ...] = ()
 
     @classmethod
@@ -39,6 +43,18 @@ class EngineTools:
             path=(firewall.folder,),
             environment=firewall.environment,
             sources=tuple(asdict(toolchain.provenance(name)) for name in NAMED_IN_EVIDENCE),
+        )
+
+    @classmethod
+    def old(cls, toolchain: Toolchain) -> "EngineTools":
+        """Return Debian's Docker 20.10, of 2020, getting it first where it is missing."""
+        firewall = toolchain.direct("machine")
+        return cls(
+            programs=toolchain.bin_folder("old-engine"),
+            path=(firewall.folder,),
+            environment=firewall.environment,
+            unknown_settings=("firewall-backend", "ip6tables"),
+            sources=tuple(asdict(toolchain.provenance(f"old-{name}")) for name in OLD_NAMED_IN_EVIDENCE),
         )
 
     @property

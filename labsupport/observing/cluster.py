@@ -1,7 +1,4 @@
-"""What a notebook sees of its cluster beside commands: timelines, etcd's own content, and why a manifest was refused.
-
-Each is an observation of a trial, so evidence keeps it and replay shows it without a cluster.
-"""
+"""What a notebook sees of its cluster: timelines, etcd's own content, and why a manifest was refused."""
 
 from collections.abc import Callable, Sequence
 from pathlib import Path

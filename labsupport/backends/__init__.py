@@ -1,0 +1,39 @@
+"""What a lab runs on: chooses machine, engine and cluster, starts or finds them, and knows a lab's places.
+
+Knows no notebook, trial or person.
+"""
+
+from labsupport.backends.choosing import LabOptions, Plan, plan
+from labsupport.backends.running import Backends, Existing
+from labsupport.backends.starting import (
+    ATTACH_VARIABLE,
+    CLUSTER_FILE,
+    ENGINE_FILE,
+    attach_backends,
+    attach_machine,
+    end_and_look,
+    have_images,
+    make_toolchain,
+    running_backends,
+    start_backends,
+    tool_groups,
+)
+
+__all__ = [
+    "ATTACH_VARIABLE",
+    "CLUSTER_FILE",
+    "ENGINE_FILE",
+    "Backends",
+    "Existing",
+    "LabOptions",
+    "Plan",
+    "attach_backends",
+    "attach_machine",
+    "end_and_look",
+    "have_images",
+    "make_toolchain",
+    "plan",
+    "running_backends",
+    "start_backends",
+    "tool_groups",
+]

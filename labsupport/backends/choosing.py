@@ -1,0 +1,113 @@
+"""What can be live: machine, engine and cluster, as asked and as this computer allows. Decides; starts nothing."""
+
+import os
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from labsupport.errors import RequirementMissing
+from labsupport.lessons.needs import Needs
+
+if TYPE_CHECKING:
+    from labsupport.systems.capabilities import Capability
+
+# Options of the design that this edition cannot serve yet: said, never ignored.
+NOT_YET = {
+    "engine": {"own": "this edition uses its private engine only"},
+    "cluster": dict.fromkeys(("kind", "own"), "this edition has the embedded cluster only"),
+    "machine": {"vm": "this edition has the namespaces machine and the container machine"},
+}
+
+
+@dataclass(frozen=True)
+class LabOptions:
+    """What --engine, --cluster and --machine say."""
+
+    engine: str = "auto"
+    cluster: str = "auto"
+    machine: str = "auto"
+
+    def or_from_environment(self) -> "LabOptions":
+        """Where an option says auto, take what LAB_ENGINE, LAB_CLUSTER or LAB_MACHINE say."""
+
+        def chosen(name: str) -> str:
+            said = str(getattr(self, name))
+            return os.environ.get(f"LAB_{name.upper()}", "auto") if said == "auto" else said
+
+        return LabOptions(chosen("engine"), chosen("cluster"), chosen("machine"))
+
+    def as_environment(self) -> dict[str, str]:
+        """What `or_from_environment` of another process makes these options of."""
+        return {f"LAB_{name.upper()}": value for name, value in vars(self).items() if value != "auto"}
+
+
+# Values that take a machine.
+BY_NAME = frozenset({"private", "embedded", "namespaces", "container"})
+NO_CLUSTER_IN_CONTAINER = "the container machine of this edition runs an engine, and no cluster yet"
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What can be live. Each `no_…` says why that cannot, as the end of “not live: …”; empty where it can."""
+
+    machine: str | None
+    no_engine: str = ""
+    no_cluster: str = ""
+
+    def why_not(self, needs: Needs) -> str:
+        """Why not all of `needs` can be live; empty when it can."""
+        return (self.no_engine if needs.engine else "") or (self.no_cluster if needs.nodes else "")
+
+    def within(self, needs: Needs) -> Needs:
+        """The part of `needs` that can be live."""
+        return replace(needs, engine=needs.engine and not self.no_engine, nodes=0 if self.no_cluster else needs.nodes)
+
+
+def plan(options: LabOptions, possible: "Capability | None" = None) -> Plan:
+    """Decide what can be live.
+
+    Args:
+        possible: whether a private machine can start; found out where it is not given.
+
+    Raises:
+        RequirementMissing: something was asked for by name that cannot be had here.
+    """
+    for name, refused in NOT_YET.items():
+        if because := refused.get(getattr(options, name)):
+            raise RequirementMissing(
+                f"use --{name} {getattr(options, name)}", because, f"leave --{name} out; CHANGELOG.md says what is new"
+            )
+    machine = "namespaces"
+    if possible is None:
+        from labsupport.systems.capabilities import container_machine, namespaces_machine
+
+        possible = namespaces_machine()
+        in_container = container_machine()
+        if options.machine == "container" or (
+            options.machine == "auto" and in_container.available and not possible.available
+        ):
+            machine, possible = "container", in_container
+    no_machine = ""
+    if options.machine == "none":
+        no_machine = "--machine none was asked for"
+    elif not possible.available:
+        no_machine = f"no private machine can start here: {possible.because}"
+    asked = [f"--{name} {value}" for name, value in vars(options).items() if value in BY_NAME]
+    if no_machine and asked:
+        raise RequirementMissing(
+            f"use {' '.join(asked)}",
+            no_machine,
+            possible.change_it or "leave --machine none out",
+        )
+    no_engine = no_cluster = no_machine
+    if options.engine == "replay":
+        # Replay is asked for to spare the set-up: a cluster is live beside it only where that is said too.
+        no_engine = "--engine replay was asked for"
+        no_cluster = no_machine or (no_engine if options.cluster == "auto" else "")
+    if options.cluster == "replay":
+        no_cluster = "--cluster replay was asked for"
+    if machine == "container" and not no_cluster:
+        if options.cluster == "embedded":
+            do = "leave --cluster out, or use `sudo ./lab …`"
+            raise RequirementMissing("use --cluster embedded", NO_CLUSTER_IN_CONTAINER, do)
+        no_cluster = NO_CLUSTER_IN_CONTAINER
+    return Plan(None if no_engine and no_cluster else machine, no_engine, no_cluster)

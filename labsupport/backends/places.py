@@ -1,0 +1,274 @@
+"""The other places of a lab by name: engines beside its own, the machines they run on, the nodes of its cluster.
+
+A kept engine (see KEPT) starts at its first use and ends with the lab; one that a trial starts ends with the trial.
+"""
+
+import contextlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from labsupport.errors import MachineError, UsageError
+from labsupport.process.commands import CommandResult, Invocation, LocalRunner, Runner
+from labsupport.process.ownership import Owner
+
+if TYPE_CHECKING:
+    from labsupport.backends.running import Backends
+    from labsupport.systems.engines.engine import Engine
+    from labsupport.systems.engines.objects import Snapshot
+    from labsupport.systems.engines.tools import EngineTools
+    from labsupport.systems.machines.machine import Machine
+
+# Engines that a name alone starts, and which release each is.
+KEPT = {"old": "old", "peer": "today"}
+RELEASES = ("today", "old")
+MACHINE = "machine"
+OF_ENGINE = "-machine"
+USER_FILE = "user"
+
+
+@dataclass
+class EngineAt:
+    """An engine at a place, with the machine it has to itself. `before` is what was on it when it was first used."""
+
+    machine: "Machine"
+    engine: "Engine | None" = None
+    before: "Snapshot | None" = None
+    facts: Mapping[str, Any] = field(default_factory=dict)
+
+    def end_engine(self) -> None:
+        """Stop the daemon as an administrator would; its files stay."""
+        engine, self.engine = self.engine, None
+        if engine is not None and engine.daemon is not None and engine.daemon.is_running():
+            engine.daemon.stop()
+        if engine is not None:
+            engine.close()
+
+
+class Places:
+    """The places of one lab, other than this computer with the lab's own engine and cluster."""
+
+    def __init__(self, backends: "Backends") -> None:
+        self._backends = backends
+        self._kept: dict[str, EngineAt] = {}
+        self._of_trial: dict[str, EngineAt] = {}
+        self._used: dict[str, Mapping[str, Any]] = {}
+
+    def runner(self, name: str) -> Runner:
+        """Return what runs commands at a place: "" this computer, "machine", "old", "old-machine", a node's name.
+
+        Raises:
+            UsageError: there is no such place.
+            LabError: it cannot be had.
+        """
+        backends = self._backends
+        if not name:
+            return LocalRunner(backends.environment)
+        nodes = {node.name: node.machine for node in backends.cluster.nodes} if backends.cluster else {}
+        if name in nodes:
+            return _InMachine(nodes[name], {})
+        if name == MACHINE or name.endswith(OF_ENGINE):
+            return _InMachine(self.machine(name), self._environment_of(name.removesuffix(OF_ENGINE)))
+        return LocalRunner(self._environment_of(name))
+
+    def engine(self, name: str) -> "Engine":
+        """Return the engine of that name; a kept one is started where it does not run yet.
+
+        Raises:
+            UsageError: there is no such engine, or it was not started.
+        """
+        at = self._at(name)
+        if at.engine is None:
+            raise UsageError(f"use the engine {name!r}", "it is not running", "start it: lab.start_engine(…)")
+        self._used[name] = at.facts
+        return at.engine
+
+    def machine(self, name: str) -> "Machine":
+        """Return a machine: "machine" is the lab's own, "old-machine" that of the engine "old"."""
+        if name == MACHINE:
+            assert self._backends.machine is not None
+            return self._backends.machine
+        return self._at(name.removesuffix(OF_ENGINE)).machine
+
+    def start_machine(self, name: str) -> "Machine":
+        """Start a machine for an engine to come, ended with the trial; the one of that name, if it is there.
+
+        Raises:
+            UsageError: the lab keeps an engine of that name, or another notebook has one.
+        """
+        if name in KEPT:
+            raise UsageError(f"start an engine called {name}", "the lab keeps one of that name", "choose another name")
+        if name not in self._of_trial:
+            self._of_trial[name] = EngineAt(self._new_machine(name))
+        return self._of_trial[name].machine
+
+    def start_engine(
+        self,
+        name: str,
+        daemon_json: "Mapping[str, Any] | Path",
+        *,
+        flags: Sequence[str] = (),
+        release: str = "today",
+        images: Sequence[str] = (),
+    ) -> "Engine":
+        """Start an engine with exactly this daemon.json; on the same machine and data, if the trial had one so named.
+
+        Args:
+            daemon_json: settings, or the file, which need not be valid.
+            flags: more of the daemon's own flags.
+            release: "today" or "old".
+            images: of the lab's own, to have on it.
+
+        Raises:
+            EngineError: the daemon refused; `happened` holds its own words. The machine stays.
+        """
+        from labsupport.backends.starting import have_images
+        from labsupport.systems.engines.private import start_daemon
+        from labsupport.systems.engines.settings import EngineFolders
+
+        self.start_machine(name)
+        at = self._of_trial[name]
+        at.end_engine()
+        content = daemon_json.read_text() if isinstance(daemon_json, Path) else daemon_json
+        folders = EngineFolders(at.machine.folder / "engine")
+        at.engine = start_daemon(at.machine, tools_of(release), folders, content, flags)
+        have_images(at.engine, tuple(images))
+        at.facts = at.engine.provenance()
+        return self.engine(name)
+
+    def tidy(self) -> list[str]:
+        """End what the trial started, and remove what it made on kept engines; say what."""
+        ended = [f"the engine {name}" for name in self._of_trial]
+        for at in self._of_trial.values():
+            at.end_engine()
+            at.machine.close()
+        self._of_trial.clear()
+        self._used.clear()
+        removed = []
+        for name, at in self._kept.items():
+            if at.engine is not None and at.before is not None and (gone := at.engine.remove_since(at.before)):
+                removed.append(f"on {name}: {gone}")
+        return [*ended, *removed]
+
+    def end_kept(self) -> list[str]:
+        """End the kept engines, whoever started them; the next use starts them afresh. Say what."""
+        ended = []
+        for name in KEPT:
+            with contextlib.suppress(MachineError):
+                self.machine(MACHINE).inner(name).close()
+                ended.append(f"the engine {name}")
+        self._kept.clear()
+        return ended
+
+    def close(self) -> None:
+        """Let go of every place; what was started for a trial ends, kept engines end with the lab's machine."""
+        for at in self._of_trial.values():
+            at.machine.close()
+        self._of_trial.clear()
+        for at in self._kept.values():
+            if at.engine is not None:
+                at.engine.close()
+        self._kept.clear()
+
+    def used(self) -> list[Mapping[str, Any]]:
+        """Return the provenance of each engine that took part in this trial."""
+        return list(self._used.values())
+
+    def _at(self, name: str) -> EngineAt:
+        if at := self._of_trial.get(name) or self._kept.get(name):
+            return at
+        if name not in KEPT:
+            known = ", ".join([MACHINE, *KEPT, *self._of_trial])
+            raise UsageError(f"go to {name!r}", "this lab has no such place", f"one of: {known}, or a node's name")
+        self._kept[name] = self._start_kept(name)
+        return self._kept[name]
+
+    def _start_kept(self, name: str) -> EngineAt:
+        from labsupport.backends.starting import have_images
+        from labsupport.systems.engines.private import attach_private_engine, start_private_engine
+
+        tools = tools_of(KEPT[name])
+        try:
+            machine = self.machine(MACHINE).inner(name)
+        except MachineError:
+            machine = self.machine(MACHINE).nested(name)
+            engine = start_private_engine(machine, tools)
+        else:
+            engine = attach_private_engine(machine, tools)
+        have_images(engine, self._backends.images)
+        return EngineAt(machine, engine, engine.snapshot(), engine.provenance())
+
+    def _new_machine(self, name: str) -> "Machine":
+        """Start a machine of that name; what a process that has ended left under it goes first."""
+        lab = self.machine(MACHINE)
+        try:
+            earlier = lab.inner(name)
+        except MachineError:
+            pass
+        else:
+            user = earlier.folder / USER_FILE
+            if user.exists() and _owner_in(user).is_alive():
+                raise UsageError(
+                    f"start an engine called {name}",
+                    "another notebook on this lab has one of that name now",
+                    "end the trial there, or run one notebook at a time",
+                )
+            earlier.close()
+        machine = lab.nested(name)
+        owner = Owner.this_process()
+        (machine.folder / USER_FILE).write_text(f"{owner.pid} {owner.started_at}")
+        return machine
+
+    def _environment_of(self, name: str) -> Mapping[str, str]:
+        if name == MACHINE:
+            return self._backends.environment
+        at = self._at(name)
+        return self.engine(name).environment if at.engine is not None else {}
+
+
+class PlacesRunner:
+    """Runs each command at the place its invocation names."""
+
+    def __init__(self, places: Places) -> None:
+        self._places = places
+
+    def run(
+        self, argv: Sequence[str], *, within_seconds: float = 60, invocation: Invocation = Invocation()
+    ) -> CommandResult:
+        runner = self._places.runner(invocation.place)
+        return runner.run(argv, within_seconds=within_seconds, invocation=replace(invocation, place=""))
+
+
+class _InMachine:
+    """A root shell on a machine, in the notebook's folder where that is visible there."""
+
+    def __init__(self, machine: "Machine", environment: Mapping[str, str]) -> None:
+        self._machine = machine
+        self._environment = {name: value for name, value in environment.items() if name != "PATH"}
+
+    def run(
+        self, argv: Sequence[str], *, within_seconds: float = 60, invocation: Invocation = Invocation()
+    ) -> CommandResult:
+        folder = invocation.folder or (Path.cwd() if self._machine.kind == "namespaces" else None)
+        inside = replace(invocation, environment={**self._environment, **invocation.environment}, folder=folder)
+        return self._machine.runner.run(argv, within_seconds=within_seconds, invocation=inside)
+
+
+def tools_of(release: str) -> "EngineTools":
+    """Return the programs of today's engine or of the old one, getting them first where they are missing.
+
+    Raises:
+        UsageError: there is no such release.
+    """
+    from labsupport.backends.starting import make_toolchain
+    from labsupport.systems.engines.tools import EngineTools
+
+    if release not in RELEASES:
+        raise UsageError(f"use the engine of release {release!r}", "there is none", f"one of: {', '.join(RELEASES)}")
+    return EngineTools.old(make_toolchain()) if release == "old" else EngineTools.of(make_toolchain())
+
+
+def _owner_in(file: Path) -> Owner:
+    pid, _, started_at = file.read_text().partition(" ")
+    return Owner(int(pid), started_at)

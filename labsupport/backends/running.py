@@ -1,0 +1,187 @@
+"""What runs of a lab: its machine, engine and cluster, what they need of a process, and what was made on them since."""
+
+import json
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from labsupport.backends.choosing import Plan
+from labsupport.backends.places import Places, PlacesRunner
+from labsupport.errors import UsageError
+from labsupport.process.commands import Runner
+
+if TYPE_CHECKING:
+    from labsupport.systems.clusters.embedded import EmbeddedCluster
+    from labsupport.systems.clusters.objects import Snapshot as ClusterSnapshot
+    from labsupport.systems.engines.engine import Engine
+    from labsupport.systems.engines.objects import Snapshot as EngineSnapshot
+    from labsupport.systems.machines.machine import Machine
+
+BASELINE_FILE = "baseline.json"
+
+
+@dataclass
+class Backends:
+    """What runs: a machine, an engine and a cluster on it; each None where it does not.
+
+    `images` are the lab's own that every engine of it has.
+    """
+
+    plan: Plan
+    machine: "Machine | None" = None
+    engine: "Engine | None" = None
+    cluster: "EmbeddedCluster | None" = None
+    attached: bool = False
+    images: tuple[str, ...] = ()
+
+    @cached_property
+    def places(self) -> Places:
+        """The other engines and machines of this lab, by name."""
+        return Places(self)
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """What commands, kernels and terminals need to talk to what is live, and to nothing else.
+
+        Where a part is not live its command only says so: it must not reach an engine or cluster of the user.
+        """
+        engine = dict(self.engine.environment) if self.engine else _absent("engine", "DOCKER_HOST", "unix://{}")
+        cluster = dict(self.cluster.environment) if self.cluster else _absent("cluster", "KUBECONFIG", "{}")
+        folders = [folder for part in (engine, cluster) for folder in part["PATH"].split(os.pathsep)]
+        # Those of the lab first, each once; what was on PATH before stays behind them.
+        first = [folder for folder in folders if folder not in os.environ.get("PATH", "").split(os.pathsep)]
+        return {**engine, **cluster, "PATH": os.pathsep.join(dict.fromkeys([*first, *folders]))}
+
+    @property
+    def runner(self) -> Runner:
+        """Runs commands on this computer that find the engine and the cluster, or at the place they name."""
+        return PlacesRunner(self.places)
+
+    @property
+    def name(self) -> str:
+        """What evidence calls these backends."""
+        return "private" if self.engine is not None else "embedded"
+
+    @property
+    def own_words(self) -> dict[str, str]:
+        """What belongs to this one run in outputs, and what to call it in evidence."""
+        if self.machine is None:
+            return {}
+        return {
+            str(self.machine.folder): "<run>",
+            self.machine.address: "<machine>",
+            self.machine.host_address: "<this-computer>",
+        }
+
+    def provenance(self) -> dict[str, Any]:
+        """Say what was live: fields of the evidence's provenance, each the same on every run."""
+        assert self.machine is not None
+        system = os.uname()
+        facts: dict[str, Any] = {
+            "kernel": f"Linux {system.release}",
+            "machine": self.machine.kind,
+            "architecture": system.machine,
+        }
+        tools: list[Any] = []
+        if self.engine is not None:
+            engine = self.engine.provenance()
+            facts["engine"] = _engine_in_words(engine)
+            tools += engine["tools"]
+        if self.cluster is not None:
+            cluster = self.cluster.provenance()
+            facts["cluster"] = f"Kubernetes {cluster['version']}{_built_here(cluster['tools'])}"
+            tools += [tool for tool in cluster["tools"] if tool not in tools]
+        return {**facts, "tools": tuple(tools)}
+
+    def provenance_of_trial(self, facts: Mapping[str, Any]) -> dict[str, Any]:
+        """Add to the `provenance` of these backends the other engines that took part in this trial."""
+        engines, tools = [facts["engine"]] if "engine" in facts else [], list(facts["tools"])
+        for engine in self.places.used():
+            engines += [words for words in [_engine_in_words(engine)] if words not in engines]
+            tools += [tool for tool in engine["tools"] if tool not in tools]
+        return {**facts, **({"engine": " and ".join(engines)} if engines else {}), "tools": tuple(tools)}
+
+    def snapshot(self) -> "Existing":
+        """Note what is there, for `remove_since`."""
+        return Existing(
+            self.engine.snapshot() if self.engine else None, self.cluster.snapshot() if self.cluster else None
+        )
+
+    def remove_since(self, before: "Existing") -> list[str]:
+        """Remove what was made since; say what, a line for each part that had something."""
+        removed: list[Any] = []
+        if self.cluster is not None and before.on_cluster is not None:
+            removed.append(self.cluster.remove_since(before.on_cluster))
+        if self.engine is not None and before.on_engine is not None:
+            gone = self.engine.remove_since(before.on_engine)
+            removed.append(gone)
+            # Somebody built something else under the name of one of ours.
+            from labsupport.backends.starting import have_images
+
+            have_images(self.engine, tuple(name for name in gone.lost if name.startswith("lab/")))
+        return [str(each) for each in removed if each] + self.places.tidy()
+
+    def keep_baseline(self) -> None:
+        """Note what is there now: what `back_to_baseline` brings back, for whoever attaches later."""
+        if self.machine is not None:
+            (self.machine.folder / BASELINE_FILE).write_text(self.snapshot().as_json())
+
+    def back_to_baseline(self) -> list[str]:
+        """Remove all that came since `keep_baseline`; say what."""
+        assert self.machine is not None
+        baseline = self.machine.folder / BASELINE_FILE
+        if not baseline.exists():
+            raise UsageError(
+                f"reset {self.machine.name}", "it is still starting, or belongs to a notebook", "end it, or wait for it"
+            )
+        return self.remove_since(Existing.from_json(baseline.read_text())) + self.places.end_kept()
+
+    def close(self) -> None:
+        """End what was started here; what was found running stays."""
+        self.places.close()
+        if self.cluster is not None:
+            self.cluster.door.close()
+        if self.engine is not None:
+            self.engine.close()
+        if self.machine is not None and not self.attached:
+            self.machine.close()
+
+
+@dataclass(frozen=True)
+class Existing:
+    """What is on an engine and on a cluster at one moment."""
+
+    on_engine: "EngineSnapshot | None" = None
+    on_cluster: "ClusterSnapshot | None" = None
+
+    def as_json(self) -> str:
+        return json.dumps(asdict(self), default=sorted)
+
+    @classmethod
+    def from_json(cls, text: str) -> "Existing":
+        from labsupport.systems.clusters.objects import Snapshot as OnCluster
+        from labsupport.systems.engines.objects import Snapshot as OnEngine
+
+        fields = json.loads(text)
+        for part in fields.values():
+            part and part.update({name: frozenset(value) for name, value in part.items() if isinstance(value, list)})
+        return cls(
+            OnEngine(**fields["on_engine"]) if fields["on_engine"] else None,
+            OnCluster(**fields["on_cluster"]) if fields["on_cluster"] else None,
+        )
+
+
+def _absent(part: str, variable: str, form: str) -> dict[str, str]:
+    folder = Path(__file__).parent.parent / "absent" / part
+    return {variable: form.format(folder / "nothing-is-live"), "PATH": f"{folder}{os.pathsep}{os.environ['PATH']}"}
+
+
+def _built_here(tools: Sequence[Mapping[str, Any]]) -> str:
+    return " (built here)" if any(tool["source"] == "built here" for tool in tools) else ""
+
+
+def _engine_in_words(engine: Mapping[str, Any]) -> str:
+    return f"Docker {engine['version']}{_built_here(engine['tools'])}"

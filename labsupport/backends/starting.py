@@ -1,0 +1,206 @@
+"""Starts or finds the parts of a lab. The only file that joins machines, engines, clusters and images."""
+
+import json
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from labsupport.backends.choosing import Plan
+from labsupport.backends.running import Backends
+from labsupport.lessons.needs import Needs
+from labsupport.process.ownership import Owner, own_run_root, run_root, run_roots
+from labsupport.process.progress import Listener, silent
+from labsupport.project import this_project
+
+if TYPE_CHECKING:
+    from labsupport.systems.clusters.embedded import EmbeddedCluster
+    from labsupport.systems.engines.engine import Engine
+    from labsupport.systems.inventory import Thing
+    from labsupport.systems.machines.machine import Machine
+    from labsupport.systems.toolchain import Toolchain
+
+# Names the running lab that notebooks and shells use instead of starting one.
+ATTACH_VARIABLE = "LAB_ATTACH"
+ENGINE_FILE = "engine-tools.json"
+CLUSTER_FILE = "cluster-tools.json"
+
+
+def make_toolchain(listener: Listener = silent) -> "Toolchain":
+    from labsupport.systems.toolchain import Toolchain
+
+    return Toolchain(listener=listener)
+
+
+def have_images(engine: "Engine", names: tuple[str, ...], listener: Listener = silent) -> None:
+    """Have the lab's own images on an engine."""
+    if names:
+        from labsupport.systems.images import Images
+
+        Images(engine, make_toolchain(listener), listener).ensure(*names)
+
+
+def tool_groups(needs: Needs) -> tuple[str, ...]:
+    """The groups of tools that it takes to have `needs` live."""
+    if not (needs.engine or needs.nodes):
+        return ()
+    engine = ["engine", *(f"{release}-engine" for release in needs.releases)] if needs.engine else []
+    return ("machine", *engine, *(["cluster", "cni"] if needs.nodes else []), *needs.tools)
+
+
+def start_backends(chosen: Plan, needs: Needs, *, owner: Owner | None, listener: Listener = silent) -> Backends:
+    """Start what of `needs` the plan can have live; engine and cluster at the same time.
+
+    Raises:
+        LabError: a part did not start; what had started has ended.
+    """
+    wanted = chosen.within(needs)
+    if not (wanted.engine or wanted.nodes):
+        return Backends(chosen)
+    from labsupport.systems.images import missing_images
+
+    toolchain = make_toolchain(listener)
+    toolchain.ensure(*tool_groups(wanted))
+    if wanted.nodes and missing_images(toolchain, *wanted.images):
+        # Nodes take images as archives, and building one takes an engine.
+        with running_backends(replace(chosen, no_engine=""), replace(wanted, engine=True, nodes=0), listener):
+            pass
+    on_path = [group for group in ("engine", "machine", *wanted.tools) if group in tool_groups(wanted)]
+    folders = [toolchain.bin_folder(group) for group in on_path]
+    machine = _start_machine(chosen, toolchain, owner, folders, listener)
+    try:
+        with ThreadPoolExecutor() as pool:
+            engine = pool.submit(_start_engine, machine, toolchain) if wanted.engine else None
+            cluster = pool.submit(_start_cluster, machine, toolchain, wanted) if wanted.nodes else None
+        started = Backends(
+            chosen,
+            machine,
+            engine.result() if engine else None,
+            cluster.result() if cluster else None,
+            images=wanted.images,
+        )
+        if started.engine is not None:
+            have_images(started.engine, wanted.images, listener)
+    except BaseException:
+        machine.close()
+        raise
+    return started
+
+
+def attach_machine(name: str) -> "Machine":
+    """Find the machine of a running lab, of whatever kind.
+
+    Raises:
+        LabError: no such lab runs.
+    """
+    from labsupport.systems.machines.container import attach_container
+    from labsupport.systems.machines.namespaces import attach
+    from labsupport.systems.machines.run_folders import LabRecord
+    from labsupport.systems.machines.sweeping import CONTAINER_KIND
+
+    root = next((each for each in run_roots() if (each / name).is_dir()), run_root())
+    if LabRecord.read(root / name).kind == CONTAINER_KIND:
+        return attach_container(root / name)
+    return attach(name, root=root)
+
+
+def attach_backends(name: str) -> Backends:
+    """Find what runs in the lab `name`; it is not ours to end.
+
+    Raises:
+        LabError: that lab has ended, or a part of it.
+    """
+    from labsupport.systems.clusters.embedded import attach_embedded_cluster
+    from labsupport.systems.clusters.tools import ClusterTools
+    from labsupport.systems.engines.private import attach_private_engine
+    from labsupport.systems.engines.tools import EngineTools
+
+    machine = attach_machine(name)
+    found = Backends(Plan(machine.kind), machine, attached=True)
+    if fields := _saved(machine, ENGINE_FILE):
+        found.engine = attach_private_engine(machine, EngineTools(**fields))
+    if fields := _saved(machine, CLUSTER_FILE):
+        found.cluster = attach_embedded_cluster(machine, ClusterTools(**fields))
+    return found
+
+
+@contextmanager
+def running_backends(chosen: Plan, needs: Needs, listener: Listener = silent) -> Iterator[Backends]:
+    """Have what of `needs` the plan can have live for the length of a block; owned by this process."""
+    backends = start_backends(chosen, needs, owner=Owner.this_process(), listener=listener)
+    try:
+        yield backends
+    finally:
+        backends.close()
+
+
+def end_and_look(backends: Backends) -> "list[Thing]":
+    """Close backends, and return what is left of them that should have gone: nothing, if all is well."""
+    from labsupport.systems.inventory import leftovers, take_inventory
+
+    if backends.machine is None or backends.attached:
+        backends.close()
+        return []
+    # What was there before: namespaces that nobody can find by name any more, and settings of the kernel.
+    root = backends.machine.folder.parent
+    before = take_inventory(backends.machine.name, root=root)
+    backends.close()
+    return leftovers(backends.machine.name, before, root=root)
+
+
+def _start_machine(
+    chosen: Plan, toolchain: "Toolchain", owner: Owner | None, tools: list[Path], listener: Listener
+) -> "Machine":
+    if chosen.machine == "container":
+        from labsupport.systems.machines.container import start_container_machine
+
+        return start_container_machine(
+            owner=owner,
+            store=toolchain.store,
+            tools=tools,
+            visible=[toolchain.cache],
+            root=own_run_root(),
+            listener=listener,
+        )
+    from labsupport.systems.machines.namespaces import start_namespaces_machine
+
+    # A clone below /tmp: its inner machines run a program of it.
+    visible = [toolchain.cache, this_project().root]
+    return start_namespaces_machine(owner=owner, tools=tools, visible=visible)
+
+
+def _start_engine(machine: "Machine", toolchain: "Toolchain") -> "Engine":
+    from labsupport.systems.engines.private import start_private_engine
+    from labsupport.systems.engines.tools import EngineTools
+
+    tools = EngineTools.of(toolchain)
+    engine = start_private_engine(machine, tools)
+    _save(machine, ENGINE_FILE, asdict(tools))
+    return engine
+
+
+def _start_cluster(machine: "Machine", toolchain: "Toolchain", wanted: Needs) -> "EmbeddedCluster":
+    from labsupport.systems.clusters.embedded import start_embedded_cluster
+    from labsupport.systems.clusters.tools import ClusterTools
+    from labsupport.systems.images import archives_of
+
+    tools = ClusterTools.of(toolchain)
+    archives = archives_of(toolchain, *wanted.images)
+    cluster = start_embedded_cluster(machine, tools, nodes=wanted.nodes, archives=archives)
+    _save(machine, CLUSTER_FILE, asdict(tools))
+    return cluster
+
+
+def _save(machine: "Machine", name: str, fields: dict[str, Any]) -> None:
+    (machine.folder / name).write_text(json.dumps(fields, default=lambda path: {"$path": str(path)}))
+
+
+def _saved(machine: "Machine", name: str) -> dict[str, Any]:
+    """What `_save` wrote, paths being paths again; empty where it wrote nothing."""
+    file = machine.folder / name
+    if not file.exists():
+        return {}
+    fields = json.loads(file.read_text(), object_hook=lambda found: Path(found["$path"]) if "$path" in found else found)
+    return {key: tuple(value) if isinstance(value, list) else value for key, value in fields.items()}
