@@ -154,6 +154,63 @@ def dots(
     return draw(title, paint, alt=alt, twin=twin, rows=len(measures))
 
 
+@dataclass(frozen=True)
+class Line:
+    """One curve: its name and its points, each (x, y), in order of x."""
+
+    name: str
+    points: tuple[tuple[float, float], ...]
+
+
+def lines(
+    title: str,
+    curves: Sequence[Line],
+    *,
+    alt: str,
+    x: str,
+    y: str,
+    twin: Table,
+    limit: Limit | None = None,
+    spans: Sequence[tuple[float, float, str]] = (),
+) -> Figure:
+    """Draw curves over a common x axis; they differ in colour, marker and the name at their end.
+
+    Args:
+        twin: what the figure says, as rows: the points themselves are mostly too many for one.
+        limit: a value of y.
+        spans: times from x to x that something held, and what; shaded.
+    """
+
+    def paint(axes: "Axes") -> None:
+        for start, end, name in spans:
+            axes.axvspan(start, end, facecolor=LINE.light, alpha=0.6, zorder=0)
+            axes.annotate(
+                name, ((start + end) / 2, 1), xycoords=("data", "axes fraction"), xytext=(0, 3),
+                textcoords="offset points", ha="center", color=INK.light,
+            )  # fmt: skip
+        for index, curve in enumerate(curves):
+            across, up = zip(*curve.points, strict=True)
+            axes.plot(
+                across,
+                up,
+                color=SERIES[index % len(SERIES)].light,
+                marker=MARKERS[index % len(MARKERS)],
+                markevery=max(1, len(up) // 8),
+                linewidth=1.8,
+                label=curve.name,
+            )
+        if limit:
+            axes.axhline(limit.value, color=INK.light, linewidth=1.2, linestyle=(0, (4, 3)), label=limit.name)
+        axes.set_xlabel(x)
+        axes.set_ylabel(y)
+        axes.set_ylim(bottom=0)
+        axes.grid(axis="y", linewidth=0.8)
+        axes.set_axisbelow(True)
+        axes.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=3, borderaxespad=1.8 if spans else 0.4)
+
+    return draw(title, paint, alt=alt, twin=twin, rows=6)
+
+
 def draw(title: str, paint: Callable[["Axes"], None], *, alt: str, twin: Table, rows: float) -> Figure:
     """Let `paint` draw on one pair of axes, tall enough for `rows` rows, and return the figure.
 
