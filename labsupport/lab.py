@@ -205,14 +205,17 @@ class Lab:
         """Open a trial; it ends the one before, whose evidence is written and whose objects are removed."""
         return self._logbook.trial(name, settles)
 
-    def record_timeline(self, trial: Trial, name: str = "timeline", *, asking: Sequence[str] = ()) -> TimelineRecording:
+    def record_timeline(
+        self, trial: Trial, name: str = "timeline", *, asking: Sequence[str] = (), watching: Sequence[str] = ()
+    ) -> TimelineRecording:
         """Record who writes what, when and why on the cluster, from now until the recording's `read()`.
 
         Args:
             name: tells timelines of one trial apart.
             asking: names of the namespace, such as web-0.web, that cluster DNS is asked for all the while.
+            watching: folders of the first node, such as /tmp/hostpath_pv; what each folder in them holds is noted.
         """
-        return TimelineRecording(trial, name, lambda: self.cluster, asking)
+        return TimelineRecording(trial, name, lambda: self.cluster, asking, watching)
 
     def etcd(self, trial: Trial) -> Observation:
         """Return etcd's revision and what it holds for this notebook: {"revision", "objects"}."""

@@ -20,10 +20,12 @@ DOMAIN = "svc.cluster.local"
 class TimelineRecording:
     """A timeline being recorded, from the moment this is made until `read`; in replay, nothing is."""
 
-    def __init__(self, trial: Trial, name: str, cluster: FindCluster, asking: Sequence[str]) -> None:
+    def __init__(
+        self, trial: Trial, name: str, cluster: FindCluster, asking: Sequence[str], watching: Sequence[str] = ()
+    ) -> None:
         self._trial = trial
         self._name = name
-        self._recorder = _recorder(cluster(), asking) if trial.is_live else None
+        self._recorder = _recorder(cluster(), asking, watching) if trial.is_live else None
 
     def read(self) -> Observation:
         """Return all that happened, as records; the recording ends."""
@@ -34,11 +36,13 @@ class TimelineRecording:
         return self._recorder.read()
 
 
-def _recorder(cluster: "EmbeddedCluster", asking: Sequence[str]) -> "TimelineRecorder":
+def _recorder(cluster: "EmbeddedCluster", asking: Sequence[str], watching: Sequence[str]) -> "TimelineRecorder":
+    from labsupport.systems.clusters.storage import folders_below
     from labsupport.systems.timeline import TimelineRecorder
 
     names = [f"{name}.{NAMESPACE}.{DOMAIN}" for name in asking]
-    return TimelineRecorder(cluster.audit_log, cluster.door, cluster.dns_address, names=names)
+    look = (lambda: folders_below(cluster.nodes[0].machine.runner, watching)) if watching else None
+    return TimelineRecorder(cluster.audit_log, cluster.door, cluster.dns_address, names=names, look=look)
 
 
 def etcd_content(trial: Trial, cluster: FindCluster) -> Observation:

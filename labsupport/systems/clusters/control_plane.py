@@ -3,6 +3,7 @@
 Owns the folder `control-plane` of a machine's run folder. Starts nothing itself: embedded.py decides when.
 """
 
+import json
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,10 +12,11 @@ from labsupport.systems.clusters.certificates import Authority, Identity, KeyPai
 from labsupport.systems.clusters.dns import DNS_USER, corefile
 from labsupport.systems.clusters.kubeconfig import kubeconfig
 from labsupport.systems.clusters.network import CLUSTER_DOMAIN, SERVER_PORT, NetworkPlan
-from labsupport.systems.clusters.storage import LOCAL_PATH, LOCAL_PATH_NAMESPACE, TOOLBOX
+from labsupport.systems.clusters.storage import LOCAL_PATH, LOCAL_PATH_NAMESPACE, TOOLBOX, recycler_pod
 
 # Beside the control plane's folder: what its caller may read.
 CLIENT_FOLDER, AUDIT_LOG = "client", "audit.log"
+RECYCLER = "recycler.json"
 ADMINISTRATORS = "system:masters"
 KUBELET_CLIENT = Identity("kube-apiserver-kubelet-client", (ADMINISTRATORS,))
 ISSUER = f"https://kubernetes.default.svc.{CLUSTER_DOMAIN}"
@@ -82,6 +84,7 @@ class ControlPlane:
         self.write_kubeconfig("coredns", Identity(DNS_USER))
         self.write_kubeconfig(LOCAL_PATH, Identity(LOCAL_PATH, (ADMINISTRATORS,)))
         write_private(self.folder / "audit-policy.yaml", audit_policy())
+        write_private(self.folder / RECYCLER, json.dumps(recycler_pod()))
         write_private(self.folder / "Corefile", corefile(kubeconfig=str(self.kubeconfig_of("coredns"))))
         return authority
 
@@ -158,6 +161,8 @@ class ControlPlane:
             f"--cluster-signing-cert-file={self._at('ca.crt')}",
             f"--cluster-signing-key-file={self._at('ca.key')}",
             "--enable-hostpath-provisioner=true",
+            # Its own template asks for an image of a public registry.
+            f"--pv-recycler-pod-template-filepath-hostpath={self._at(RECYCLER)}",
             # startup.py gives each node its range: its network must stand before anyone could be asked for one.
             "--allocate-node-cidrs=false",
             "--kube-api-qps=300",

@@ -8,7 +8,10 @@ in, so a volume acts like a network disk that follows its pod; Kubernetes means 
 """
 
 import json
+from collections.abc import Mapping, Sequence
 from typing import Any
+
+from labsupport.process.commands import Runner
 
 SHARED_VOLUMES = "/tmp/hostpath_pv"  # where the controller-manager puts them: not configurable
 TOOLBOX = "docker.io/lab/toolbox:latest"
@@ -36,6 +39,43 @@ def storage_class(
 def standard_classes() -> list[dict[str, Any]]:
     """Make the classes every lab's cluster has from the start."""
     return [storage_class("standard", default=True), storage_class("standard-wait", wait=True)]
+
+
+def recycler_pod() -> dict[str, Any]:
+    """Make the pod that empties a hostPath volume of policy Recycle: Kubernetes' own but for its image."""
+    empty = r'test -e /scrub && rm -rf /scrub/..?* /scrub/.[!.]* /scrub/* && test -z "$(ls -A /scrub)" || exit 1'
+    container = {
+        "name": "pv-recycler",
+        "image": TOOLBOX,
+        "imagePullPolicy": "Never",
+        "command": ["/bin/sh", "-c", empty],
+        "volumeMounts": [{"name": "volume", "mountPath": "/scrub"}],
+    }
+    # The controller-manager puts the volume to empty in the place of this one.
+    volume = {"name": "volume", "hostPath": {"path": "/replaced"}}
+    return {
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": {"name": "pv-recycler", "namespace": "default"},
+        "spec": {"restartPolicy": "Never", "volumes": [volume], "containers": [container]},
+    }
+
+
+def folders_below(runner: Runner, parents: Sequence[str]) -> Mapping[str, Sequence[int]]:
+    """Return [files, bytes] of each folder that is directly in one of `parents`, by its path."""
+    # Followed where a parent itself is a link, and only there.
+    found = runner.run(["find", "-H", *parents, "-mindepth", "1", "-printf", r"%H\t%P\t%y\t%s\n"])
+    folders: dict[str, list[int]] = {}
+    # Its exit code says no more than that a folder was not there, or went while it looked.
+    for line in found.stdout.splitlines():
+        parent, path, kind, size = line.split("\t")
+        name, _, below = path.partition("/")
+        if kind == "d" and not below:
+            folders.setdefault(f"{parent}/{name}", [0, 0])
+        elif kind == "f" and below:
+            content = folders.setdefault(f"{parent}/{name}", [0, 0])
+            content[0], content[1] = content[0] + 1, content[1] + int(size)
+    return folders
 
 
 def local_path_objects() -> list[tuple[str, dict[str, Any]]]:

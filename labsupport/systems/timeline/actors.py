@@ -4,20 +4,26 @@ YOU = "you"
 API_SERVER = "API server"
 SET_CONTROLLER = "StatefulSet controller"
 VOLUME_CONTROLLER = "volume controller"
+PROTECTION = "protection controllers"
+PROVISIONER = "local-path provisioner"
 SCHEDULER = "scheduler"
 KUBELET = "kubelet"
 SLICE_CONTROLLER = "EndpointSlice controller"
 COREDNS = "CoreDNS"
+DISK = "disk"
 OTHERS = "other controllers"
 
 LANES = (
-    YOU, API_SERVER, SET_CONTROLLER, VOLUME_CONTROLLER, SCHEDULER, KUBELET, SLICE_CONTROLLER, COREDNS, OTHERS,
+    YOU, API_SERVER, SET_CONTROLLER, VOLUME_CONTROLLER, PROTECTION, PROVISIONER, SCHEDULER, KUBELET, DISK,
+    SLICE_CONTROLLER, COREDNS, OTHERS,
 )  # fmt: skip
 
 _ACCOUNTS = "system:serviceaccount:"
 _BY_ACCOUNT = {
     "statefulset-controller": SET_CONTROLLER,
     "persistent-volume-binder": VOLUME_CONTROLLER,
+    "pv-protection-controller": PROTECTION,
+    "pvc-protection-controller": PROTECTION,
     "endpointslice-controller": SLICE_CONTROLLER,
 }
 _BY_USER = {
@@ -25,6 +31,7 @@ _BY_USER = {
     "system:kube-scheduler": SCHEDULER,
     "system:kube-controller-manager": OTHERS,
     "system:coredns": COREDNS,
+    "local-path-provisioner": PROVISIONER,
 }
 
 

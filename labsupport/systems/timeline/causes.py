@@ -17,6 +17,8 @@ from labsupport.systems.timeline.happenings import Happening, Key
 
 PARALLEL = "Parallel"
 _ORDINAL = re.compile(r"(?P<set>.+)-(?P<ordinal>\d+)")
+# What the volume controller calls the volumes it makes for claims, and its pods that empty a volume.
+MADE_FOR_A_CLAIM, RECYCLER = "pvc-", "recycler-for-"
 ANY: frozenset[str] = frozenset()
 # Of these the author takes several steps, each one only when the step before it is stored.
 STEP_BY_STEP = frozenset({"claim", "volume", "set"})
@@ -38,6 +40,8 @@ class World:
     pods_by_claim: dict[str, str] = field(default_factory=dict)
     claims_by_pod: dict[str, list[str]] = field(default_factory=dict)
     claim_by_volume: dict[str, str] = field(default_factory=dict)
+    volume_by_claim: dict[str, str] = field(default_factory=dict)
+    volume_by_folder: dict[str, str] = field(default_factory=dict)
     set_by_pod: dict[str, str] = field(default_factory=dict)
     parallel: set[str] = field(default_factory=set)
 
@@ -59,8 +63,22 @@ class World:
             return self.pods_by_claim.get(self.claim_by_volume.get(one.name, ""), "")
         return one.name.partition(".")[0] if one.kind == "name" else ""
 
+    def volume_of(self, one: Happening) -> str:
+        """Return the volume that a volume, claim, folder or recycler is about; one made for a claim is called by it."""
+        if one.kind == "claim":
+            return self._called(self.volume_by_claim.get(one.name, "")) or one.name
+        if one.kind == "volume":
+            return self._called(one.name)
+        if one.kind == "folder":
+            return self._called(self.volume_by_folder.get(one.name, ""))
+        return self._called(one.name.removeprefix(RECYCLER)) if one.name.startswith(RECYCLER) else ""
+
+    def _called(self, volume: str) -> str:
+        return self.claim_by_volume.get(volume, volume) if volume.startswith(MADE_FOR_A_CLAIM) else volume
+
     def _learn(self, one: Happening) -> None:
         spec = one.seen.get("spec") or {}
+        self._learn_volume(one, spec)
         if one.kind == "pod":
             for volume in spec.get("volumes") or ():
                 claim = (volume.get("persistentVolumeClaim") or {}).get("claimName")
@@ -74,6 +92,14 @@ class World:
             self.claim_by_volume[one.name] = spec["claimRef"]["name"]
         elif one.kind == "set" and spec.get("podManagementPolicy") == PARALLEL:
             self.parallel.add(one.name)
+
+    def _learn_volume(self, one: Happening, spec: Mapping[str, Any]) -> None:
+        if one.kind == "claim" and spec.get("volumeName"):
+            self.volume_by_claim.setdefault(one.name, spec["volumeName"])
+        elif one.kind == "volume":
+            for source in ("hostPath", "local"):
+                if path := (spec.get(source) or {}).get("path"):
+                    self.volume_by_folder[path] = one.name
 
 
 def causes(events: Sequence[Event], world: World) -> list[int | None]:
@@ -108,6 +134,11 @@ def _awaited(event: Event, world: World) -> Iterator[tuple[Key, frozenset[str]]]
     """The objects whose writes this one may follow from, each with the changes that count (none: all)."""
     one = event.happening
     made_for = one.verb == "create" and event.pod
+    if one.kind == "folder":
+        return  # nobody signs what is done to a disk
+    if one.name.startswith(RECYCLER) and one.verb == "create":
+        yield ("volume", one.name.removeprefix(RECYCLER)), frozenset({"released"})
+        return
     if made_for and one.kind in ("pod", "claim"):
         yield from _what_a_set_waits_for(event.pod, world)
         return
@@ -123,6 +154,7 @@ def _awaited(event: Event, world: World) -> Iterator[tuple[Key, frozenset[str]]]
                 yield ("volume", volume), ANY
     elif one.kind == "volume":
         yield ("claim", world.claim_by_volume.get(one.name, "")), ANY
+        yield ("pod", f"{RECYCLER}{one.name}"), frozenset({"succeeded", "failed"})
     elif one.kind == "slice":
         for pod in _listed_anew(event):
             yield ("pod", pod), frozenset({"running", "ready", "unready", "deleted", "gone", "failed", "succeeded"})

@@ -7,6 +7,7 @@ from typing import Any
 from labsupport.systems.timeline.happenings import Happening
 
 CHOSEN_NODE = "volume.kubernetes.io/selected-node"
+POLICY = "persistentVolumeReclaimPolicy"
 Seen = Mapping[str, Any]
 
 
@@ -35,12 +36,16 @@ def change(one: Happening, before: Seen | None) -> Change:
         addresses = ", ".join(one.seen.get("addresses") or ())
         tag = "named" if addresses else "unnamed"
         return Change(f"answers {one.name}: {addresses or 'no such name'}", (tag,))
+    if one.kind == "folder":
+        return _folder(one)
     if one.verb == "create":
         return Change(f"makes {one.kind} {one.name}", ("made",), minor=one.kind == "revision")
     if one.verb == "bind":
         return Change(f"puts {one.name} on {one.seen['spec']['nodeName'] or 'a node'}", ("bound",))
     if one.verb in ("delete", "deletecollection"):
         return _deletion(one, before)
+    if _let_go(one.seen, before or {}):
+        return Change(f"lets {one.kind} {one.name} go", ("gone",))
     said = {"pod": _pod, "claim": _claim, "volume": _volume, "set": _set, "slice": _slice}
     found = said[one.kind](one, before or {}) if one.kind in said else Change("")
     return found if found.what else Change(f"notes on {one.kind} {one.name}", found.tags, minor=True)
@@ -70,6 +75,21 @@ def _deletion(one: Happening, before: Seen | None) -> Change:
     if stays and not asked_before:
         return Change(f"asks for the end of {one.kind} {one.name}", ("deleted",))
     return Change(f"removes {one.kind} {one.name}", ("gone",))
+
+
+def _let_go(now: Seen, before: Seen) -> bool:
+    """Whether this write took away the last thing that held an object somebody wants to end."""
+    held = (before.get("metadata") or {}).get("finalizers")
+    metadata = now.get("metadata") or {}
+    return bool(held and "deletionTimestamp" in metadata and not metadata.get("finalizers"))
+
+
+def _folder(one: Happening) -> Change:
+    if not one.seen["there"]:
+        return Change(f"{one.name} is gone", ("gone",))
+    if not one.seen["files"]:
+        return Change(f"{one.name} is empty", ("emptied",))
+    return Change(f"{one.name} holds {one.seen['files']} files, {one.seen['bytes']} bytes", ("filled",))
 
 
 def _pod(one: Happening, before: Seen) -> Change:
@@ -107,6 +127,11 @@ def _volume(one: Happening, before: Seen) -> Change:
     phase = _status(one.seen).get("phase")
     if phase and phase != _status(before).get("phase"):
         return Change(f"volume of {_claimed_by(one.seen) or one.name} is {phase.lower()}", (phase.lower(),), minor=True)
+    policy, old = (str((each.get("spec") or {}).get(POLICY) or "") for each in (one.seen, before))
+    if before and policy != old:
+        return Change(f"sets the policy of volume {one.name} to {policy}", ("policy-set",))
+    if _claimed_by(before) and not _claimed_by(one.seen):
+        return Change(f"takes the claim off volume {one.name}", ("unclaimed",))
     return Change("")
 
 

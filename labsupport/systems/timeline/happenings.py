@@ -1,4 +1,4 @@
-"""One thing that happened on a cluster, read from the audit log, a watch or a DNS answer. Orders and links nothing."""
+"""One thing that happened on a cluster, read from audit log, watch, DNS answer or disk. Orders and links nothing."""
 
 import datetime
 import json
@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from labsupport.systems.timeline.actors import COREDNS, who_wrote
+from labsupport.systems.timeline.actors import COREDNS, DISK, who_wrote
 
 KINDS = {
     "services": "service",
@@ -98,6 +98,23 @@ def from_answers(answers: Iterable[Mapping[str, Any]]) -> Iterator[Happening]:
         if addresses != known.get(name, addresses):
             yield Happening(float(answer["at"]), COREDNS, "answer", "name", name, None, {"addresses": addresses})
         known[name] = addresses
+
+
+def from_looks(looks: Iterable[Mapping[str, Any]]) -> Iterator[Happening]:
+    """Read what a disk held at each look, each folder that is other than at the look before: {at, folders}.
+
+    `folders` has [files, bytes] by path. What was there at the first look is no news.
+    """
+    known: Mapping[str, Any] | None = None
+    for look in sorted(looks, key=lambda each: float(each["at"])):
+        folders = {path: list(content) for path, content in look["folders"].items()}
+        before = folders if known is None else known
+        for path in sorted(folders.keys() | before.keys()):
+            if folders.get(path) != before.get(path):
+                files, size = folders.get(path) or (0, 0)
+                seen = {"there": path in folders, "files": files, "bytes": size}
+                yield Happening(float(look["at"]), DISK, "look", "folder", path, None, seen)
+        known = folders
 
 
 def _from_entry(entry: Mapping[str, Any], namespace: str) -> Happening | None:

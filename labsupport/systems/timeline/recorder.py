@@ -1,17 +1,18 @@
-"""Records a cluster's timeline: notes where it stood, asks DNS meanwhile, and reads it all at the end.
+"""Records a cluster's timeline: notes where it stood, asks DNS and looks at disks meanwhile, reads it all at the end.
 
 The only file of the timeline that talks to anybody.
 """
 
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
 from labsupport.systems.timeline.records import timeline_records
 
 ASK_EVERY_SECONDS = 0.1
+LOOK_EVERY_SECONDS = 0.2
 ANSWER_WITHIN_SECONDS = 0.5
 PATHS = {
     "pods": "/api/v1/namespaces/{}/pods",
@@ -32,6 +33,10 @@ class Watchable(Protocol):
     def changes(self, path: str, since: str) -> list[dict[str, Any]]: ...
 
 
+# What a disk holds: [files, bytes] by the path of each folder.
+Look = Callable[[], Mapping[str, Sequence[int]]]
+
+
 class TimelineRecorder:
     """Records from the moment it is made until `read`.
 
@@ -40,6 +45,7 @@ class TimelineRecorder:
         door: for what watches tell.
         dns_address: whom to ask for `names`.
         names: in full, such as web-0.web.default.svc.cluster.local; asked ten times a second until `read`.
+        look: at a disk; called five times a second until `read`.
     """
 
     def __init__(
@@ -49,6 +55,7 @@ class TimelineRecorder:
         dns_address: str,
         *,
         names: Sequence[str] = (),
+        look: Look | None = None,
         namespace: str = "default",
     ) -> None:
         self._audit_log = audit_log
@@ -58,52 +65,74 @@ class TimelineRecorder:
         self._paths = {resource: path.format(namespace) for resource, path in PATHS.items()}
         self._first = {resource: door.get(path) for resource, path in self._paths.items()}
         self._questions = _Questions(dns_address, names)
+        self._asking = _Repeated(self._questions.ask, ASK_EVERY_SECONDS) if names else None
+        self._looks: list[dict[str, Any]] = []
+        self._looking = _Repeated(lambda: self._looks.append(_looked(look)), LOOK_EVERY_SECONDS) if look else None
 
     def read(self) -> list[dict[str, Any]]:
-        """Stop asking, and return the records of all that happened."""
-        answers = self._questions.end()
+        """Stop asking and looking, and return the records of all that happened."""
+        for repeated in (self._asking, self._looking):
+            if repeated is not None:
+                repeated.end()
         notices = [notice for resource in WATCHED for notice in self._changes(resource)]
         with self._audit_log.open("rb") as log:
             log.seek(self._from_byte)
             lines = log.read().decode(errors="replace").splitlines()
         first = {resource: listed.get("items") or () for resource, listed in self._first.items()}
-        return timeline_records(lines, namespace=self._namespace, notices=notices, answers=answers, first=first)
+        return timeline_records(
+            lines,
+            namespace=self._namespace,
+            notices=notices,
+            answers=self._questions.answers,
+            looks=self._looks,
+            first=first,
+        )
 
     def _changes(self, resource: str) -> list[dict[str, Any]]:
         return self._door.changes(self._paths[resource], str(self._first[resource]["metadata"]["resourceVersion"]))
 
 
+class _Repeated:
+    """Does something again and again from a thread of its own: first before this returns, last when it ends."""
+
+    def __init__(self, do: Callable[[], None], every_seconds: float) -> None:
+        self._do = do
+        self._every_seconds = every_seconds
+        self._over = threading.Event()
+        do()
+        self._thread = threading.Thread(target=self._go_on, name="timeline", daemon=True)
+        self._thread.start()
+
+    def end(self) -> None:
+        """Stop. A last turn is taken after the end: what became true just before it counts."""
+        self._over.set()
+        self._thread.join(timeout=5)
+
+    def _go_on(self) -> None:
+        while not self._over.wait(self._every_seconds):
+            self._do()
+        self._do()
+
+
+def _looked(look: Look) -> dict[str, Any]:
+    at = time.time()
+    return {"at": at, "folders": look()}
+
+
 class _Questions:
-    """Asks a name server for some names again and again, from a thread of its own."""
+    """Asks a name server for some names, and keeps its answers."""
 
     def __init__(self, server: str, names: Sequence[str]) -> None:
         self._server = server
         self._names = names
-        self._answers: list[dict[str, Any]] = []
-        self._over = threading.Event()
-        self._thread = threading.Thread(target=self._ask, name="dns questions", daemon=True)
-        if names:
-            self._ask_all(self._resolver())
-            self._thread.start()
+        self.answers: list[dict[str, Any]] = []
 
-    def end(self) -> list[dict[str, Any]]:
-        self._over.set()
-        if self._names:
-            self._thread.join(timeout=5)
-        return self._answers
-
-    def _ask(self) -> None:
+    def ask(self) -> None:
         resolver = self._resolver()
-        while not self._over.wait(ASK_EVERY_SECONDS):
-            self._ask_all(resolver)
-        # A last round after the end: what became true just before it counts.
-        self._ask_all(resolver)
-
-    def _ask_all(self, resolver: Any) -> None:
         for name in self._names:
             addresses = _addresses(resolver, name)
             if addresses is not None:
-                self._answers.append({"at": time.time(), "name": name, "addresses": addresses})
+                self.answers.append({"at": time.time(), "name": name, "addresses": addresses})
 
     def _resolver(self) -> Any:
         import dns.resolver

@@ -1,7 +1,8 @@
 """Makes the timeline: happenings from every source, in order, each with what it changed and what caused it.
 
 A record is a plain value (JSON can hold it), because a trial keeps it as evidence and replays it:
-{"number", "at", "who", "lane", "row", "verb", "kind", "name", "pod", "what", "tags", "minor", "revision", "because"}.
+{"number", "at", "who", "lane", "row", "verb", "kind", "name", "pod", "volume", "what", "tags", "minor",
+"revision", "because"}; pod and volume are those that it is about, empty where it is about none.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -11,7 +12,15 @@ from typing import Any
 from labsupport.systems.timeline.actors import API_SERVER, LANES, YOU, lane_of
 from labsupport.systems.timeline.causes import Event, World, causes
 from labsupport.systems.timeline.changes import Change, Seen, change, endpoints
-from labsupport.systems.timeline.happenings import Happening, Key, from_answers, from_audit_log, from_lists, from_watch
+from labsupport.systems.timeline.happenings import (
+    Happening,
+    Key,
+    from_answers,
+    from_audit_log,
+    from_lists,
+    from_looks,
+    from_watch,
+)
 from labsupport.systems.timeline.order import in_order
 
 DECIMALS = 3
@@ -23,6 +32,7 @@ def timeline_records(
     namespace: str = "default",
     notices: Iterable[Mapping[str, Any]] = (),
     answers: Iterable[Mapping[str, Any]] = (),
+    looks: Iterable[Mapping[str, Any]] = (),
     first: Mapping[str, Iterable[Mapping[str, Any]]] = MappingProxyType({}),
 ) -> list[dict[str, Any]]:
     """Merge an audit log, what watches told and what DNS answered into one list of records, in order.
@@ -32,9 +42,10 @@ def timeline_records(
         namespace: whose objects; volumes, which have none, are told by their claims.
         notices: of watches, as the API sends them: {"type", "object"}.
         answers: of DNS: {"at": seconds since 1970, "name", "addresses"}.
+        looks: at a disk: {"at", "folders": {path: [files, bytes]}}.
         first: what there was before, by resource: {"pods": [object, …]}.
     """
-    written = [*from_audit_log(audit_log, namespace), *from_answers(answers)]
+    written = [*from_audit_log(audit_log, namespace), *from_answers(answers), *from_looks(looks)]
     ordered = in_order(written, from_watch(notices))
     there = list(from_lists(first))
     world = World.of([*there, *ordered])
@@ -42,7 +53,10 @@ def timeline_records(
     events = _events([one for one in ordered if one.key not in foreign], {one.key: one.seen for one in there}, world)
     start = _start(events)
     because = causes(events, world)
-    return [_record(place, event, start, because[place]) for place, event in enumerate(events)]
+    return [
+        _record(place, event, start, because[place]) | {"volume": world.volume_of(event.happening)}
+        for place, event in enumerate(events)
+    ]
 
 
 def _events(ordered: Sequence[Happening], latest: dict[Key, Seen], world: World) -> list[Event]:
@@ -68,13 +82,11 @@ def _only_pod(one: Happening, before: Seen | None) -> str:
 
 
 def _volumes_of_others(ordered: Sequence[Happening], world: World) -> set[Key]:
-    """Volumes for claims that are not in this namespace's part of the story."""
+    """Volumes for claims that are not in this namespace's part of the story, unless you wrote them."""
     claims = {one.name for one in ordered if one.kind == "claim"} | world.pods_by_claim.keys()
-    return {
-        one.key
-        for one in ordered
-        if one.kind == "volume" and world.claim_by_volume.get(one.name, "") not in claims and one.who != YOU
-    }
+    volumes = {one.key for one in ordered if one.kind == "volume"}
+    yours = {one.key for one in ordered if one.who == YOU}
+    return {key for key in volumes - yours if world.claim_by_volume.get(key[1], "") not in claims}
 
 
 def _start(events: Sequence[Event]) -> float:
