@@ -3,7 +3,6 @@
 A kept engine (see KEPT) starts at its first use and ends with the lab; one that a trial starts ends with the trial.
 """
 
-import contextlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -151,15 +150,15 @@ class Places:
                 removed.append(f"on {name}: {gone}")
         return [*ended, *removed]
 
-    def end_kept(self) -> list[str]:
-        """End the kept engines, whoever started them; the next use starts them afresh. Say what."""
-        ended = []
-        for name in KEPT:
-            with contextlib.suppress(MachineError):
-                self.machine(MACHINE).inner(name).close()
-                ended.append(f"the engine {name}")
+    def end_all(self) -> list[str]:
+        """End the kept engines, and those of trials whose notebook was killed; the next use starts them afresh."""
+        folders = sorted((self.machine(MACHINE).folder / "machines").glob("*"))
+        found = [(folder.name, self._running(folder.name)) for folder in folders]
+        ended = [(name, machine) for name, machine in found if machine and (name in KEPT or _is_abandoned(machine))]
+        for _, machine in ended:
+            machine.close()
         self._kept.clear()
-        return ended
+        return [f"the engine {name}" for name, _ in ended]
 
     def close(self) -> None:
         """Let go of every place; what was started for a trial ends, kept engines end with the lab's machine."""
@@ -189,9 +188,8 @@ class Places:
         from labsupport.systems.engines.private import attach_private_engine, start_private_engine
 
         tools = tools_of(KEPT[name])
-        try:
-            machine = self.machine(MACHINE).inner(name)
-        except MachineError:
+        machine = self._running(name)
+        if machine is None:
             machine = self.machine(MACHINE).nested(name)
             engine = start_private_engine(machine, tools)
         else:
@@ -200,25 +198,28 @@ class Places:
         return EngineAt(machine, engine, engine.snapshot(), engine.provenance())
 
     def _new_machine(self, name: str) -> "Machine":
-        """Start a machine of that name; what a process that has ended left under it goes first."""
-        lab = self.machine(MACHINE)
-        try:
-            earlier = lab.inner(name)
-        except MachineError:
-            pass
-        else:
-            user = earlier.folder / USER_FILE
-            if user.exists() and _owner_in(user).is_alive():
-                raise UsageError(
-                    f"start an engine called {name}",
-                    "another notebook on this lab has one of that name now",
-                    "end the trial there, or run one notebook at a time",
-                )
-            earlier.close()
-        machine = lab.nested(name)
+        """Start a machine of that name, or of one like it where another notebook on this lab has that one."""
+        machine = self.machine(MACHINE).nested(self._free_name(name))
         owner = Owner.this_process()
         (machine.folder / USER_FILE).write_text(f"{owner.pid} {owner.started_at}")
         return machine
+
+    def _free_name(self, name: str) -> str:
+        """Return the first of name, name-2, … that nobody uses; one left by a process that has ended makes way."""
+        for candidate in [name, *(f"{name}-{number}" for number in range(2, 100))]:
+            earlier = self._running(candidate)
+            if earlier is None:
+                return candidate
+            if _is_abandoned(earlier):
+                earlier.close()
+                return candidate
+        raise UsageError(f"start a machine called {name}", "there are a hundred of that name", "run ./lab down")
+
+    def _running(self, name: str) -> "Machine | None":
+        try:
+            return self.machine(MACHINE).inner(name)
+        except MachineError:
+            return None
 
     def _environment_of(self, name: str) -> Mapping[str, str]:
         if name == MACHINE:
@@ -269,6 +270,10 @@ def tools_of(release: str) -> "EngineTools":
     return EngineTools.old(make_toolchain()) if release == "old" else EngineTools.of(make_toolchain())
 
 
-def _owner_in(file: Path) -> Owner:
-    pid, _, started_at = file.read_text().partition(" ")
-    return Owner(int(pid), started_at)
+def _is_abandoned(machine: "Machine") -> bool:
+    """Whether it was started for a trial of a process that has ended."""
+    user = machine.folder / USER_FILE
+    if not user.exists():
+        return False
+    pid, _, started_at = user.read_text().partition(" ")
+    return not Owner(int(pid), started_at).is_alive()

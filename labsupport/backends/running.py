@@ -137,7 +137,7 @@ class Backends:
             raise UsageError(
                 f"reset {self.machine.name}", "it is still starting, or belongs to a notebook", "end it, or wait for it"
             )
-        return self.remove_since(Existing.from_json(baseline.read_text())) + self.places.end_kept()
+        return self.remove_since(Existing.from_json(baseline.read_text())) + self.places.end_all()
 
     def close(self) -> None:
         """End what was started here; what was found running stays."""

@@ -1,4 +1,4 @@
-"""Inner machines: a machine within a machine, on a switch, whose end is its own. Cluster nodes and throwaway engines.
+"""Inner machines: a machine within a machine, on a switch, whose end is its own. Cluster nodes, and other engines'.
 
 Owns their folders, addresses and ends. All of it also ends with the outer machine, whose kernel objects they are.
 """
