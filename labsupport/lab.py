@@ -38,6 +38,7 @@ from labsupport.lessons.catalog import Lesson, exercises_of, lesson
 from labsupport.lessons.needs import Needs
 from labsupport.observing.cluster import TimelineRecording, etcd_content, refusal_of
 from labsupport.observing.engines import engine_started
+from labsupport.observing.volumes import disk_attached
 from labsupport.process.commands import Runner
 from labsupport.process.ownership import Owner
 from labsupport.process.progress import Progress
@@ -196,6 +197,14 @@ class Lab:
         return engine_started(
             trial, name, lambda: places.start_engine(name, content, flags=flags, release=release, images=images)
         )
+
+    def attach_disk(self, trial: Trial, name: str, *, on: str, at: str, megabytes: int) -> Observation:
+        """Give a place (see `trial.run(…, on=…)`) an empty disk with a file system, mounted at `at` for this trial.
+
+        Returns:
+            {"device", "commands"}: a name for the block device there, and what one would type to make it.
+        """
+        return disk_attached(trial, self._backends.places, name, on=on, at=at, megabytes=megabytes)
 
     @property
     def is_live(self) -> bool:

@@ -3,7 +3,7 @@
 A kept engine (see KEPT) starts at its first use and ends with the lab; one that a trial starts ends with the trial.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -53,6 +53,7 @@ class Places:
         self._kept: dict[str, EngineAt] = {}
         self._of_trial: dict[str, EngineAt] = {}
         self._used: dict[str, Mapping[str, Any]] = {}
+        self._to_undo: list[tuple[str, Callable[[], None]]] = []
 
     def runner(self, name: str) -> Runner:
         """Return what runs commands at a place: "" this computer, "machine", "old", "old-machine", a node's name.
@@ -64,9 +65,8 @@ class Places:
         backends = self._backends
         if not name:
             return LocalRunner(backends.environment)
-        nodes = {node.name: node.machine for node in backends.cluster.nodes} if backends.cluster else {}
-        if name in nodes:
-            return _InMachine(nodes[name], {})
+        if name in self._nodes():
+            return _InMachine(self._nodes()[name], {})
         if name == MACHINE or name.endswith(OF_ENGINE):
             return _InMachine(self.machine(name), self._environment_of(name.removesuffix(OF_ENGINE)))
         return LocalRunner(self._environment_of(name))
@@ -84,10 +84,12 @@ class Places:
         return at.engine
 
     def machine(self, name: str) -> "Machine":
-        """Return a machine: "machine" is the lab's own, "old-machine" that of the engine "old"."""
+        """Return a machine: "machine" is the lab's own, "old-machine" that of the engine "old"; or a node's."""
         if name == MACHINE:
             assert self._backends.machine is not None
             return self._backends.machine
+        if name in self._nodes():
+            return self._nodes()[name]
         return self._at(name.removesuffix(OF_ENGINE)).machine
 
     def start_machine(self, name: str) -> "Machine":
@@ -136,9 +138,16 @@ class Places:
         at.facts = at.engine.provenance()
         return self.engine(name)
 
+    def undo_at_the_end(self, what: str, undo: Callable[[], None]) -> None:
+        """Have something undone when the trial ends, the latest first."""
+        self._to_undo.append((what, undo))
+
     def tidy(self) -> list[str]:
         """End what the trial started, and remove what it made on kept engines; say what."""
-        ended = [f"the engine {name}" for name in self._of_trial]
+        ended = [what for what, _ in self._to_undo] + [f"the engine {name}" for name in self._of_trial]
+        while self._to_undo:
+            _, undo = self._to_undo.pop()
+            undo()
         for at in self._of_trial.values():
             at.end_engine()
             at.machine.close()
@@ -173,6 +182,10 @@ class Places:
     def used(self) -> list[Mapping[str, Any]]:
         """Return the provenance of each engine that took part in this trial."""
         return list(self._used.values())
+
+    def _nodes(self) -> "Mapping[str, Machine]":
+        cluster = self._backends.cluster
+        return {node.name: node.machine for node in cluster.nodes} if cluster else {}
 
     def _at(self, name: str) -> EngineAt:
         if at := self._of_trial.get(name) or self._kept.get(name):
