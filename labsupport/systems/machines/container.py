@@ -20,6 +20,7 @@ from labsupport.systems.machines.launching import (
     START_WITHIN_SECONDS,
     Announcements,
     Settings,
+    System,
     offline_resolver,
     package_folder,
     paths,
@@ -38,8 +39,8 @@ class ContainerMachine(NamespacesMachine):
 
     kind = CONTAINER_KIND
 
-    def nested(self, name: str) -> "ContainerMachine":
-        inner.start_inner(self.folder, self.settings, self.control, self.runner, name, self._clear)
+    def nested(self, name: str, system: System | None = None) -> "ContainerMachine":
+        inner.start_inner(self.folder, self.settings, self.control, self.runner, name, self._clear, system)
         return self.inner(name)
 
     def inner(self, name: str) -> "ContainerMachine":

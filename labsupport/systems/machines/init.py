@@ -18,7 +18,7 @@ from typing import Any, NoReturn
 
 sys.path.insert(0, __file__.rsplit("/", 4)[0])
 
-from labsupport.systems.machines.inside import cgroups, kernel
+from labsupport.systems.machines.inside import cgroups, kernel, system
 from labsupport.systems.machines.inside.control import Control
 from labsupport.systems.machines.inside.mounts import MachineFiles
 
@@ -37,7 +37,7 @@ def main(folder: str, status: int, owner: int) -> int:
         hierarchies = cgroups.hierarchies()
         cgroups.join(settings["name"], hierarchies)
         kernel.unshare(kernel.CLONE_NEWCGROUP)
-        cgroups.settle(settings["name"], hierarchies)
+        cgroups.settle(settings["name"], hierarchies, shares=not settings["system"])
         _say(status, "cgroups")
         kernel.unshare(NAMESPACES & ~(kernel.CLONE_NEWNET if settings["keeps_network"] else 0))
         launcher = os.pidfd_open(os.getpid())
@@ -73,6 +73,8 @@ def _be_first(
         _say(status, "files")
         os.chdir("/")
         listener = _listen(folder, settings["user"])
+        if settings["system"]:
+            system.become(folder, settings, hierarchies, lambda: _serve_beside(listener, ends_with, status), status)
         control = Control(listener, ends_with)
         _say(status, "ready")
         _let_go(status)
@@ -83,6 +85,12 @@ def _be_first(
     finally:
         sys.stderr.flush()
         os._exit(0)
+
+
+def _serve_beside(listener: socket.socket, ends_with: list[int], status: int) -> None:
+    """Serve a machine whose PID 1 is another system's init: what is started goes to that system."""
+    _let_go(status)
+    Control(listener, ends_with, system.FILES_OF_INIT).serve()
 
 
 def _listen(folder: str, user: int) -> socket.socket:

@@ -16,7 +16,17 @@ from labsupport.process.commands import Runner
 from labsupport.process.ownership import Owner, give_to_caller
 from labsupport.process.progress import silent
 from labsupport.systems.machines import links
-from labsupport.systems.machines.launching import INIT_LOG, Announcements, Settings, init_argv, offline_resolver
+from labsupport.systems.machines.launching import (
+    INIT_LOG,
+    START_WITHIN_SECONDS,
+    SYSTEM_START_WITHIN_SECONDS,
+    Announcements,
+    Settings,
+    System,
+    init_argv,
+    offline_resolver,
+    paths,
+)
 from labsupport.systems.machines.requests import SOCKET_NAME, ControlSocket
 from labsupport.systems.machines.run_folders import remove
 from labsupport.systems.machines.sweeping import end_process, remove_cgroups
@@ -50,8 +60,12 @@ def start_inner(
     runner: Runner,
     name: str,
     clear: Clear = clear,
+    system: System | None = None,
 ) -> None:
     """Start an inner machine and put it on the switch; `clear` removes what one left that did not start.
+
+    Args:
+        system: what it boots, where it is not to have this computer's files.
 
     Raises:
         MachineError: the name is in use or unfit, no address is left, or it did not start. Nothing of it is left.
@@ -69,10 +83,13 @@ def start_inner(
             cgroup=f"{outer.cgroup}/{name}",
             depth=outer.depth + 1,
             keeps_network=False,
+            system=str(system.tree) if system else "",
+            shown=paths(system.shown) if system else (),
+            tools=paths(system.tools) if system else outer.tools,
         )
         settings.write(folder)
         links.make_switch(outer_folder, network, runner)
-        announced = _launch(folder, name, control, settings.interpreter)
+        announced = _launch(folder, settings, control)
         try:
             pid_there = announced.wait_for_pid()
             links.plug_in(name, f"{settings.address}/{network.prefixlen}", settings.host_address, pid_there, runner)
@@ -133,15 +150,16 @@ def _claim_address(outer_folder: Path, folder: Path, network: ipaddress.IPv4Netw
     )
 
 
-def _launch(folder: Path, name: str, control: ControlSocket, interpreter: str) -> Announcements:
+def _launch(folder: Path, settings: Settings, control: ControlSocket) -> Announcements:
     reader, writer = os.pipe()
     try:
         environment = {"PATH": os.defpath, "LANG": "C.UTF-8"}
-        argv = init_argv(folder, status=1, interpreter=interpreter)
-        control.start(service_of(name), argv, environment, folder / INIT_LOG, stdout=writer)
+        argv = init_argv(folder, status=1, interpreter=settings.interpreter)
+        control.start(service_of(settings.name), argv, environment, folder / INIT_LOG, stdout=writer)
     except BaseException:
         os.close(reader)
         raise
     finally:
         os.close(writer)
-    return Announcements(reader, folder / INIT_LOG, silent)
+    within_seconds = SYSTEM_START_WITHIN_SECONDS if settings.system else START_WITHIN_SECONDS
+    return Announcements(reader, folder / INIT_LOG, silent, within_seconds)

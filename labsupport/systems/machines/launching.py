@@ -16,6 +16,7 @@ from labsupport.process.ownership import Owner
 from labsupport.process.progress import Listener, Progress
 
 START_WITHIN_SECONDS = 10.0
+SYSTEM_START_WITHIN_SECONDS = 60.0
 SETTINGS_NAME = "machine.json"
 INIT_LOG = Path("log") / "init.log"
 _INIT = Path(__file__).with_name("init.py")
@@ -36,6 +37,8 @@ class Settings:
         user: whose its control socket is.
         keeps_network: whether it lives in the network namespace that it was started in.
         interpreter: what runs init.py inside; empty for the one that runs this.
+        system: the file system whose own init becomes its PID 1; empty for a machine with this computer's files.
+        shown: what such a system sees of this computer, read-only, at the same path.
     """
 
     name: str
@@ -50,6 +53,8 @@ class Settings:
     user: int = 0
     keeps_network: bool = False
     interpreter: str = ""
+    system: str = ""
+    shown: tuple[str, ...] = ()
 
     def write(self, folder: Path) -> None:
         (folder / SETTINGS_NAME).write_text(json.dumps(asdict(self), indent=1) + "\n")
@@ -57,9 +62,23 @@ class Settings:
     @classmethod
     def read(cls, folder: Path) -> "Settings":
         fields: dict[str, Any] = json.loads((folder / SETTINGS_NAME).read_text())
-        for key in ("writable", "visible", "tools"):
-            fields[key] = tuple(fields[key])
+        for key in ("writable", "visible", "tools", "shown"):
+            fields[key] = tuple(fields.get(key, ()))
         return cls(**fields)
+
+
+@dataclass(frozen=True)
+class System:
+    """A file system with an init of its own, for a machine that is not to have this computer's files.
+
+    Attributes:
+        shown: what it sees of this computer all the same, read-only, at the same path.
+        tools: folders of those that come before its own on PATH.
+    """
+
+    tree: Path
+    shown: tuple[Path, ...] = ()
+    tools: tuple[Path, ...] = ()
 
 
 def offline_resolver(address: str) -> str:
@@ -120,14 +139,17 @@ def _pidfd_of(owner: Owner) -> int:
 class Announcements:
     """The lines that launcher and PID 1 write while they start. Each is passed to the listener as it comes."""
 
-    def __init__(self, reader: int, log: Path, listener: Listener) -> None:
+    def __init__(
+        self, reader: int, log: Path, listener: Listener, within_seconds: float = START_WITHIN_SECONDS
+    ) -> None:
         self._reader = reader
         self._log = log
         self._listener = listener
         self._unread = b""
         self._seen: list[str] = []
         self._failure: MachineError | None = None
-        self._deadline = time.monotonic() + START_WITHIN_SECONDS
+        self._within_seconds = within_seconds
+        self._deadline = time.monotonic() + within_seconds
 
     def wait_for_pid(self) -> int:
         """Return PID 1's pid as the launcher counts."""
@@ -161,7 +183,7 @@ class Announcements:
         poll = select.poll()
         poll.register(self._reader, select.POLLIN)
         if not poll.poll(max(0.0, self._deadline - time.monotonic()) * 1000):
-            self._fail(f"it was not ready within {START_WITHIN_SECONDS:g} s; it got as far as {self._seen[-1:]}")
+            self._fail(f"it was not ready within {self._within_seconds:g} s; it got as far as {self._seen[-1:]}")
         more = os.read(self._reader, 4096)
         if not more:
             self._fail("it ended while it started")

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Protocol
 
 from labsupport.process.commands import Runner
+from labsupport.systems.machines.launching import System
 
 
 class Service(Protocol):
@@ -55,8 +56,11 @@ class Machine(Protocol):
         """Return a daemon started earlier, maybe by another process."""
         ...
 
-    def nested(self, name: str) -> "Machine":
-        """Start an inner machine, on the switch of this one. Its end is its own; this one's end is its end."""
+    def nested(self, name: str, system: System | None = None) -> "Machine":
+        """Start an inner machine, on the switch of this one. Its end is its own; this one's end is its end.
+
+        With a `system`, that system's own init is its PID 1, and its files are those of the system.
+        """
         ...
 
     def inner(self, name: str) -> "Machine":

@@ -14,7 +14,7 @@ from labsupport.process.ownership import Owner, give_to_caller, run_root
 from labsupport.process.progress import Listener, Progress, silent
 from labsupport.systems.capabilities import namespaces_machine
 from labsupport.systems.machines import inner, links, run_folders
-from labsupport.systems.machines.launching import Settings, launch, needed_inside, offline_resolver, paths
+from labsupport.systems.machines.launching import Settings, System, launch, needed_inside, offline_resolver, paths
 from labsupport.systems.machines.requests import SOCKET_NAME, ControlSocket, MachineRunner
 from labsupport.systems.machines.services import InsideService, find_service, start_service
 from labsupport.systems.machines.sweeping import end_lab, sweep
@@ -60,15 +60,16 @@ class NamespacesMachine:
         """
         return find_service(self.control, self.pid, name)
 
-    def nested(self, name: str) -> "NamespacesMachine":
+    def nested(self, name: str, system: System | None = None) -> "NamespacesMachine":
         """Start an inner machine on the switch of this one; `name` is also its host name.
 
-        Its `address` is one on the switch, and `host_address` is this machine there.
+        Its `address` is one on the switch, and `host_address` is this machine there. With a `system`, its PID 1 is that
+        system's init.
 
         Raises:
             MachineError: one of that name runs, or it did not start.
         """
-        inner.start_inner(self.folder, self.settings, self.control, self.runner, name)
+        inner.start_inner(self.folder, self.settings, self.control, self.runner, name, system=system)
         return self.inner(name)
 
     def inner(self, name: str) -> "NamespacesMachine":

@@ -48,8 +48,10 @@ def join(name: str, all_hierarchies: list[Hierarchy]) -> None:
         _write(f"{group}/cgroup.procs", "0")
 
 
-def settle(name: str, all_hierarchies: list[Hierarchy]) -> None:
+def settle(name: str, all_hierarchies: list[Hierarchy], *, shares: bool = True) -> None:
     """On version 2 only leaves may hold processes: move into one, so that the machine can share out its controllers.
+
+    It does so at once where `shares`; a system with an init of its own leaves that to it.
 
     Called after the namespace was made, whose root is therefore the cgroup above the leaf.
     """
@@ -58,7 +60,8 @@ def settle(name: str, all_hierarchies: list[Hierarchy]) -> None:
             group = f"{hierarchy.path}/{name}"
             os.makedirs(f"{group}/{LEAF}", exist_ok=True)
             _write(f"{group}/{LEAF}/cgroup.procs", "0")
-            _hand_down_controllers(group)
+            if shares:
+                _hand_down_controllers(group)
 
 
 def _fill_version_1(parent: str, group: str) -> None:

@@ -25,10 +25,14 @@ LONGEST_REQUEST = 1 << 20
 
 
 class Control:
-    """Serves the socket and watches the descriptors whose end is the machine's end."""
+    """Serves the socket and watches the descriptors whose end is the machine's end.
 
-    def __init__(self, listener: socket.socket, ends_with: list[int]) -> None:
+    `files` is the mount namespace, by its file in /proc, of what it starts; empty for its own.
+    """
+
+    def __init__(self, listener: socket.socket, ends_with: list[int], files: str = "") -> None:
         self._listener = listener
+        self._files = files
         self._ends_with = ends_with
         self._poll = select.poll()
         self._children: list[Child] = []
@@ -112,7 +116,7 @@ class Control:
                 return {"pid": self._start(request, streams).pid}
             case "run":
                 inputs = (streams[0], streams[1], streams[2])
-                pid = spawn(request["argv"], request["environment"], request["folder"], inputs)
+                pid = spawn(request["argv"], request["environment"], request["folder"], inputs, self._files)
                 child = Child("", pid)
                 self._children.append(child)
                 self._waiting[connection.fileno()] = child
@@ -143,6 +147,7 @@ class Control:
                 request["environment"],
                 request["folder"],
                 (silence, streams[0] if streams else log, log),
+                self._files,
             )
         finally:
             os.close(silence)

@@ -105,6 +105,23 @@ def set_read_only(path: str, value: bool, *, recursive: bool) -> None:
     )
 
 
+def change_root(path: str) -> None:
+    """Make what is mounted at `path` the root of this mount namespace, and let go of the old one."""
+    os.chdir(path)
+    _checked(_libc.pivot_root(b".", b"."), f"pivot_root {path}")
+    detach(".")
+    os.chdir("/")
+
+
+def enter_mounts(path: str) -> None:
+    """Go to another mount namespace, by its file in /proc; the root and the current folder are its root then."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        _checked(_libc.setns(descriptor, CLONE_NEWNS), f"setns {path}")
+    finally:
+        os.close(descriptor)
+
+
 def set_host_name(name: str) -> None:
     encoded = os.fsencode(name)
     _checked(_libc.sethostname(encoded, len(encoded)), "sethostname")

@@ -5,6 +5,8 @@ import fcntl
 import os
 import signal
 
+from labsupport.systems.machines.inside import kernel
+
 NO_SUCH_COMMAND = 127
 
 
@@ -17,8 +19,10 @@ class Child:
         self.exit_code: int | None = None
 
 
-def spawn(argv: list[str], environment: dict[str, str], folder: str, streams: tuple[int, int, int]) -> int:
-    """Start a process in a session of its own and return its pid.
+def spawn(
+    argv: list[str], environment: dict[str, str], folder: str, streams: tuple[int, int, int], files: str = ""
+) -> int:
+    """Start a process in a session of its own and return its pid; `files` is the mount namespace it goes to, if any.
 
     Raises:
         OSError: it cannot be executed.
@@ -26,7 +30,7 @@ def spawn(argv: list[str], environment: dict[str, str], folder: str, streams: tu
     failed, tell = os.pipe()  # closed by exec; carries the error number when exec fails
     pid = os.fork()
     if pid == 0:
-        _become(argv, environment, folder, streams, tell)
+        _become(argv, environment, folder, streams, tell, files)
     os.close(tell)
     with os.fdopen(failed, "rb") as reader:
         said = reader.read()
@@ -38,7 +42,7 @@ def spawn(argv: list[str], environment: dict[str, str], folder: str, streams: tu
 
 
 def _become(
-    argv: list[str], environment: dict[str, str], folder: str, streams: tuple[int, int, int], tell: int
+    argv: list[str], environment: dict[str, str], folder: str, streams: tuple[int, int, int], tell: int, files: str
 ) -> None:
     try:
         os.setsid()
@@ -55,6 +59,8 @@ def _become(
                 except (OSError, ValueError):
                     pass
         signal.pthread_sigmask(signal.SIG_SETMASK, [])
+        if files:
+            kernel.enter_mounts(files)
         os.chdir(folder)
         os.execvpe(argv[0], argv, environment)
     except OSError as error:
