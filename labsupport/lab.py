@@ -36,8 +36,9 @@ from labsupport.experiments.steps import Observation
 from labsupport.experiments.trial import Trial
 from labsupport.lessons.catalog import Lesson, exercises_of, lesson
 from labsupport.lessons.needs import Needs
-from labsupport.observing.cluster import TimelineRecording, etcd_content, refusal_of
+from labsupport.observing.cluster import TimelineRecording, etcd_content, log_lines, refusal_of
 from labsupport.observing.engines import engine_started
+from labsupport.observing.faults import Fault
 from labsupport.observing.volumes import disk_attached
 from labsupport.process.commands import Runner
 from labsupport.process.ownership import Owner
@@ -226,9 +227,25 @@ class Lab:
         """
         return TimelineRecording(trial, name, lambda: self.cluster, asking, watching)
 
+    def fault(self, trial: Trial, action: str, target: str) -> Fault:
+        """Break a part of the lab's own cluster, until the end of a `with` block, its `undo()`, or the trial's end.
+
+        Args:
+            action: stop, kill or freeze a component; cut off a node.
+            target: kube-scheduler, kube-controller-manager, coredns, etcd, kubelet@node-1 …; or the node.
+
+        Raises:
+            LabError: there is no such action or target.
+        """
+        return Fault(trial, lambda: self.cluster, action, target)
+
     def etcd(self, trial: Trial) -> Observation:
         """Return etcd's revision and what it holds for this notebook: {"revision", "objects"}."""
         return etcd_content(trial, lambda: self.cluster)
+
+    def log(self, trial: Trial, component: str, saying: str) -> Observation:
+        """Return the lines of a cluster component's log that say this, whatever the case of their letters."""
+        return log_lines(trial, lambda: self.cluster, component, saying)
 
     def refusal(self, trial: Trial, manifest: str) -> Observation:
         """Try to apply a manifest, and return why it is refused, with the line to blame."""

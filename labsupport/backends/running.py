@@ -112,7 +112,7 @@ class Backends:
 
     def remove_since(self, before: "Existing") -> list[str]:
         """Remove what was made since; say what, a line for each part that had something."""
-        removed: list[Any] = []
+        removed: list[Any] = [*self.undo_faults()]
         if self.cluster is not None and before.on_cluster is not None:
             removed.append(self.cluster.remove_since(before.on_cluster))
         if self.engine is not None and before.on_engine is not None:
@@ -123,6 +123,15 @@ class Backends:
 
             have_images(self.engine, tuple(name for name in gone.lost if name.startswith("lab/")))
         return [str(each) for each in removed if each] + self.places.tidy()
+
+    def undo_faults(self, *, also_others: bool = False) -> list[str]:
+        """Undo what this process, or one that has ended, broke on purpose; `also_others`: whoever did. Say what."""
+        if self.cluster is None:
+            return []
+        from labsupport.systems.faults import is_abandoned, undo_faults
+
+        whose = (lambda record: True) if also_others else is_abandoned
+        return [f"a fault: {record}" for record in undo_faults(self.cluster, whose=whose)]
 
     def keep_baseline(self) -> None:
         """Note what is there now: what `back_to_baseline` brings back, for whoever attaches later."""
@@ -137,7 +146,8 @@ class Backends:
             raise UsageError(
                 f"reset {self.machine.name}", "it is still starting, or belongs to a notebook", "end it, or wait for it"
             )
-        return self.remove_since(Existing.from_json(baseline.read_text())) + self.places.end_all()
+        undone = self.undo_faults(also_others=True)
+        return undone + self.remove_since(Existing.from_json(baseline.read_text())) + self.places.end_all()
 
     def close(self) -> None:
         """End what was started here; what was found running stays."""

@@ -123,6 +123,8 @@ def attach_backends(name: str) -> Backends:
         found.engine = attach_private_engine(machine, EngineTools(**fields))
     if fields := _saved(machine, CLUSTER_FILE):
         found.cluster = attach_embedded_cluster(machine, ClusterTools(**fields))
+    # A kernel that was killed may have left a component stopped.
+    found.undo_faults()
     return found
 
 
@@ -138,11 +140,13 @@ def running_backends(chosen: Plan, needs: Needs, listener: Listener = silent) ->
 
 def end_and_look(backends: Backends) -> "list[Thing]":
     """Close backends, and return what is left of them that should have gone: nothing, if all is well."""
+    from labsupport.systems.faults import faults_left
     from labsupport.systems.inventory import leftovers, take_inventory
 
     if backends.machine is None or backends.attached:
+        left = faults_left(backends.cluster) if backends.cluster is not None else []
         backends.close()
-        return []
+        return left
     # What was there before: namespaces that nobody can find by name any more, and settings of the kernel.
     root = backends.machine.folder.parent
     before = take_inventory(backends.machine.name, root=root)

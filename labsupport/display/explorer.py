@@ -73,6 +73,7 @@ class Explorer:
         question: what the learner predicts.
         preview: the command a position means, shown before it runs.
         origin: where the results come from; replay carries its banner inside the widget.
+        prepare: gets all positions before `play_all` plays each: what can be done for many at once.
     """
 
     def __init__(
@@ -84,6 +85,7 @@ class Explorer:
         question: Question,
         preview: Callable[[Position], str] | None = None,
         origin: Origin = LIVE,
+        prepare: Callable[[Sequence[Position]], None] = lambda positions: None,
     ) -> None:
         for name, options in controls.items():
             if not options or len(set(options)) != len(options):
@@ -95,6 +97,7 @@ class Explorer:
         self._play = play
         self._preview = preview
         self._origin = origin
+        self._prepare = prepare
         self._face: Any = None
 
     def positions(self) -> Iterator[dict[str, str]]:
@@ -114,6 +117,7 @@ class Explorer:
 
     def play_all(self) -> list[Attempt]:
         """Play every position, without predictions."""
+        self._prepare(list(self.positions()))
         return [self.play(position) for position in self.positions()]
 
     def listen(self, progress: Progress) -> None:

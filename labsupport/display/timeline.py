@@ -1,7 +1,7 @@
 """Draws a timeline: one lane for each component, one line in it for each pod, and lines from cause to effect.
 
-Takes plain records (number, at, who, lane, row, kind, name, pod, what, tags, minor, revision, because); knows no
-cluster. The drawing is for seeing order; the table twin has every word.
+Takes plain records (number, at, who, lane, row, kind, name, pod, what, tags, minor, revision, because; lanes, where
+something stood still); knows no cluster. The drawing is for seeing order; the table twin has every word.
 """
 
 import itertools
@@ -53,6 +53,9 @@ LOOKS: Mapping[tuple[str, str], Look] = {
     ("pod", "failed"): Look("pod ended", "s", INK),
     ("pod", "succeeded"): Look("pod ended", "s", INK),
     ("pod", "gone"): Look("pod gone", "X", INK),
+    ("name", "unanswered"): Look("no answer", "X", SERIES[3], filled=False),
+    ("component", "broken"): Look("you stop a component", "8", INK),
+    ("component", "mended"): Look("it goes on", "8", INK, filled=False),
 }
 OTHER = Look("other object made or changed", "P", SERIES[5])
 MINOR = Look("bookkeeping", "|", MUTED)
@@ -68,6 +71,8 @@ class Lanes:
     @cached_property
     def names(self) -> list[str]:
         found = {record["lane"]: record["row"] for record in self.records}
+        for record in self.records:
+            found.update(record.get("lanes", {}))
         return sorted(found, key=lambda lane: (found[lane], lane))
 
     @cached_property
@@ -83,6 +88,19 @@ class Lanes:
         """Where the lanes begin, from top to bottom in inches, and where the last one ends."""
         lines = [len(self.pods) if lane in self.with_pods else 1 for lane in self.names]
         return list(itertools.accumulate((LANE_INCHES + self.line_inches * each for each in lines), initial=0.0))
+
+    @cached_property
+    def silences(self) -> list[tuple[str, float, float]]:
+        """While a component stood still: each of its lanes, from where to where; to the end, if it never went on."""
+        found, since = [], {}
+        for record in self.records:
+            if "broken" in record["tags"]:
+                since[record["name"]] = record
+            elif "mended" in record["tags"] and record["name"] in since:
+                begin, _ = self.place(since.pop(record["name"]))
+                found += [(lane, begin, self.place(record)[0]) for lane in record["lanes"]]
+        last = self.place(self.records[-1])[0]
+        return found + [(lane, self.place(begun)[0], last) for begun in since.values() for lane in begun["lanes"]]
 
     @property
     def line_inches(self) -> float:
@@ -150,6 +168,7 @@ def _story_of(pod: str, records: Sequence[Record]) -> tuple[Record, ...]:
 
 
 def _paint(axes: "Axes", lanes: Lanes) -> None:
+    _paint_silences(axes, lanes)
     _paint_causes(axes, lanes)
     by_look: dict[Look, list[tuple[float, float]]] = {}
     for record in lanes.records:
@@ -176,6 +195,15 @@ def _scatter(axes: "Axes", look: Look, places: Sequence[tuple[float, float]], si
         xs, ys, s=size, marker=look.marker, facecolors=face, edgecolors=look.hue.light, linewidths=1.2,
         label=look.name, zorder=3,
     )  # fmt: skip
+
+
+def _paint_silences(axes: "Axes", lanes: Lanes) -> None:
+    for number, (lane, begin, end) in enumerate(lanes.silences):
+        place = lanes.names.index(lane)
+        axes.fill_between(
+            [begin, end], lanes.borders[place], lanes.borders[place + 1], facecolor="none", hatch="////",
+            edgecolor=LINE.light, linewidth=0, label="stands still" if number == 0 else None, zorder=0,
+        )  # fmt: skip
 
 
 def _paint_causes(axes: "Axes", lanes: Lanes) -> None:

@@ -29,9 +29,10 @@ class TimelineRecording:
 
     def read(self) -> Observation:
         """Return all that happened, as records; the recording ends."""
-        return self._trial.observe(self._name, self._records, repeatable=True)
+        return self._trial.observe(self._name, self.records, repeatable=True)
 
-    def _records(self) -> list[dict[str, Any]]:
+    def records(self) -> list[dict[str, Any]]:
+        """Return them without keeping them as evidence; live only. The recording ends."""
         assert self._recorder is not None
         return self._recorder.read()
 
@@ -42,7 +43,14 @@ def _recorder(cluster: "EmbeddedCluster", asking: Sequence[str], watching: Seque
 
     names = [f"{name}.{NAMESPACE}.{DOMAIN}" for name in asking]
     look = (lambda: folders_below(cluster.nodes[0].machine.runner, watching)) if watching else None
-    return TimelineRecorder(cluster.audit_log, cluster.door, cluster.dns_address, names=names, look=look)
+    return TimelineRecorder(
+        cluster.audit_log,
+        cluster.door,
+        cluster.dns_address,
+        names=names,
+        look=look,
+        fault_journal=cluster.fault_journal,
+    )
 
 
 def etcd_content(trial: Trial, cluster: FindCluster) -> Observation:
@@ -55,6 +63,16 @@ def etcd_content(trial: Trial, cluster: FindCluster) -> Observation:
         return stored_objects(live.machine.runner, live.etcd_socket, NAMESPACE)
 
     return trial.observe("etcd", look)
+
+
+def log_lines(trial: Trial, cluster: FindCluster, component: str, saying: str) -> Observation:
+    """Return the lines of a component's log that have these words, in letters of any case."""
+
+    def look() -> list[str]:
+        lines = cluster().component(component).log.read_text(errors="replace").splitlines()
+        return [line for line in lines if saying.casefold() in line.casefold()]
+
+    return trial.observe(f"log of {component} about {saying}", look)
 
 
 def refusal_of(trial: Trial, cluster: FindCluster, manifest: Path) -> Observation:

@@ -89,8 +89,10 @@ def story() -> list[dict[str, Any]]:
     ]  # fmt: skip
 
 
-def told(log: list[dict[str, Any]], **more: Any) -> list[dict[str, Any]]:
-    return timeline_records([json.dumps(each) for each in log], **more)
+def told(log: list[dict[str, Any]], faults: list[dict[str, Any]] | None = None, **more: Any) -> list[dict[str, Any]]:
+    return timeline_records(
+        [json.dumps(each) for each in log], faults=[json.dumps(each) for each in faults or ()], **more
+    )
 
 
 def cause_of(records: list[dict[str, Any]], what: str) -> str | None:
@@ -301,3 +303,38 @@ class TestRefusals:
 )
 def test_users_have_names_that_readers_know(user: str, agent: str, who: str) -> None:
     assert who_wrote(user, agent) == who
+
+
+STOP = {"at": 1_700_000_000 + 0.45, "did": "made", "action": "stop", "target": "kube-scheduler"}
+START = {**STOP, "at": 1_700_000_000 + 0.48, "did": "undone"}
+
+
+class TestFaults:
+    def test_what_you_stop_is_told_in_the_lanes_of_its_work(self) -> None:
+        records = told(story(), faults=[STOP, START])
+        found = [record for record in records if record["kind"] == "component"]
+        assert [record["what"] for record in found] == ["stops kube-scheduler", "starts kube-scheduler again"]
+        assert [record["tags"] for record in found] == [["broken"], ["mended"]]
+        assert all(record["who"] == "you" and record["because"] is None for record in found)
+        assert [list(record["lanes"]) for record in found] == [["scheduler"], ["scheduler"]]
+
+    def test_what_comes_when_it_is_back_comes_because_it_is_back(self) -> None:
+        assert cause_of(told(story(), faults=[STOP, START]), "puts web-0 on node-1") == ("starts kube-scheduler again")
+        assert cause_of(told(story()), "puts web-0 on node-1") != "starts kube-scheduler again"
+
+    def test_another_component_has_nothing_to_do_with_it(self) -> None:
+        others = [{**each, "target": "kubelet@node-2"} for each in (STOP, START)]
+        assert cause_of(told(story(), faults=others), "puts web-0 on node-1") != "starts kubelet@node-2 again"
+
+    def test_a_name_that_nobody_answers_is_not_a_name_that_there_is_not(self) -> None:
+        start = 1_700_000_000
+        stopped = [{**STOP, "at": start + 2.0, "target": "coredns"}]
+        name = "web-0.web.default.svc.cluster.local"
+        answers = [
+            {"at": start + 1.2, "name": name, "addresses": []},
+            {"at": start + 1.3, "name": name, "addresses": ["10.0.0.0"]},
+            {"at": start + 2.1, "name": name, "addresses": None},
+        ]
+        records = told(story(), answers=answers, faults=stopped)
+        assert [record["tags"] for record in records if record["kind"] == "name"] == [["named"], ["unanswered"]]
+        assert cause_of(records, f"does not answer {name}") == "stops coredns"

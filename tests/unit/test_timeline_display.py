@@ -79,3 +79,18 @@ def test_what_is_unknown_is_drawn_as_other_and_notes_small() -> None:
 def test_the_table_tells_causes_by_number() -> None:
     table = timeline_table("All", records(1))
     assert [row[-1] for row in table.rows] == [None, 1, 2]
+
+
+def test_a_lane_in_which_something_stood_still_is_marked_from_then_until_it_went_on() -> None:
+    stop = {**record(7, "you", "component", "kubelet@node-1", "broken"), "lanes": {"kubelet": 5}}
+    start = {**record(9, "you", "component", "kubelet@node-1", "mended"), "lanes": {"kubelet": 5}}
+    whole = Lanes((*records(3), stop, start), evenly=False)
+    assert whole.silences == [("kubelet", stop["at"], start["at"])]
+    for_ever = Lanes((*records(1), stop, record(8, "you", "set", "web", "made")), evenly=True)
+    assert for_ever.silences == [("kubelet", 4.0, 5.0)]
+    assert "stands still" in timeline_figure("Stopped", whole.records, alt="A kubelet stands still.").svg
+
+
+def test_what_stood_still_has_its_lane_though_nothing_came_from_it() -> None:
+    stop = {**record(2, "you", "component", "etcd", "broken"), "lanes": {"API server": 1}}
+    assert Lanes((*records(1), stop), evenly=False).names[:2] == ["you", "API server"]

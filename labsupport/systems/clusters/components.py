@@ -58,6 +58,16 @@ class Component:
         if self._service is not None and self._service.is_running():
             self._service.signal(signal.SIGKILL)
 
+    def freeze(self) -> None:
+        """Have it stand still: it holds its connections and answers nobody."""
+        if self._service is not None and self._service.is_running():
+            self._service.signal(signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        """Let it go on; not frozen is fine."""
+        if self._service is not None and self._service.is_running():
+            self._service.signal(signal.SIGCONT)
+
     def is_running(self) -> bool:
         """Whether it runs. Nothing does on a machine that has ended."""
         try:

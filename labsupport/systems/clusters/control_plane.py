@@ -15,8 +15,10 @@ from labsupport.systems.clusters.network import CLUSTER_DOMAIN, SERVER_PORT, Net
 from labsupport.systems.clusters.storage import LOCAL_PATH, LOCAL_PATH_NAMESPACE, TOOLBOX, recycler_pod
 
 # Beside the control plane's folder: what its caller may read.
-CLIENT_FOLDER, AUDIT_LOG = "client", "audit.log"
+CLIENT_FOLDER, AUDIT_LOG, FAULT_JOURNAL = "client", "audit.log", "faults.jsonl"
 RECYCLER = "recycler.json"
+# Kubernetes' own default is 50: nobody waits a minute in a lesson. A node says every second that it lives.
+LOST_AFTER_SECONDS = 6
 ADMINISTRATORS = "system:masters"
 KUBELET_CLIENT = Identity("kube-apiserver-kubelet-client", (ADMINISTRATORS,))
 ISSUER = f"https://kubernetes.default.svc.{CLUSTER_DOMAIN}"
@@ -163,6 +165,8 @@ class ControlPlane:
             "--enable-hostpath-provisioner=true",
             # Its own template asks for an image of a public registry.
             f"--pv-recycler-pod-template-filepath-hostpath={self._at(RECYCLER)}",
+            f"--node-monitor-grace-period={LOST_AFTER_SECONDS}s",
+            "--node-monitor-period=1s",
             # startup.py gives each node its range: its network must stand before anyone could be asked for one.
             "--allocate-node-cidrs=false",
             "--kube-api-qps=300",

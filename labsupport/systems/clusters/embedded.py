@@ -14,7 +14,7 @@ from labsupport.process.progress import Listener, silent
 from labsupport.systems.clusters import images
 from labsupport.systems.clusters.cluster import ReachableCluster
 from labsupport.systems.clusters.components import Component
-from labsupport.systems.clusters.control_plane import AUDIT_LOG, CLIENT_FOLDER, Addresses, ControlPlane
+from labsupport.systems.clusters.control_plane import AUDIT_LOG, CLIENT_FOLDER, FAULT_JOURNAL, Addresses, ControlPlane
 from labsupport.systems.clusters.node import CONTAINERD_SOCKET
 from labsupport.systems.clusters.objects import have_namespace
 from labsupport.systems.clusters.readiness import READY_WITHIN_SECONDS, are_usable, wait_with
@@ -34,6 +34,7 @@ class EmbeddedCluster(ReachableCluster):
         nodes: the nodes, each with the inner machine it runs on.
         dns_address: where CoreDNS answers this computer, port 53.
         audit_log: the API server's audit log, one JSON object a line.
+        fault_journal: what was broken on purpose, and mended: see systems/faults.py.
         etcd_socket: where etcd listens, on the machine.
     """
 
@@ -49,6 +50,7 @@ class EmbeddedCluster(ReachableCluster):
         self.nodes = standing.nodes
         self.dns_address = machine.address
         self.audit_log = client / AUDIT_LOG
+        self.fault_journal = client / FAULT_JOURNAL
         self.etcd_socket = self.folder / "control-plane" / "etcd.sock"
         self._tools = tools
         self._components = {component.name: component for component in standing.components}

@@ -180,6 +180,8 @@ def kubelet_configuration(folder: Path, plan: NetworkPlan) -> dict[str, Any]:
         "imageGCHighThresholdPercent": 100,
         "localStorageCapacityIsolation": False,
         "serializeImagePulls": False,
+        # It renews its lease four times in this time: see LOST_AFTER_SECONDS of the control plane.
+        "nodeLeaseDurationSeconds": 4,
         "kubeAPIQPS": 200,
         "kubeAPIBurst": 400,
         "healthzPort": 10248,

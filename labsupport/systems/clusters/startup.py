@@ -20,7 +20,14 @@ from labsupport.process.progress import Listener, Progress
 from labsupport.systems.clusters import dns, images, storage
 from labsupport.systems.clusters.certificates import Authority, Identity, write_private
 from labsupport.systems.clusters.components import Component
-from labsupport.systems.clusters.control_plane import ADMINISTRATORS, AUDIT_LOG, CLIENT_FOLDER, Addresses, ControlPlane
+from labsupport.systems.clusters.control_plane import (
+    ADMINISTRATORS,
+    AUDIT_LOG,
+    CLIENT_FOLDER,
+    FAULT_JOURNAL,
+    Addresses,
+    ControlPlane,
+)
 from labsupport.systems.clusters.door import ApiDoor
 from labsupport.systems.clusters.kubeconfig import kubeconfig
 from labsupport.systems.clusters.network import NetworkPlan, route_commands
@@ -193,6 +200,7 @@ class Startup:
             "lab.crt": pair.certificate,
             "lab.key": pair.key,
             AUDIT_LOG: b"",  # the API server appends to it, and leaves it whose it is
+            FAULT_JOURNAL: b"",
         }
         for name, content in contents.items():
             give_to_caller(write_private(client / name, content))

@@ -157,6 +157,16 @@ def plug_in(name: str, address: str, gateway: str, pid: int, runner: Runner) -> 
     )
 
 
+def cut_off(name: str, runner: Runner) -> None:
+    """Take the inner machine `name` off the switch, as if its cable were pulled."""
+    _ip(runner, f"link set dev {name} down", options=("-n", SWITCH))
+
+
+def connect_again(name: str, runner: Runner) -> None:
+    """Put the inner machine `name` back on the switch; never cut off is fine."""
+    _ip(runner, f"link set dev {name} up", options=("-n", SWITCH))
+
+
 def _ip(runner: Runner, *commands: str, prefix: tuple[str, ...] = (), options: tuple[str, ...] = ()) -> None:
     argv = [*prefix, "ip", *options, "-batch", "-"]
     result = runner.run(argv, invocation=Invocation(stdin="\n".join(commands) + "\n"))

@@ -18,6 +18,15 @@ LANES = (
     SLICE_CONTROLLER, COREDNS, OTHERS,
 )  # fmt: skip
 
+# Where a component's work is drawn. The API server keeps nothing itself: without etcd its lane is empty.
+_LANES_OF_COMPONENT = {
+    "etcd": (API_SERVER,),
+    "kube-apiserver": (API_SERVER,),
+    "kube-controller-manager": (SET_CONTROLLER, VOLUME_CONTROLLER, SLICE_CONTROLLER, OTHERS),
+    "kube-scheduler": (SCHEDULER,),
+    "coredns": (COREDNS,),
+}
+
 _ACCOUNTS = "system:serviceaccount:"
 _BY_ACCOUNT = {
     "statefulset-controller": SET_CONTROLLER,
@@ -50,6 +59,19 @@ def who_wrote(user: str, agent: str = "") -> str:
     if user in _BY_USER:
         return _BY_USER[user]
     return OTHERS if user.startswith("system:") else YOU
+
+
+def lanes_of_component(name: str) -> tuple[str, ...]:
+    """Return the lanes that a component, such as kube-scheduler or kubelet@node-1, works in; a node is its kubelet."""
+    return _LANES_OF_COMPONENT.get(name, (KUBELET,))
+
+
+def works_for(who: str, component: str) -> bool:
+    """Whether what `who` does is done by this component; with a node cut off, by the kubelet on it."""
+    node = component.rpartition("@")[2]
+    if who.startswith(KUBELET):
+        return who == f"{KUBELET} on {node}"
+    return who in lanes_of_component(component)
 
 
 def lane_of(who: str) -> str:

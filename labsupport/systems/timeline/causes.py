@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from labsupport.systems.timeline.actors import YOU
+from labsupport.systems.timeline.actors import YOU, works_for
 from labsupport.systems.timeline.changes import Change
 from labsupport.systems.timeline.happenings import Happening, Key
 
@@ -19,6 +19,7 @@ PARALLEL = "Parallel"
 _ORDINAL = re.compile(r"(?P<set>.+)-(?P<ordinal>\d+)")
 # What the volume controller calls the volumes it makes for claims, and its pods that empty a volume.
 MADE_FOR_A_CLAIM, RECYCLER = "pvc-", "recycler-for-"
+FAULT: Key = ("fault", "")
 ANY: frozenset[str] = frozenset()
 # Of these the author takes several steps, each one only when the step before it is stored.
 STEP_BY_STEP = frozenset({"claim", "volume", "set"})
@@ -127,7 +128,19 @@ def _cause(event: Event, events: Sequence[Event], places: Mapping[Key, list[int]
         if (not tags or tags & set(events[place].change.tags)) and not events[place].happening.refused
     ]
     by_others = [place for place in awaited if events[place].happening.who != one.who]
-    return max(awaited if one.kind in STEP_BY_STEP else by_others or awaited, default=None)
+    cause = max(awaited if one.kind in STEP_BY_STEP else by_others or awaited, default=None)
+    return _later(cause, _fault(event, places.get(FAULT, ()), events))
+
+
+def _fault(event: Event, faults: Sequence[int], events: Sequence[Event]) -> int | None:
+    """The latest thing you did to the component that did this: it ended its silence, or began it."""
+    ofs = [place for place in faults if works_for(event.happening.who, events[place].happening.name)]
+    wanted = "broken" if "unanswered" in event.change.tags else "mended"
+    return next((place for place in reversed(ofs) if wanted in events[place].change.tags), None)
+
+
+def _later(one: int | None, other: int | None) -> int | None:
+    return max((place for place in (one, other) if place is not None), default=None)
 
 
 def _awaited(event: Event, world: World) -> Iterator[tuple[Key, frozenset[str]]]:
@@ -185,6 +198,8 @@ def _what_a_set_waits_for(pod: str, world: World) -> Iterator[tuple[Key, frozens
 def _touched(event: Event) -> Iterator[Key]:
     """The keys under which later events look for this one."""
     yield event.happening.key
+    if event.happening.kind == "component":
+        yield FAULT
     if event.happening.kind == "slice":
         for pod in _listed_anew(event):
             yield ("listed", pod)

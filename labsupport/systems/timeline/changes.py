@@ -8,6 +8,13 @@ from labsupport.systems.timeline.happenings import Happening
 
 CHOSEN_NODE = "volume.kubernetes.io/selected-node"
 POLICY = "persistentVolumeReclaimPolicy"
+# What you did to a component or a node, and how it was undone.
+FAULTS = {
+    "stop": ("stops {}", "starts {} again"),
+    "kill": ("kills {}", "starts {} again"),
+    "freeze": ("freezes {}", "lets {} go on"),
+    "cut off": ("cuts off {}", "connects {} again"),
+}
 Seen = Mapping[str, Any]
 
 
@@ -32,6 +39,12 @@ def change(one: Happening, before: Seen | None) -> Change:
         return Change(f"finds {one.kind} {one.name} changed meanwhile", ("conflict",), minor=True)
     if one.refused:
         return Change(f"refuses {one.kind} {one.name}: {one.refused}", ("refused",))
+    if one.kind == "component":
+        made, undone = FAULTS[one.seen["action"]]
+        broken = one.verb == "made"
+        return Change((made if broken else undone).format(one.name), ("broken" if broken else "mended",))
+    if one.kind == "name" and one.seen["addresses"] is None:
+        return Change(f"does not answer {one.name}", ("unanswered",))
     if one.kind == "name":
         addresses = ", ".join(one.seen.get("addresses") or ())
         tag = "named" if addresses else "unnamed"

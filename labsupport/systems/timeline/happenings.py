@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from labsupport.systems.timeline.actors import COREDNS, DISK, who_wrote
+from labsupport.systems.timeline.actors import COREDNS, DISK, YOU, who_wrote
 
 KINDS = {
     "services": "service",
@@ -87,14 +87,28 @@ def from_lists(lists: Mapping[str, Iterable[Mapping[str, Any]]]) -> Iterator[Hap
             yield Happening(0.0, "", "there", KINDS[resource], seen["metadata"]["name"], _revision(seen), seen)
 
 
+def from_faults(lines: Iterable[str]) -> Iterator[Happening]:
+    """Read a journal of faults, {at, did, action, target} a line: what you broke, and when it went on.
+
+    Left out: lines cut short.
+    """
+    for line in lines:
+        try:
+            entry = json.loads(line)
+        except ValueError:
+            continue
+        yield Happening(float(entry["at"]), YOU, entry["did"], "component", entry["target"], seen=entry)
+
+
 def from_answers(answers: Iterable[Mapping[str, Any]]) -> Iterator[Happening]:
     """Read what DNS answered, each answer that differs from the one before: {at, name, addresses}.
 
-    The first answer to each name is no news: it was so before.
+    Addresses are None where nobody answered. The first answer to each name is no news: it was so before.
     """
-    known: dict[str, list[str]] = {}
+    known: dict[str, list[str] | None] = {}
     for answer in sorted(answers, key=lambda each: float(each["at"])):
-        name, addresses = str(answer["name"]), sorted(answer["addresses"])
+        name = str(answer["name"])
+        addresses = None if answer["addresses"] is None else sorted(answer["addresses"])
         if addresses != known.get(name, addresses):
             yield Happening(float(answer["at"]), COREDNS, "answer", "name", name, None, {"addresses": addresses})
         known[name] = addresses

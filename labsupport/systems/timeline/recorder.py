@@ -13,7 +13,7 @@ from labsupport.systems.timeline.records import timeline_records
 
 ASK_EVERY_SECONDS = 0.1
 LOOK_EVERY_SECONDS = 0.2
-ANSWER_WITHIN_SECONDS = 0.5
+ANSWER_WITHIN_SECONDS = 1.0
 PATHS = {
     "pods": "/api/v1/namespaces/{}/pods",
     "persistentvolumeclaims": "/api/v1/namespaces/{}/persistentvolumeclaims",
@@ -44,6 +44,7 @@ class TimelineRecorder:
         audit_log: of the API server; only what is written to it from now on counts.
         door: for what watches tell.
         dns_address: whom to ask for `names`.
+        fault_journal: of the cluster; only what is written to it from now on counts.
         names: in full, such as web-0.web.default.svc.cluster.local; asked ten times a second until `read`.
         look: at a disk; called five times a second until `read`.
     """
@@ -56,12 +57,13 @@ class TimelineRecorder:
         *,
         names: Sequence[str] = (),
         look: Look | None = None,
+        fault_journal: Path | None = None,
         namespace: str = "default",
     ) -> None:
-        self._audit_log = audit_log
+        self._audit_log = _Tail(audit_log)
+        self._faults = _Tail(fault_journal) if fault_journal else None
         self._door = door
         self._namespace = namespace
-        self._from_byte = audit_log.stat().st_size
         self._paths = {resource: path.format(namespace) for resource, path in PATHS.items()}
         self._first = {resource: door.get(path) for resource, path in self._paths.items()}
         self._questions = _Questions(dns_address, names)
@@ -75,16 +77,14 @@ class TimelineRecorder:
             if repeated is not None:
                 repeated.end()
         notices = [notice for resource in WATCHED for notice in self._changes(resource)]
-        with self._audit_log.open("rb") as log:
-            log.seek(self._from_byte)
-            lines = log.read().decode(errors="replace").splitlines()
         first = {resource: listed.get("items") or () for resource, listed in self._first.items()}
         return timeline_records(
-            lines,
+            self._audit_log.lines(),
             namespace=self._namespace,
             notices=notices,
             answers=self._questions.answers,
             looks=self._looks,
+            faults=self._faults.lines() if self._faults else (),
             first=first,
         )
 
@@ -119,6 +119,19 @@ def _looked(look: Look) -> dict[str, Any]:
     return {"at": at, "folders": look()}
 
 
+class _Tail:
+    """What is written to a file from now on."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._from_byte = path.stat().st_size
+
+    def lines(self) -> list[str]:
+        with self._path.open("rb") as file:
+            file.seek(self._from_byte)
+            return file.read().decode(errors="replace").splitlines()
+
+
 class _Questions:
     """Asks a name server for some names, and keeps its answers."""
 
@@ -130,9 +143,10 @@ class _Questions:
     def ask(self) -> None:
         resolver = self._resolver()
         for name in self._names:
+            asked = time.time()
             addresses = _addresses(resolver, name)
-            if addresses is not None:
-                self.answers.append({"at": time.time(), "name": name, "addresses": addresses})
+            at = asked if addresses is None else time.time()
+            self.answers.append({"at": at, "name": name, "addresses": addresses})
 
     def _resolver(self) -> Any:
         import dns.resolver

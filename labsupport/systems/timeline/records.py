@@ -2,14 +2,15 @@
 
 A record is a plain value (JSON can hold it), because a trial keeps it as evidence and replays it:
 {"number", "at", "who", "lane", "row", "verb", "kind", "name", "pod", "volume", "what", "tags", "minor",
-"revision", "because"}; pod and volume are those that it is about, empty where it is about none.
+"revision", "because"}; pod and volume are those that it is about, empty where it is about none. What you did to a
+component has "lanes" too, each with its row: those in which that component works.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any
 
-from labsupport.systems.timeline.actors import API_SERVER, LANES, YOU, lane_of
+from labsupport.systems.timeline.actors import API_SERVER, LANES, YOU, lane_of, lanes_of_component
 from labsupport.systems.timeline.causes import Event, World, causes
 from labsupport.systems.timeline.changes import Change, Seen, change, endpoints
 from labsupport.systems.timeline.happenings import (
@@ -17,6 +18,7 @@ from labsupport.systems.timeline.happenings import (
     Key,
     from_answers,
     from_audit_log,
+    from_faults,
     from_lists,
     from_looks,
     from_watch,
@@ -33,6 +35,7 @@ def timeline_records(
     notices: Iterable[Mapping[str, Any]] = (),
     answers: Iterable[Mapping[str, Any]] = (),
     looks: Iterable[Mapping[str, Any]] = (),
+    faults: Iterable[str] = (),
     first: Mapping[str, Iterable[Mapping[str, Any]]] = MappingProxyType({}),
 ) -> list[dict[str, Any]]:
     """Merge an audit log, what watches told and what DNS answered into one list of records, in order.
@@ -43,9 +46,15 @@ def timeline_records(
         notices: of watches, as the API sends them: {"type", "object"}.
         answers: of DNS: {"at": seconds since 1970, "name", "addresses"}.
         looks: at a disk: {"at", "folders": {path: [files, bytes]}}.
+        faults: lines of a journal, each {"at", "did", "action", "target"} as JSON.
         first: what there was before, by resource: {"pods": [object, …]}.
     """
-    written = [*from_audit_log(audit_log, namespace), *from_answers(answers), *from_looks(looks)]
+    written = [
+        *from_audit_log(audit_log, namespace),
+        *from_answers(answers),
+        *from_looks(looks),
+        *from_faults(faults),
+    ]
     ordered = in_order(written, from_watch(notices))
     there = list(from_lists(first))
     world = World.of([*there, *ordered])
@@ -97,6 +106,7 @@ def _start(events: Sequence[Event]) -> float:
 def _record(place: int, event: Event, start: float, because: int | None) -> dict[str, Any]:
     one, changed = event.happening, event.change
     who = API_SERVER if "refused" in changed.tags else one.who
+    lanes = {lane: LANES.index(lane) for lane in lanes_of_component(one.name)} if one.kind == "component" else {}
     return {
         "number": place + 1,
         "at": round(one.at - start, DECIMALS),
@@ -112,6 +122,7 @@ def _record(place: int, event: Event, start: float, because: int | None) -> dict
         "minor": changed.minor,
         "revision": one.revision,
         "because": None if because is None else because + 1,
+        **({"lanes": lanes} if lanes else {}),
     }
 
 

@@ -1,0 +1,129 @@
+"""Faults on a real cluster: each does what it says, and is undone, also by who comes after a killed kernel."""
+
+import os
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from labsupport.errors import ClusterError
+from labsupport.process.ownership import Owner
+from labsupport.process.waiting import wait_until
+from labsupport.systems.clusters.embedded import EmbeddedCluster, attach_embedded_cluster, start_embedded_cluster
+from labsupport.systems.faults import faults_left, make_fault, open_faults, undo_faults
+from labsupport.systems.inventory import leftovers
+from labsupport.systems.machines.namespaces import start_namespaces_machine
+from labsupport.systems.machines.sweeping import sweep
+from tests.clusters import archives, embedded_cluster, kubectl, machine_tools, tools
+
+pytestmark = [pytest.mark.needs("cluster"), pytest.mark.timeout(300)]
+
+STOPPED = ("kube-scheduler", "kube-controller-manager", "kubelet@node-1", "coredns", "etcd")
+# What the kernel does not remove by itself; the next start or `clean` does.
+SWEPT = {"cgroup", "run folder"}
+
+
+@pytest.fixture(scope="module")
+def cluster() -> Iterator[EmbeddedCluster]:
+    with embedded_cluster(nodes=2) as running:
+        yield running
+
+
+def state_of(cluster: EmbeddedCluster, component: str) -> str:
+    """The state of a component's process, as /proc says: S sleeping, T stopped, nothing when it has ended."""
+    found = cluster.component(component)
+    if not found.is_running():
+        return ""
+    return Path(f"/proc/{found.pid}/stat").read_text().rpartition(")")[2].split()[0]
+
+
+@pytest.mark.parametrize("action", ["stop", "kill"])
+def test_a_component_ends_and_is_started_again(cluster: EmbeddedCluster, action: str) -> None:
+    before = cluster.component("kube-scheduler").pid
+    make_fault(cluster, action, "kube-scheduler")
+    assert state_of(cluster, "kube-scheduler") == ""
+    assert [str(one) for one in undo_faults(cluster)] == [f"kube-scheduler {action.replace('stop', 'stopp')}ed"]
+    assert cluster.component("kube-scheduler").is_running()
+    assert cluster.component("kube-scheduler").pid != before
+    assert not undo_faults(cluster)
+
+
+def test_a_frozen_component_goes_on_where_it_was(cluster: EmbeddedCluster) -> None:
+    before = cluster.component("coredns").pid
+    make_fault(cluster, "freeze", "coredns")
+    assert state_of(cluster, "coredns") == "T"
+    undo_faults(cluster)
+    assert state_of(cluster, "coredns") != "T"
+    assert cluster.component("coredns").pid == before
+
+
+def test_a_node_cut_off_is_silent_and_comes_back(cluster: EmbeddedCluster) -> None:
+    make_fault(cluster, "cut off", "node-2")
+    kubectl(cluster, "wait --for=condition=Ready=unknown node/node-2 --timeout=60s")
+    assert kubectl(cluster, "get node node-1 -o jsonpath={.spec.taints}") == ""
+    undo_faults(cluster)
+    kubectl(cluster, "wait --for=condition=Ready node/node-2 --timeout=1s")
+
+
+def test_only_what_the_lab_started_can_be_had(cluster: EmbeddedCluster) -> None:
+    with pytest.raises(ClusterError, match="kube-scheduler"):
+        make_fault(cluster, "stop", "sshd")
+    with pytest.raises(ClusterError, match="node-2"):
+        make_fault(cluster, "cut off", "node-3")
+    assert open_faults(cluster) == []
+
+
+def in_a_child_that_is_killed(cluster: EmbeddedCluster, action: str, target: str) -> None:
+    """As a notebook's kernel that is attached to a lab, breaks something, and is killed."""
+    pid = os.fork()
+    if pid == 0:
+        try:
+            make_fault(attach_embedded_cluster(cluster.machine, tools()), action, target)
+            os.kill(os.getpid(), signal.SIGKILL)
+        finally:
+            os._exit(1)
+    _, status = os.waitpid(pid, 0)
+    assert os.waitstatus_to_exitcode(status) == -signal.SIGKILL
+
+
+@pytest.mark.parametrize("target", [*STOPPED, "node-2"])
+def test_who_comes_after_a_killed_kernel_is_told_and_undoes_it(cluster: EmbeddedCluster, target: str) -> None:
+    action, done = ("cut off", "cut off") if target == "node-2" else ("stop", "stopped")
+    in_a_child_that_is_killed(cluster, action, target)
+    after = attach_embedded_cluster(cluster.machine, tools())
+    assert [str(each) for each in faults_left(after)] == [f"fault: {target} {done}"]
+    undo_faults(after)
+    assert faults_left(after) == []
+    assert all(each.is_running() for each in after.components)
+    # It takes all of them to make this so.
+    kubectl(after, "run works --image=lab/toolbox --image-pull-policy=Never -- sleep 100")
+    kubectl(after, "wait --for=condition=Ready pod/works --timeout=60s")
+    kubectl(after, "delete pod works --force --grace-period=0")
+
+
+def test_a_lab_killed_amid_every_fault_leaves_nothing(tmp_path_factory: pytest.TempPathFactory) -> None:
+    archives()
+    root = tmp_path_factory.mktemp("labs")
+    pid = os.fork()
+    if pid == 0:
+        try:
+            machine = start_namespaces_machine(owner=Owner.this_process(), tools=machine_tools(), root=root)
+            (root / "name").write_text(machine.name)
+            own = start_embedded_cluster(machine, tools(), nodes=2, archives=archives())
+            for target in STOPPED:
+                make_fault(own, "freeze" if target == "etcd" else "stop", target)
+            make_fault(own, "cut off", "node-2")
+            os.kill(os.getpid(), signal.SIGKILL)
+        finally:
+            os._exit(1)
+    _, status = os.waitpid(pid, 0)
+    assert os.waitstatus_to_exitcode(status) == -signal.SIGKILL
+    name = (root / "name").read_text()
+
+    def left() -> list[str]:
+        return [str(each) for each in leftovers(name, root=root) if each.kind not in SWEPT]
+
+    wait_until(lambda: not left(), "the kernel to end it all", within_seconds=5, last_seen=lambda: f"left: {left()}")
+    sweep(root)
+    assert leftovers(name, root=root) == []
