@@ -1,0 +1,1 @@
+"""What the network of a machine is right now: namespaces, interfaces, wires, routes, rules, and frames on the wire."""
