@@ -113,7 +113,8 @@ class Logbook:
                 "look at the named trials. When the evidence convinces you that the ledger is wrong, "
                 "change notebooks/claims.yaml",
             )
-        return "\n".join(_line(judged[claim.id]) for claim in self.ledger.claims if claim.id in judged)
+        lines = [_line(judged[claim.id]) for claim in self.ledger.claims if claim.id in judged]
+        return "\n".join(lines) or "No claim is settled here. Every check held."
 
     def end_trial(self) -> None:
         """End the current trial, if any: its evidence is written, then its objects are removed."""

@@ -35,6 +35,7 @@ LESSONS = (
         "labsupport.lessons.statefulset",
         Needs(nodes=1, images=("lab/toolbox",)),
     ),
+    Lesson("09-claims", "The ledger of claims", "labsupport.lessons.ledger", Needs()),
 )
 
 
