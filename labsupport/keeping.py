@@ -20,7 +20,7 @@ from labsupport.backends import (
     attach_backends,
     attach_machine,
     end_and_look,
-    make_toolchain,
+    have_tools,
     plan,
     running_backends,
     start_backends,
@@ -71,8 +71,7 @@ def prepare(options: LabOptions, needs: Needs, listener: Listener = silent) -> N
     wanted = chosen.within(needs)
     if not tool_groups(wanted):
         return
-    toolchain = make_toolchain(listener)
-    toolchain.ensure(*tool_groups(wanted))
+    toolchain = have_tools(wanted, listener)
     # Building takes an engine, asking what is missing does not.
     if missing_images(toolchain, *wanted.images):
         with running_backends(replace(chosen, no_engine=""), Needs(engine=True, images=wanted.images), listener):

@@ -7,15 +7,15 @@ from dataclasses import dataclass
 
 from labsupport.backends import LabOptions
 from labsupport.errors import RequirementMissing
-from labsupport.keeping import prepare
+from labsupport.keeping import needs_of, prepare
 from labsupport.lessons.needs import Needs
 from labsupport.process.commands import Invocation, LocalRunner
 from labsupport.process.progress import Listener, Progress
 from labsupport.project import Project
 
 CHROMIUM_MEGABYTES = 400
-# What tests run on, where this user can have it.
-TESTED = Needs(engine=True, nodes=1, images=("lab/toolbox", "lab/agnhost", "lab/debian"))
+# What tests run on beside what the notebooks need, where this user can have it.
+TESTED = Needs(engine=True, nodes=1, images=("lab/toolbox", "lab/agnhost", "lab/debian"), engines=("old", "systemd"))
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,7 @@ def run_checks(
     if not pytest_arguments:
         ensure_browser(listener)
         # Here, where it is told and may take minutes; a test would run out of time.
-        prepare(LabOptions(), TESTED, listener)
+        prepare(LabOptions(), TESTED | needs_of(), listener)
     results = []
     for check in _checks(project, pytest_arguments):
         listener(Progress(f"{check.name}: {' '.join(check.argv[1:])}"))

@@ -19,9 +19,10 @@ if TYPE_CHECKING:
     from labsupport.systems.engines.tools import EngineTools
     from labsupport.systems.machines.machine import Machine
 
-# Engines that a name alone starts, and which release each is.
-KEPT = {"old": "old", "peer": "today"}
-RELEASES = ("today", "old")
+TODAY, OLD, PEER, SYSTEMD = "today", "old", "peer", "systemd"
+# Engines that a name alone starts: of an older release, a second one of today's, one on a systemd machine.
+KEPT = (OLD, PEER, SYSTEMD)
+RELEASES = (TODAY, OLD)
 MACHINE = "machine"
 OF_ENGINE = "-machine"
 USER_FILE = "user"
@@ -110,7 +111,7 @@ class Places:
         daemon_json: "Mapping[str, Any] | Path",
         *,
         flags: Sequence[str] = (),
-        release: str = "today",
+        release: str = TODAY,
         images: Sequence[str] = (),
     ) -> "Engine":
         """Start an engine with exactly this daemon.json; on the same machine and data, if the trial had one so named.
@@ -198,15 +199,10 @@ class Places:
 
     def _start_kept(self, name: str) -> EngineAt:
         from labsupport.backends.starting import have_images
-        from labsupport.systems.engines.private import attach_private_engine, start_private_engine
 
-        tools = tools_of(KEPT[name])
-        machine = self._running(name)
-        if machine is None:
-            machine = self.machine(MACHINE).nested(name)
-            engine = start_private_engine(machine, tools)
-        else:
-            engine = attach_private_engine(machine, tools)
+        lab = self.machine(MACHINE)
+        earlier = self._running(name)
+        machine, engine = _systemd(lab, earlier) if name == SYSTEMD else _plain(lab, earlier, name)
         have_images(engine, self._backends.images)
         return EngineAt(machine, engine, engine.snapshot(), engine.provenance())
 
@@ -269,6 +265,31 @@ class _InMachine:
         return self._machine.runner.run(argv, within_seconds=within_seconds, invocation=inside)
 
 
+def _plain(lab: "Machine", earlier: "Machine | None", name: str) -> "tuple[Machine, Engine]":
+    """Find or start the kept engine of that name on an inner machine."""
+    from labsupport.systems.engines.private import attach_private_engine, start_private_engine
+
+    tools = tools_of(OLD if name == OLD else TODAY)
+    if earlier is not None:
+        return earlier, attach_private_engine(earlier, tools)
+    machine = lab.nested(name)
+    return machine, start_private_engine(machine, tools)
+
+
+def _systemd(lab: "Machine", earlier: "Machine | None") -> "tuple[Machine, Engine]":
+    """Find or start the systemd machine and its engine."""
+    from labsupport.backends.starting import make_toolchain
+    from labsupport.systems.engines.systemd import attach_systemd_engine, start_systemd_engine
+    from labsupport.systems.machines.systemd import attach_systemd_machine, start_systemd_machine
+
+    tools = tools_of(TODAY)
+    if earlier is not None:
+        found = attach_systemd_machine(lab)
+        return found, attach_systemd_engine(found, tools)
+    machine = start_systemd_machine(lab, make_toolchain(), tools=[tools.programs])
+    return machine, start_systemd_engine(machine, tools)
+
+
 def tools_of(release: str) -> "EngineTools":
     """Return the programs of today's engine or of the old one, getting them first where they are missing.
 
@@ -280,7 +301,7 @@ def tools_of(release: str) -> "EngineTools":
 
     if release not in RELEASES:
         raise UsageError(f"use the engine of release {release!r}", "there is none", f"one of: {', '.join(RELEASES)}")
-    return EngineTools.old(make_toolchain()) if release == "old" else EngineTools.of(make_toolchain())
+    return EngineTools.old(make_toolchain()) if release == OLD else EngineTools.of(make_toolchain())
 
 
 def _is_abandoned(machine: "Machine") -> bool:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from labsupport.backends.choosing import Plan
+from labsupport.backends.places import OLD, SYSTEMD
 from labsupport.backends.running import Backends
 from labsupport.lessons.needs import Needs
 from labsupport.process.ownership import Owner, own_run_root, run_root, run_roots
@@ -46,8 +47,23 @@ def tool_groups(needs: Needs) -> tuple[str, ...]:
     """The groups of tools that it takes to have `needs` live."""
     if not (needs.engine or needs.nodes):
         return ()
-    engine = ["engine", *(f"{release}-engine" for release in needs.releases)] if needs.engine else []
+    engine = ["engine", *(["old-engine"] if OLD in needs.engines else [])] if needs.engine else []
     return ("machine", *engine, *(["cluster", "cni"] if needs.nodes else []), *needs.tools)
+
+
+def have_tools(needs: Needs, listener: Listener = silent) -> "Toolchain":
+    """Have the tools that it takes to have `needs` live, and the systemd machine's files where they are needed.
+
+    Raises:
+        RequirementMissing, ToolchainError: something cannot be had here.
+    """
+    toolchain = make_toolchain(listener)
+    toolchain.ensure(*tool_groups(needs))
+    if SYSTEMD in needs.engines:
+        from labsupport.systems.machines.systemd_tree import ensure_tree
+
+        ensure_tree(toolchain.store, listener)
+    return toolchain
 
 
 def start_backends(chosen: Plan, needs: Needs, *, owner: Owner | None, listener: Listener = silent) -> Backends:
@@ -61,8 +77,7 @@ def start_backends(chosen: Plan, needs: Needs, *, owner: Owner | None, listener:
         return Backends(chosen)
     from labsupport.systems.images import missing_images
 
-    toolchain = make_toolchain(listener)
-    toolchain.ensure(*tool_groups(wanted))
+    toolchain = have_tools(wanted, listener)
     if wanted.nodes and missing_images(toolchain, *wanted.images):
         # Nodes take images as archives, and building one takes an engine.
         with running_backends(replace(chosen, no_engine=""), replace(wanted, engine=True, nodes=0), listener):

@@ -7,13 +7,14 @@ from dataclasses import dataclass
 class Needs:
     """What somebody wants to be live: an engine, a cluster of so many nodes, and the lab's images on both.
 
-    `releases` are other engines' that a trial starts ("old"); `tools` are groups of the toolchain on machines' PATH.
+    `engines` are those that trials use beside the lab's own ("old", "systemd"); `tools` are groups of the toolchain, on
+    machines' PATH.
     """
 
     engine: bool = False
     nodes: int = 0
     images: tuple[str, ...] = ()
-    releases: tuple[str, ...] = ()
+    engines: tuple[str, ...] = ()
     tools: tuple[str, ...] = ()
 
     def __or__(self, other: "Needs") -> "Needs":
@@ -21,7 +22,7 @@ class Needs:
             self.engine or other.engine,
             max(self.nodes, other.nodes),
             _both(self.images, other.images),
-            _both(self.releases, other.releases),
+            _both(self.engines, other.engines),
             _both(self.tools, other.tools),
         )
 

@@ -69,6 +69,12 @@ def test_what_a_trial_made_on_a_kept_engine_goes_with_it_and_the_engine_stays(pl
     assert places.engine("old").client.info()["ID"] == before
 
 
+def test_the_systemd_engine_gives_containers_scopes_that_systemd_knows(places: Places) -> None:
+    assert run(places, "systemd", "docker", "info", "--format", "{{.CgroupDriver}}") == "systemd"
+    identity = run(places, "systemd", "docker", "run", "--detach", "lab/toolbox", "sleep", "600")
+    assert "active" in run(places, "systemd-machine", "systemctl", "status", f"docker-{identity}.scope")
+
+
 def test_two_engines_reach_each_other_over_the_switch(places: Places) -> None:
     address = places.machine("old-machine").address
     assert "1 received" in run(places, "peer-machine", "ping", "-c", "1", "-W", "2", address)
