@@ -8,6 +8,8 @@ from typing import Any
 from labsupport.experiments.claims import Disagreement, Ledger, load_ledger
 from labsupport.experiments.comparison import Difference, against_ledger, compare_folders, promote, unsupported
 from labsupport.experiments.evidence import Evidence, read_folder
+from labsupport.lessons.catalog import lesson
+from labsupport.lessons.needs import Needs
 from labsupport.notebooks import with_stored_output
 from labsupport.process.ownership import give_to_caller
 from labsupport.project import Project
@@ -77,7 +79,8 @@ def record(project: Project, executed: Sequence[tuple[str, Path]]) -> list[Path]
     """Keep the evidence of notebooks that ran live, and the output of their last cell; return the files written."""
     written = []
     for slug, path in executed:
-        written += promote(project.live_evidence, project.recorded_evidence, slug)
+        if lesson(slug).needs != Needs():  # one that needs nothing live reads evidence, and leaves none
+            written += promote(project.live_evidence, project.recorded_evidence, slug)
         notebook = project.notebooks / f"{slug}.ipynb"
         text = with_stored_output(notebook.read_text(encoding="utf-8"), path.read_text(encoding="utf-8"))
         notebook.write_text(text, encoding="utf-8")
