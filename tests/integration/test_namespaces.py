@@ -290,3 +290,43 @@ def test_a_path_longer_than_a_sockets_may_be(tmp_path: Path) -> None:
     assert machine.nested("inner").runner.run(["echo", "reached"]).stdout == "reached\n"
     machine.close()
     assert leftovers(machine.name, root=root) == []
+
+
+NESTED = """
+import os
+from labsupport.process.ownership import Owner
+from labsupport.systems.machines import nesting
+from labsupport.systems.machines.namespaces import attach
+machine = attach("{name}")
+{become}inner = machine.nested("inner")
+print(inner.runner.run(["id", "-u"]).stdout.strip(), inner.address)
+(inner.folder / "theirs").write_text("x")
+service = inner.start("sleeper", ["sleep", "1000"])
+assert service.is_running()
+try:
+    machine.nested("inner")
+except Exception as error:
+    print(type(error).__name__, error.happened)
+if {close}:
+    inner.close()
+    print("gone", not inner.folder.exists(), not Owner(service.pid, "").is_alive())
+"""
+
+
+@pytest.mark.parametrize("close", [True, False], ids=["closed by them", "left to its lab"])
+def test_the_caller_of_sudo_has_inner_machines_too(close: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A notebook's kernel is the caller; the lab that it is attached to is root's."""
+    monkeypatch.setenv("SUDO_UID", str(NOBODY))
+    monkeypatch.setenv("SUDO_GID", str(NOBODY))
+    with leak_checked_machine() as machine:
+        said = python(NESTED.format(name=machine.name, become=BECOME_NOBODY, close=close)).or_raise().stdout
+        assert said.splitlines()[:2] == ["0 10.200.0.2", "MachineError inner runs already"]
+        folder = machine.folder / "machines" / "inner"
+        if close:
+            assert "gone True True" in said
+            assert not folder.exists()
+            assert machine.nested("inner").runner.run(["echo", "again"]).stdout == "again\n"
+        else:
+            assert (folder.stat().st_uid, (folder / "theirs").stat().st_uid) == (NOBODY, NOBODY)
+            machine.inner("inner").close()
+            assert not folder.exists()

@@ -11,16 +11,15 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from labsupport.errors import MachineError, WaitExpired
-from labsupport.process.ownership import Owner, caller
+from labsupport.process.ownership import Owner
 from labsupport.process.progress import Listener, Progress, silent
 from labsupport.process.waiting import wait_until
-from labsupport.systems.machines import contained, inner, run_folders
+from labsupport.systems.machines import contained, run_folders
 from labsupport.systems.machines.container_image import ensure_image
 from labsupport.systems.machines.launching import (
     START_WITHIN_SECONDS,
     Announcements,
     Settings,
-    System,
     offline_resolver,
     package_folder,
     paths,
@@ -39,38 +38,10 @@ class ContainerMachine(NamespacesMachine):
 
     kind = CONTAINER_KIND
 
-    def nested(self, name: str, system: System | None = None) -> "ContainerMachine":
-        inner.start_inner(self.folder, self.settings, self.control, self.runner, name, self._clear, system)
-        return self.inner(name)
-
-    def inner(self, name: str) -> "ContainerMachine":
-        folder = inner.inner_folder(self.folder, name)
-        init = Owner.of(ControlSocket(folder).init_pid())
-        return ContainerMachine(folder, init, lambda: self._end_inner(folder, init))
-
-    def give_to_caller(self, path: Path) -> None:
-        """Have root, who is inside only, hand over what it made."""
-        owner = caller()
-        self.runner.run(["chmod", "600", str(path)]).or_raise()
-        self.runner.run(["chown", f"{owner.uid}:{owner.gid}", str(path)]).or_raise()
-
-    def _end_inner(self, folder: Path, init: Owner) -> None:
-        if not folder.is_dir():
-            return
-        launcher = inner.service_of(folder.name)
-        # Its PID 1 dies with its launcher, a child of ours: from outside nobody may signal root's processes.
-        self.control.ask({"do": "signal", "name": launcher, "number": 9})
-        wait_until(lambda: not init.is_alive(), f"{folder.name} to end", within_seconds=5, every_seconds=0.005)
-        self._clear(folder, folder.name)
-
-    def _clear(self, folder: Path, cgroup: str) -> None:
-        """Remove the cgroups and files of an inner machine that has ended, as root."""
-        group = cgroup.rpartition("/")[2]
-        script = (
-            'for g in /sys/fs/cgroup/"$1" /sys/fs/cgroup/*/"$1"; do '
-            '[ -d "$g" ] && find "$g" -depth -type d -exec rmdir {} +; done; rm -rf "$2"'
-        )
-        self.runner.run(["sh", "-c", script, "sh", group, str(folder)]).or_raise()
+    @property
+    def in_reach(self) -> bool:
+        """Never: outside, its processes are nobody's but the engine's, and its cgroups have another path."""
+        return False
 
 
 def start_container_machine(

@@ -61,11 +61,13 @@ def start_inner(
     name: str,
     clear: Clear = clear,
     system: System | None = None,
+    user: tuple[int, int] | None = None,
 ) -> None:
     """Start an inner machine and put it on the switch; `clear` removes what one left that did not start.
 
     Args:
         system: what it boots, where it is not to have this computer's files.
+        user: whose its folder and control socket are, by uid and gid, where they are not the outer machine's user's.
 
     Raises:
         MachineError: the name is in use or unfit, no address is left, or it did not start. Nothing of it is left.
@@ -86,8 +88,11 @@ def start_inner(
             system=str(system.tree) if system else "",
             shown=paths(system.shown) if system else (),
             tools=paths(system.tools) if system else outer.tools,
+            user=user[0] if user else outer.user,
         )
         settings.write(folder)
+        if user:
+            os.chown(folder, *user)
         links.make_switch(outer_folder, network, runner)
         announced = _launch(folder, settings, control)
         try:

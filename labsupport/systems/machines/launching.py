@@ -104,9 +104,14 @@ def needed_inside() -> tuple[Path, ...]:
 
 
 def init_argv(folder: Path, status: int, owner: int = -1, interpreter: str = "") -> list[str]:
-    """The command that becomes launcher and PID 1: a bare interpreter, without this environment's packages."""
+    """The command that becomes launcher and PID 1."""
+    return [*bare_interpreter(interpreter), str(_INIT), str(folder), str(status), str(owner)]
+
+
+def bare_interpreter(interpreter: str = "") -> list[str]:
+    """The words that run a file without this environment's packages; by this interpreter where none is named."""
     this_one = str(getattr(sys, "_base_executable", None) or sys.executable)
-    return [interpreter or this_one, "-I", "-S", str(_INIT), str(folder), str(status), str(owner)]
+    return [interpreter or this_one, "-I", "-S"]
 
 
 def launch(folder: Path, owner: Owner | None, listener: Listener) -> "tuple[Background, Announcements]":

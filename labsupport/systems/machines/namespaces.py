@@ -10,10 +10,10 @@ from pathlib import Path
 
 from labsupport.errors import MachineError, RequirementMissing
 from labsupport.process.commands import LocalRunner, Runner
-from labsupport.process.ownership import Owner, give_to_caller, run_root
+from labsupport.process.ownership import Owner, caller, give_to_caller, run_root
 from labsupport.process.progress import Listener, Progress, silent
 from labsupport.systems.capabilities import namespaces_machine
-from labsupport.systems.machines import inner, links, run_folders
+from labsupport.systems.machines import inner, links, nesting, run_folders
 from labsupport.systems.machines.launching import Settings, System, launch, needed_inside, offline_resolver, paths
 from labsupport.systems.machines.requests import SOCKET_NAME, ControlSocket, MachineRunner
 from labsupport.systems.machines.services import InsideService, find_service, start_service
@@ -27,7 +27,6 @@ class NamespacesMachine:
     """A running namespaces machine, or an inner one. Made by `start_namespaces_machine`, `attach` and `nested`."""
 
     kind = KIND
-
     def __init__(self, folder: Path, init: Owner, end: Callable[[], None]) -> None:
         self.settings = Settings.read(folder)
         self.name = self.settings.name
@@ -43,6 +42,11 @@ class NamespacesMachine:
         }
         self.runner: Runner = MachineRunner(self.control, self.environment)
         self._end = end
+
+    @property
+    def in_reach(self) -> bool:
+        """Whether this user may make and end what is inside; if not, the root in there does it."""
+        return os.access(self.folder / "private", os.W_OK)
 
     def start(self, name: str, argv: Sequence[str], *, environment: Mapping[str, str] | None = None) -> InsideService:
         """Start a daemon as a child of PID 1; its log is folder/log/NAME.log.
@@ -69,7 +73,10 @@ class NamespacesMachine:
         Raises:
             MachineError: one of that name runs, or it did not start.
         """
-        inner.start_inner(self.folder, self.settings, self.control, self.runner, name, system=system)
+        if self.in_reach:
+            inner.start_inner(self.folder, self.settings, self.control, self.runner, name, system=system)
+        else:
+            nesting.ask_to_start(self, self.settings, name, system)
         return self.inner(name)
 
     def inner(self, name: str) -> "NamespacesMachine":
@@ -80,11 +87,22 @@ class NamespacesMachine:
         """
         folder = inner.inner_folder(self.folder, name)
         init = Owner.of(ControlSocket(folder).init_pid())
-        return NamespacesMachine(folder, init, lambda: inner.end_inner(folder, init))
+        return type(self)(folder, init, lambda: self._end_inner(folder, init))
+
+    def _end_inner(self, folder: Path, init: Owner) -> None:
+        if self.in_reach:
+            inner.end_inner(folder, init)
+        else:
+            nesting.ask_to_end(self, self.settings, folder.name)
 
     def give_to_caller(self, path: Path) -> None:
         """Let the person the lab works for, and nobody else, use a socket in its folder that something inside made."""
-        give_to_caller(path)
+        if self.in_reach:
+            give_to_caller(path)
+            return
+        owner = caller()
+        self.runner.run(["chmod", "600", str(path)]).or_raise()
+        self.runner.run(["chown", f"{owner.uid}:{owner.gid}", str(path)]).or_raise()
 
     def outlive_owner(self) -> None:
         """Go on when the owner ends; from now on only `close`, maybe of another process, ends it."""

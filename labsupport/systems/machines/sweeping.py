@@ -123,15 +123,30 @@ def _unrecorded(name: str) -> Iterator[Owner]:
 def cgroups_of(path: str) -> list[Path]:
     """Return the cgroup with this path (a lab's name, or below one) in each hierarchy, of either version."""
     assert LAB_NAME.fullmatch(path.partition("/")[0]), path
-    if not CGROUP_ROOT.is_dir():
-        return []
-    roots = [CGROUP_ROOT, *(each for each in CGROUP_ROOT.iterdir() if each.is_dir() and not each.is_symlink())]
-    return [root / path for root in roots if (root / path).is_dir()]
+    return _cgroups_at(path)
 
 
 def remove_cgroups(path: str) -> None:
     """Remove a cgroup in every hierarchy, with all below it, ending the processes that are still in there."""
-    groups = cgroups_of(path)
+    _remove_all(cgroups_of(path), path)
+
+
+def remove_cgroups_inside(name: str) -> None:
+    """The same for an inner machine's, as the root of the machine sees it that it is in."""
+    _remove_all(_cgroups_at(name), name)
+
+
+def _cgroups_at(path: str) -> list[Path]:
+    if not CGROUP_ROOT.is_dir():
+        return []
+    if (CGROUP_ROOT / "cgroup.controllers").exists():
+        roots = [CGROUP_ROOT]
+    else:  # a folder of hierarchies, one of which may be called as a machine is
+        roots = [each for each in CGROUP_ROOT.iterdir() if each.is_dir() and not each.is_symlink()]
+    return [root / path for root in roots if (root / path).is_dir()]
+
+
+def _remove_all(groups: list[Path], path: str) -> None:
     # Processes that were just killed stay members until they are reaped.
     wait_until(
         lambda: not [group for group in groups if not _try_to_remove(group)],
