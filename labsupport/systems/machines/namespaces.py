@@ -27,6 +27,7 @@ class NamespacesMachine:
     """A running namespaces machine, or an inner one. Made by `start_namespaces_machine`, `attach` and `nested`."""
 
     kind = KIND
+
     def __init__(self, folder: Path, init: Owner, end: Callable[[], None]) -> None:
         self.settings = Settings.read(folder)
         self.name = self.settings.name
