@@ -134,6 +134,8 @@ def environment_for(root: Path) -> dict[str, str]:
     for folder in folders:
         if (folder / "xtables").is_dir():
             environment["XTABLES_LIBDIR"] = str(folder / "xtables")
+        if (folder / "rsyslog").is_dir():
+            environment["RSYSLOG_MODDIR"] = f"{folder / 'rsyslog'}/"
     if (scripts := root / "usr/share/debootstrap").is_dir():
         environment["DEBOOTSTRAP_DIR"] = str(scripts)
     return environment

@@ -1,0 +1,15 @@
+"""CloudWatch Logs: moto's server, and the credentials that the engine's daemon finds in its home folder."""
+
+import sys
+
+# What AWS's own documentation uses for examples; moto takes any.
+CREDENTIALS = """\
+[default]
+aws_access_key_id = AKIAIOSFODNN7EXAMPLE
+aws_secret_access_key = wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY
+"""
+CREDENTIALS_FILE = "~/.aws/credentials"
+
+
+def argv(address: str, port: int) -> list[str]:
+    return [sys.executable, "-m", "moto.server", "-H", address, "-p", str(port)]
