@@ -39,6 +39,7 @@ from labsupport.lessons.needs import Needs
 from labsupport.observing.cluster import TimelineRecording, etcd_content, log_lines, refusal_of
 from labsupport.observing.engines import engine_started
 from labsupport.observing.faults import Fault
+from labsupport.observing.logs import LogReceivers
 from labsupport.observing.volumes import disk_attached
 from labsupport.process.commands import Runner
 from labsupport.process.ownership import Owner
@@ -250,6 +251,12 @@ class Lab:
     def refusal(self, trial: Trial, manifest: str) -> Observation:
         """Try to apply a manifest, and return why it is refused, with the line to blame."""
         return refusal_of(trial, lambda: self.cluster, Path(manifest))
+
+    def receivers(self, trial: Trial) -> LogReceivers:
+        """Return the log collectors of the engine's machine, all of them listening; in replay there are none."""
+        receivers = LogReceivers(trial, lambda: self.machine)
+        receivers.start()
+        return receivers
 
     def settled(self) -> "Settled":
         """Say which claims this notebook settled, and how; the same on every run.

@@ -67,7 +67,7 @@ def acknowledgement(chunk: str) -> bytes:
 
 def _record_of_entry(entry: object) -> Mapping[str, Any]:
     match entry:
-        case [int() | float(), {**record}]:
+        case [int() | float(), dict() as record]:
             return record
         case _:
             raise NotUnderstood("an entry is not [time, record]")

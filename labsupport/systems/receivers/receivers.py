@@ -73,6 +73,10 @@ class Receivers:
     def __init__(self, machine: Machine) -> None:
         self._machine = machine
 
+    @property
+    def names(self) -> tuple[str, ...]:
+        return tuple(SINKS)
+
     def start(self, *names: str) -> None:
         """Have these collectors run and listen (all at the same time); one that was stalled goes on.
 

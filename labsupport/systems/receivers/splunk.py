@@ -62,8 +62,8 @@ def events_of(content: bytes) -> list[Mapping[str, Any]]:
         text = content.decode()
     except UnicodeDecodeError as error:
         raise NotUnderstood(f"not UTF-8: {error}") from None
-    decoder, position, events = json.JSONDecoder(), 0, []
-    text = text.strip()
+    decoder, position, text = json.JSONDecoder(), 0, text.strip()
+    events: list[Mapping[str, Any]] = []
     while position < len(text):
         try:
             event, position = decoder.raw_decode(text, position)
