@@ -76,8 +76,23 @@ def test_the_systemd_engine_gives_containers_scopes_that_systemd_knows(places: P
 
 
 def test_two_engines_reach_each_other_over_the_switch(places: Places) -> None:
-    address = places.machine("old-machine").address
-    assert "1 received" in run(places, "peer-machine", "ping", "-c", "1", "-W", "2", address)
+    serve = [
+        "docker",
+        "run",
+        "--detach",
+        "--publish",
+        "8123:8123",
+        "lab/toolbox",
+        "httpd",
+        "-f",
+        "-p",
+        "8123",
+        "-h",
+        "/bin",
+    ]
+    run(places, "old", *serve)
+    page = f"http://{places.machine('old-machine').address}:8123/busybox"
+    run(places, "peer", "docker", "run", "--rm", "lab/toolbox", "wget", "-q", "-O", "/dev/null", page)
 
 
 def test_settings_take_effect(places: Places) -> None:
@@ -185,7 +200,7 @@ def test_reset_ends_kept_engines_and_those_of_a_killed_notebook(places: Places, 
     assert places.engine("old")
     assert places.engine("peer")
     (Places(lab).start_machine("bench").folder / "user").write_text("1 never")
-    assert places.end_all() == ["the engine bench", "the engine old", "the engine peer"]
+    assert {"the engine bench", "the engine old", "the engine peer"} <= {*places.end_all()}
     assert places.engine("old").client.ping()
 
 

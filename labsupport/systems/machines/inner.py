@@ -111,7 +111,9 @@ def start_inner(
 
 
 def end_inner(folder: Path, init: Owner) -> None:
-    """End an inner machine, wait until the kernel has ended all in it, and remove what it left."""
+    """End an inner machine, wait until the kernel has ended all in it, and remove what it left; nothing, if it ended."""
+    if not folder.exists():
+        return
     cgroup = Settings.read(folder).cgroup
     end_process(init)
     clear(folder, cgroup)

@@ -91,6 +91,8 @@ class NamespacesMachine:
         return type(self)(folder, init, lambda: self._end_inner(folder, init))
 
     def _end_inner(self, folder: Path, init: Owner) -> None:
+        if not init.is_alive() and ControlSocket(folder).is_answered():
+            return  # ended by somebody else, and another of that name runs now
         if self.in_reach:
             inner.end_inner(folder, init)
         else:
