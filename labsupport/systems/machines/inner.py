@@ -111,7 +111,7 @@ def start_inner(
 
 
 def end_inner(folder: Path, init: Owner) -> None:
-    """End an inner machine, wait until the kernel has ended all in it, and remove what it left; nothing, if it ended."""
+    """End an inner machine with all in it, and remove what it left; nothing, if it has ended already."""
     if not folder.exists():
         return
     cgroup = Settings.read(folder).cgroup
