@@ -40,6 +40,7 @@ from labsupport.observing.cluster import TimelineRecording, etcd_content, log_li
 from labsupport.observing.engines import engine_started
 from labsupport.observing.faults import Fault
 from labsupport.observing.logs import LogReceivers
+from labsupport.observing.nodes import node_joined
 from labsupport.observing.volumes import disk_attached
 from labsupport.process.commands import Runner
 from labsupport.process.ownership import Owner
@@ -48,6 +49,7 @@ from labsupport.project import Project, this_project
 
 if TYPE_CHECKING:
     from labsupport.systems.clusters.embedded import EmbeddedCluster
+    from labsupport.systems.clusters.joined import Driver
     from labsupport.systems.engines.engine import Engine
     from labsupport.systems.machines.machine import Machine
 
@@ -199,6 +201,25 @@ class Lab:
         return engine_started(
             trial, name, lambda: places.start_engine(name, content, flags=flags, release=release, images=images)
         )
+
+    def join_node(
+        self, trial: Trial, name: str, *, containerd: str, runtime: "Driver", kubelet: "Driver"
+    ) -> Observation:
+        """Have a node join the cluster until the trial ends; then `on="NAME-machine"` is a root shell on it.
+
+        It is a systemd machine with containerd.service and kubelet.service. Joining again sets it up anew.
+
+        Args:
+            containerd: its release, "1.6" or "2".
+            runtime, kubelet: the cgroup driver that each is told: "systemd" or "cgroupfs".
+
+        Returns:
+            {"ready", "runtime", "says"}: whether it turned Ready, with which runtime, and what it said if not.
+        """
+        from labsupport.systems.clusters.joined import Drivers
+
+        drivers = Drivers(containerd, runtime, kubelet)
+        return node_joined(trial, name, lambda: self._backends.places.join_node(name, drivers))
 
     def attach_disk(self, trial: Trial, name: str, *, on: str, at: str, megabytes: int) -> Observation:
         """Give a place (see `trial.run(…, on=…)`) an empty disk with a file system, mounted at `at` for this trial.

@@ -14,6 +14,7 @@ from labsupport.process.ownership import Owner
 
 if TYPE_CHECKING:
     from labsupport.backends.running import Backends
+    from labsupport.systems.clusters.joined import Drivers, JoinedNode
     from labsupport.systems.engines.engine import Engine
     from labsupport.systems.engines.objects import Snapshot
     from labsupport.systems.engines.tools import EngineTools
@@ -139,6 +140,30 @@ class Places:
         at.facts = at.engine.provenance()
         return self.engine(name)
 
+    def join_node(self, name: str, drivers: "Drivers") -> "JoinedNode":
+        """Have a node of that name join the lab's cluster, set up anew if the trial had one; it ends with the trial.
+
+        Raises:
+            ClusterError: a program of it ended, with its own last words.
+        """
+        from labsupport.backends.starting import make_toolchain
+        from labsupport.systems.clusters.joined import start_joined_node
+
+        backends, earlier = self._backends, self._of_trial.pop(name, None)
+        if earlier is not None:
+            earlier.machine.close()
+        assert backends.cluster is not None
+        node = start_joined_node(
+            self.machine(MACHINE),
+            backends.cluster,
+            make_toolchain(),
+            drivers,
+            name=self._free_name(name),
+            images=backends.images,
+        )
+        self._of_trial[name] = EngineAt(_used_by_this_process(node))
+        return node
+
     def undo_at_the_end(self, what: str, undo: Callable[[], None]) -> None:
         """Have something undone when the trial ends, the latest first."""
         self._to_undo.append((what, undo))
@@ -208,10 +233,7 @@ class Places:
 
     def _new_machine(self, name: str) -> "Machine":
         """Start a machine of that name, or of one like it where another notebook on this lab has that one."""
-        machine = self.machine(MACHINE).nested(self._free_name(name))
-        owner = Owner.this_process()
-        (machine.folder / USER_FILE).write_text(f"{owner.pid} {owner.started_at}")
-        return machine
+        return _used_by_this_process(self.machine(MACHINE).nested(self._free_name(name)))
 
     def _free_name(self, name: str) -> str:
         """Return the first of name, name-2, … that nobody uses; one left by a process that has ended makes way."""
@@ -302,6 +324,12 @@ def tools_of(release: str) -> "EngineTools":
     if release not in RELEASES:
         raise UsageError(f"use the engine of release {release!r}", "there is none", f"one of: {', '.join(RELEASES)}")
     return EngineTools.old(make_toolchain()) if release == OLD else EngineTools.of(make_toolchain())
+
+
+def _used_by_this_process(machine: "Machine") -> "Machine":
+    owner = Owner.this_process()
+    (machine.folder / USER_FILE).write_text(f"{owner.pid} {owner.started_at}")
+    return machine
 
 
 def _is_abandoned(machine: "Machine") -> bool:

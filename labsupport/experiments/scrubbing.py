@@ -47,6 +47,8 @@ _CLOCK = r"\d{2}:\d{2}(?::\d{2}(?:[.,]\d+)?)?"
 PRIVATE_KEY = re.compile(r"-----BEGIN [A-Z ]*PRIVATE KEY-----.*?(?:-----END [A-Z ]*PRIVATE KEY-----|\Z)", re.DOTALL)
 TOKEN = re.compile(r"\beyJ[\w-]{8,}\.[\w-]{8,}\.[\w-]{8,}|(?<=Bearer )[\w.~+/-]{12,}=*")
 UUID = re.compile(rf"{_EDGE}[0-9a-f]{{8}}(?:-[0-9a-f]{{4}}){{3}}-[0-9a-f]{{12}}{_END}", re.IGNORECASE)
+# kubelet's cgroup of a pod is called by its uid, with underscores where systemd reads dashes as steps of a path.
+POD_CGROUP = re.compile(r"(?<=pod)[0-9a-f]{8}(?:([-_])[0-9a-f]{4})(?:\1[0-9a-f]{4}){2}\1[0-9a-f]{12}(?![0-9a-z])")
 HEX_ID = re.compile(rf"{_EDGE}(sha256:)?([0-9a-f]{{64}}|[0-9a-f]{{32}}|[0-9a-f]{{12}}){_END}")
 LETTER_ID = re.compile(rf"{_EDGE}(?=[a-z0-9]*\d[a-z0-9]*\d)(?=[a-z0-9]*[a-z])[a-z0-9]{{25}}{_END}")
 LAYER_LINK = re.compile(rf"{_EDGE}(?=[A-Z0-9]*\d)(?=[A-Z0-9]*[A-Z])[A-Z0-9]{{26}}{_END}")
@@ -130,6 +132,7 @@ class Scrubber:
             text = re.sub(rf"(?<!\w){re.escape(place)}(?![\w-]|\.\w)", self._place, text)
         text = _scrub_times(text)
         text = UUID.sub(lambda match: number(match[0].lower(), "uid"), text)
+        text = POD_CGROUP.sub(lambda match: number(match[0].replace("_", "-"), "uid"), text)
         text = HEX_ID.sub(name_id, text)
         for pattern, kind in ((LETTER_ID, "id"), (LAYER_LINK, "layer-link"), (VETH, "veth")):
             text = pattern.sub(partial(_numbered, number, kind), text)

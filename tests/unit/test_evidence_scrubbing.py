@@ -201,3 +201,13 @@ def test_values_stay_json(scrubber: Scrubber) -> None:
         "none": None,
         "list": [{"<home>/x": "<user>@<host>"}],
     }
+
+
+def test_the_uid_of_a_pod_is_one_in_a_cgroups_name_too() -> None:
+    uid = "49067540-f15f-412a-838f-48c87994e522"
+    scrubber = Scrubber()
+    assert scrubber.text(f"uid {uid}") == "uid <uid-1>"
+    assert scrubber.text(f"/kubepods/burstable/pod{uid}/x") == "/kubepods/burstable/pod<uid-1>/x"
+    systemds = f"kubepods-burstable-pod{uid.replace('-', '_')}.slice:cri-containerd:{'0a' * 32}"
+    assert scrubber.text(systemds) == "kubepods-burstable-pod<uid-1>.slice:cri-containerd:<id-1>"
+    assert scrubber.text("podcast-12345678") == "podcast-12345678"

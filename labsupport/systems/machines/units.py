@@ -111,6 +111,7 @@ def unit_file(argv: Sequence[str], environment: Mapping[str, str], log: Path, ex
             "StartLimitIntervalSec=0",
             "[Service]",
             "Type=exec",
+            f"ExecStartPre=/bin/rm -f {quoted(str(exited))}",
             f"ExecStart={' '.join(quoted(word) for word in argv)}",
             f"ExecStopPost=/bin/sh -c {told.replace('$', '$$')} {quoted(str(exited))}",
             *(f"Environment={quoted(f'{name}={value}', dollars=False)}" for name, value in environment.items()),
@@ -132,8 +133,10 @@ def quoted(word: str, *, dollars: bool = True) -> str:
 
 
 def read_exit(text: str) -> int:
-    """Return the exit code that a unit left: "exited 5" or "killed TERM"; 128 + N after signal N."""
+    """Return the exit code that a unit left: "exited 5" or "killed TERM"; 128 + N after signal N, 255 if none began."""
     how, _, what = text.strip().partition(" ")
+    if not what:
+        return 255
     return int(what) if how == "exited" else 128 + signal.Signals[f"SIG{what}"]
 
 
