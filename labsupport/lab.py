@@ -42,6 +42,7 @@ from labsupport.observing.faults import Fault
 from labsupport.observing.logs import LogReceivers
 from labsupport.observing.nodes import node_joined
 from labsupport.observing.volumes import disk_attached
+from labsupport.observing.whereabouts import whereabouts_of
 from labsupport.process.commands import Runner
 from labsupport.process.ownership import Owner
 from labsupport.process.progress import Progress
@@ -260,6 +261,10 @@ class Lab:
             LabError: there is no such action or target.
         """
         return Fault(trial, lambda: self.cluster, action, target)
+
+    def whereabouts(self, trial: Trial) -> Observation:
+        """Return what runs where at this moment: {"computer", "machines"}."""
+        return whereabouts_of(trial, self._backends)
 
     def etcd(self, trial: Trial) -> Observation:
         """Return etcd's revision and what it holds for this notebook: {"revision", "objects"}."""

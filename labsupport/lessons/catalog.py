@@ -24,6 +24,12 @@ class Lesson:
 
 LESSONS = (
     Lesson(
+        "00-start-here",
+        "What runs where, and how an experiment works",
+        "labsupport.lessons.start",
+        Needs(engine=True, nodes=1, images=("lab/toolbox",)),
+    ),
+    Lesson(
         "06-dockerfile-instructions",
         "What Dockerfile instructions really do",
         "labsupport.lessons.dockerfile",

@@ -112,9 +112,9 @@ def namespaces_machine() -> Capability:
 
 
 def docker_engine(host: str | None = None) -> Capability:
-    """Say whether a Docker engine of the user's answers, at DOCKER_HOST or the usual socket."""
+    """Say whether a Docker engine of the user's answers, where their `docker` would look for it."""
     name = "own Docker engine"
-    host = host or os.environ.get("DOCKER_HOST") or "unix:///var/run/docker.sock"
+    host = host or host_in_use()
     if not host.startswith("unix://"):
         return _yes(name, f"DOCKER_HOST says {host} (not asked)")
     path = host.removeprefix("unix://")

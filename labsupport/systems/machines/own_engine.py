@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from labsupport.errors import MachineError, RequirementMissing
-from labsupport.process.ownership import LABEL_KEY, label
+from labsupport.process.ownership import LABEL_KEY, label, run_roots
 from labsupport.process.waiting import wait_until
 
 if TYPE_CHECKING:
@@ -26,9 +26,15 @@ REQUEST_WITHIN_SECONDS = 120
 GONE_WITHIN_SECONDS = 20
 
 
+def _is_of_a_lab(host: str) -> bool:
+    """Whether that is the socket of a lab's engine, which kernels and shells of the lab have in their environment."""
+    return any(Path(host.removeprefix("unix://")).is_relative_to(root) for root in run_roots())
+
+
 def host_in_use(home: Path | None = None) -> str:
     """Where the user's own engine is: what DOCKER_HOST says, else their docker context, else the usual socket."""
-    if host := os.environ.get("DOCKER_HOST"):
+    host = os.environ.get("DOCKER_HOST", "")
+    if host and not _is_of_a_lab(host):
         return host
     settings = (home or Path.home()) / ".docker"
     try:
