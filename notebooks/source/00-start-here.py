@@ -93,12 +93,15 @@ trial.check(output_is(step, "1"))
 
 # %% [markdown]
 # **Explain.** A container has a process namespace of its own, and its first process has number 1 there. The kernel
-# counts it a second time: the engine knows the number that the machine has for it.
+# counts it a second time: the engine knows that number. `on="machine"` runs a command in the machine itself, where it
+# counts.
 
 # %%
 trial.run("docker run --detach --name counted lab/toolbox sleep 600")
-outside = trial.run("docker inspect --format '{{.State.Pid}}' counted")
-trial.run(["cat", f"/proc/{outside.output}/comm"], on="machine")
+trial.run(
+    "sh -c 'docker inspect --format {{.State.Pid}} counted | xargs -I+ cat /proc/+/comm'",
+    on="machine",
+)
 
 # %% [markdown]
 # Where an experiment settles a sentence that people repeat, it ends with a *verdict*: confirmed, refuted, outdated or
