@@ -13,6 +13,8 @@ from labsupport.process.commands import Invocation
 from labsupport.process.ownership import Owner
 from labsupport.process.waiting import wait_until
 from labsupport.systems.machines.machine import Machine, Service
+from labsupport.systems.machines.systemd import start_systemd_machine
+from labsupport.systems.toolchain import Toolchain
 from tests.machines import kill_first_process, machine_under_test
 
 pytestmark = pytest.mark.needs("machine")
@@ -36,10 +38,22 @@ def outer() -> Iterator[Machine]:
 
 @pytest.fixture(scope="module", params=["outer", "inner"])
 def machine(request: pytest.FixtureRequest, outer: Machine) -> Iterator[Machine]:
+    """Machines that have this computer's files."""
     if request.param == "outer":
         yield outer
         return
     inner = outer.nested("inner")
+    yield inner
+    inner.close()
+
+
+@pytest.fixture(scope="module", params=["outer", "inner", "systemd"])
+def any_machine(request: pytest.FixtureRequest, outer: Machine) -> Iterator[Machine]:
+    """These, and one with files and an init of its own."""
+    if request.param == "outer":
+        yield outer
+        return
+    inner = outer.nested("any") if request.param == "inner" else start_systemd_machine(outer, Toolchain())
     yield inner
     inner.close()
 
@@ -57,72 +71,74 @@ def greeting(address: str) -> str:
         return connection.recv(100).decode()
 
 
-def test_commands_leave_code_and_streams(machine: Machine) -> None:
-    result = machine.runner.run(["sh", "-c", "cat; echo $WORD; pwd; echo err >&2; exit 3"], invocation=_rich(machine))
-    assert (result.exit_code, result.stdout, result.stderr) == (3, f"typed set\n{machine.folder}\n", "err\n")
+def test_commands_leave_code_and_streams(any_machine: Machine) -> None:
+    result = any_machine.runner.run(
+        ["sh", "-c", "cat; echo $WORD; pwd; echo err >&2; exit 3"], invocation=_rich(any_machine)
+    )
+    assert (result.exit_code, result.stdout, result.stderr) == (3, f"typed set\n{any_machine.folder}\n", "err\n")
 
 
 def _rich(machine: Machine) -> Invocation:
     return Invocation(stdin="typed ", environment={"WORD": "set"}, folder=machine.folder)
 
 
-def test_much_in_and_out_does_not_block(machine: Machine) -> None:
+def test_much_in_and_out_does_not_block(any_machine: Machine) -> None:
     much = "0123456789" * 100_000
-    result = machine.runner.run(["sh", "-c", "tee /dev/stderr"], invocation=Invocation(stdin=much))
+    result = any_machine.runner.run(["sh", "-c", "tee /dev/stderr"], invocation=Invocation(stdin=much))
     assert (result.stdout, result.stderr) == (much, much)
 
 
-def test_a_command_that_is_not_there_gives_127(machine: Machine) -> None:
-    result = machine.runner.run(["no-such-command-at-all"])
+def test_a_command_that_is_not_there_gives_127(any_machine: Machine) -> None:
+    result = any_machine.runner.run(["no-such-command-at-all"])
     assert result.exit_code == 127
     assert "no-such-command-at-all" in result.stderr
 
 
-def test_death_by_a_signal_gives_128_and_its_number(machine: Machine) -> None:
-    assert machine.runner.run(["sh", "-c", "kill -TERM $$"]).exit_code == 128 + signal.SIGTERM
+def test_death_by_a_signal_gives_128_and_its_number(any_machine: Machine) -> None:
+    assert any_machine.runner.run(["sh", "-c", "kill -TERM $$"]).exit_code == 128 + signal.SIGTERM
 
 
-def test_an_expired_wait_raises_and_kills(machine: Machine) -> None:
+def test_an_expired_wait_raises_and_kills(any_machine: Machine) -> None:
     with pytest.raises(WaitExpired, match=r"0\.2 s"):
-        machine.runner.run(["sh", "-c", "echo started; sleep 77 & sleep 77"], within_seconds=0.2)
-    wait_until(lambda: "sleep 77" not in said(machine, "ps", "ax"), "both sleeps to end", within_seconds=2)
+        any_machine.runner.run(["sh", "-c", "echo started; sleep 77 & sleep 77"], within_seconds=0.2)
+    wait_until(lambda: "sleep 77" not in said(any_machine, "ps", "ax"), "both sleeps to end", within_seconds=2)
 
 
-def test_what_a_command_leaves_running_does_not_hold_it_up(machine: Machine) -> None:
-    result = machine.runner.run(["sh", "-c", "sleep 55 & echo $!"])
+def test_what_a_command_leaves_running_does_not_hold_it_up(any_machine: Machine) -> None:
+    result = any_machine.runner.run(["sh", "-c", "sleep 55 & echo $!"])
     assert result.exit_code == 0
     assert result.seconds < 5
-    machine.runner.run(["kill", result.stdout.strip()]).or_raise()
+    any_machine.runner.run(["kill", result.stdout.strip()]).or_raise()
 
 
-def test_a_daemon_runs_logs_and_is_signalled(machine: Machine) -> None:
+def test_a_daemon_runs_logs_and_is_signalled(any_machine: Machine) -> None:
     loop = "trap 'echo told; exit 7' TERM; echo up $WORD; while :; do sleep 0.05; done"
-    service = machine.start("daemon", ["sh", "-c", loop], environment={"WORD": "here"})
+    service = any_machine.start("daemon", ["sh", "-c", loop], environment={"WORD": "here"})
     wait_for_word(service, "up here")
     assert service.is_running()
     assert Path(f"/proc/{service.pid}").exists()
     assert service.stop(within_seconds=5) == 7
-    assert service.log == machine.folder / "log" / "daemon.log"
+    assert service.log == any_machine.folder / "log" / "daemon.log"
     assert "told" in service.log.read_text()
 
 
-def test_a_daemon_that_does_not_listen_is_killed(machine: Machine) -> None:
-    service = machine.start("deaf", ["sh", "-c", "trap '' TERM; echo up; while :; do sleep 0.05; done"])
+def test_a_daemon_that_does_not_listen_is_killed(any_machine: Machine) -> None:
+    service = any_machine.start("deaf", ["sh", "-c", "trap '' TERM; echo up; while :; do sleep 0.05; done"])
     wait_for_word(service, "up")
     assert service.stop(within_seconds=0.2) == 128 + signal.SIGKILL
 
 
-def test_a_daemon_that_ends_tells_how(machine: Machine) -> None:
-    service = machine.start("short", ["sh", "-c", "exit 5"])
+def test_a_daemon_that_ends_tells_how(any_machine: Machine) -> None:
+    service = any_machine.start("short", ["sh", "-c", "exit 5"])
     assert wait_until(lambda: service.exit_code, "its end", within_seconds=5) == 5
 
 
-def test_a_daemon_that_cannot_run_is_an_error(machine: Machine) -> None:
+def test_a_daemon_that_cannot_run_is_an_error(any_machine: Machine) -> None:
     with pytest.raises(MachineError, match="no-such-daemon"):
-        machine.start("none", ["/no-such-daemon"])
+        any_machine.start("none", ["/no-such-daemon"])
 
 
-def test_it_outlives_every_error(machine: Machine) -> None:
+def test_it_outlives_every_error(any_machine: Machine) -> None:
     """PID 1 is the machine: nonsense on its socket, or a request that makes no sense, must not end it."""
     for nonsense in (
         b"",
@@ -134,9 +150,9 @@ def test_it_outlives_every_error(machine: Machine) -> None:
         b"x" * 70000 + b"\n",
     ):
         with socket.socket(socket.AF_UNIX) as connection:
-            connection.connect(str(machine.folder / "control.sock"))
+            connection.connect(str(any_machine.folder / "control.sock"))
             connection.sendall(nonsense)
-    assert said(machine, "echo", "alive") == "alive"
+    assert said(any_machine, "echo", "alive") == "alive"
 
 
 def test_files_of_this_computer_cannot_be_written(machine: Machine, tmp_path: Path) -> None:
@@ -153,35 +169,37 @@ def test_files_of_this_computer_cannot_be_written(machine: Machine, tmp_path: Pa
         assert not Path(f"{folder}/{machine.name}-was-here").exists()
 
 
-def test_the_run_folder_is_the_same_inside_and_outside(machine: Machine) -> None:
-    (machine.folder / "from-outside").write_text("hello")
-    assert said(machine, "cat", str(machine.folder / "from-outside")) == "hello"
-    said(machine, "touch", str(machine.folder / "from-inside"))
-    assert (machine.folder / "from-inside").exists()
+def test_the_run_folder_is_the_same_inside_and_outside(any_machine: Machine) -> None:
+    (any_machine.folder / "from-outside").write_text("hello")
+    assert said(any_machine, "cat", str(any_machine.folder / "from-outside")) == "hello"
+    said(any_machine, "touch", str(any_machine.folder / "from-inside"))
+    assert (any_machine.folder / "from-inside").exists()
 
 
-def test_settings_of_this_computer_stay(machine: Machine) -> None:
+def test_settings_of_this_computer_stay(any_machine: Machine) -> None:
     panic = Path("/proc/sys/kernel/panic").read_text()
-    assert said(machine, "cat", "/proc/sys/kernel/panic", "/proc/sys/vm/overcommit_memory") == "10\n1"
-    machine.runner.run(["sh", "-c", "echo 99 > /proc/sys/kernel/panic"])
-    assert "Read-only" in machine.runner.run(["sh", "-c", "echo 61 > /proc/sys/vm/swappiness"]).stderr
+    assert said(any_machine, "cat", "/proc/sys/kernel/panic", "/proc/sys/vm/overcommit_memory") == "10\n1"
+    any_machine.runner.run(["sh", "-c", "echo 99 > /proc/sys/kernel/panic"])
+    assert "Read-only" in any_machine.runner.run(["sh", "-c", "echo 61 > /proc/sys/vm/swappiness"]).stderr
     assert Path("/proc/sys/kernel/panic").read_text() == panic
-    said(machine, "sh", "-c", "echo 1 > /proc/sys/net/ipv4/conf/all/route_localnet")
+    said(any_machine, "sh", "-c", "echo 1 > /proc/sys/net/ipv4/conf/all/route_localnet")
     assert Path("/proc/sys/net/ipv4/conf/all/route_localnet").read_text().strip() == "0"
 
 
-def test_processes_and_names_are_its_own(machine: Machine) -> None:
-    assert said(machine, "hostname") == machine.name
-    assert machine.name in said(machine, "cat", "/etc/hosts")
-    assert Owner.this_process().pid not in map(int, said(machine, "ps", "-e", "-o", "pid=").split())
-    paths = {line.split(":", 2)[2] for line in said(machine, "cat", "/proc/self/cgroup").splitlines()}
+def test_processes_and_names_are_its_own(any_machine: Machine) -> None:
+    assert said(any_machine, "hostname") == any_machine.name
+    assert any_machine.name in said(any_machine, "cat", "/etc/hosts")
+    assert Owner.this_process().pid not in map(int, said(any_machine, "ps", "-e", "-o", "pid=").split())
+    paths = {line.split(":", 2)[2] for line in said(any_machine, "cat", "/proc/self/cgroup").splitlines()}
     assert paths <= {"/", "/init"}
 
 
-def test_devices_are_its_own(machine: Machine) -> None:
+def test_devices_are_its_own(any_machine: Machine) -> None:
     assert stat.S_IMODE(Path("/dev/null").stat().st_mode) == 0o666
-    said(machine, "sh", "-c", "test -c /dev/null && test -c /dev/pts/ptmx && test -b /dev/loop33 && test -L /dev/fd")
-    said(machine, "sh", "-c", "head -c 64 /dev/urandom > /dev/null")
+    said(
+        any_machine, "sh", "-c", "test -c /dev/null && test -c /dev/pts/ptmx && test -b /dev/loop33 && test -L /dev/fd"
+    )
+    said(any_machine, "sh", "-c", "head -c 64 /dev/urandom > /dev/null")
 
 
 def test_a_file_system_in_a_file_can_be_mounted_and_goes(machine: Machine) -> None:

@@ -8,24 +8,19 @@ import os
 import random
 import select
 import signal
-import traceback
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Iterator
 from pathlib import Path
-from typing import BinaryIO, NoReturn
 
 import pytest
 
-from labsupport.errors import MachineError
 from labsupport.process.ownership import LAB_NAME, Owner
 from labsupport.process.progress import Progress
 from labsupport.process.waiting import wait_until
 from labsupport.systems.inventory import Inventory, leftovers, settings_now, take_inventory
-from labsupport.systems.machines.inside.kernel import die_with_parent
 from labsupport.systems.machines.namespaces import NamespacesMachine, start_namespaces_machine
 from labsupport.systems.machines.run_folders import GONE_PREFIX
 from labsupport.systems.machines.sweeping import sweep
+from tests.children import FAILED_TO_START, in_a_child
 
 pytestmark = pytest.mark.needs("machine")
 
@@ -35,7 +30,6 @@ VICTIMS = ("owner", "launcher", "init")
 SWEPT = {"cgroup", "run folder"}
 RANDOM_ROUNDS = 8
 CLOSING_ROUNDS = 4
-FAILED_TO_START = 3
 ANNOUNCED_LATE = ("inside", "files", "network", "ready")
 
 
@@ -70,52 +64,6 @@ def kill(victim: str, owner: int) -> bool:
     for pid in pids[victim]:
         os.kill(pid, signal.SIGKILL)
     return bool(pids[victim])
-
-
-@dataclass
-class Child:
-    """A forked process and our end of the pipe that it tells us things by."""
-
-    pid: int
-    said: BinaryIO
-    exit_code: int | None = None
-
-    def wait(self) -> int:
-        if self.exit_code is None:
-            self.exit_code = os.waitstatus_to_exitcode(os.waitpid(self.pid, 0)[1])
-        return self.exit_code
-
-
-@contextmanager
-def in_a_child(work: Callable[[int], None]) -> Iterator[Child]:
-    """Run `work`, which gets a descriptor to write to, in a forked process; kill that when the block ends."""
-    reader, writer = os.pipe()
-    pid = os.fork()
-    if pid == 0:
-        _work_and_exit(work, writer)
-    os.close(writer)
-    with os.fdopen(reader, "rb", buffering=0) as said:
-        child = Child(pid, said)
-        try:
-            yield child
-        finally:
-            if child.exit_code is None:
-                os.kill(pid, signal.SIGKILL)
-                child.wait()
-
-
-def _work_and_exit(work: Callable[[int], None], writer: int) -> NoReturn:
-    code = 1
-    try:
-        die_with_parent(signal.SIGKILL)
-        work(writer)
-        code = 0
-    except MachineError:
-        code = FAILED_TO_START
-    except BaseException:
-        traceback.print_exc()
-    finally:
-        os._exit(code)
 
 
 def hold_a_lab(root: Path) -> NamespacesMachine:

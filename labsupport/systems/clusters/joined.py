@@ -87,6 +87,14 @@ class JoinedNode(SystemdMachine):
         self.runner.run(["ln", "-s", str(kubelet.log), KUBELET_LOG]).or_raise()
         for archive in archives:
             import_archive(self.runner, ctr, archive, socket=CONTAINERD_SOCKET)
+        self.wait_registered(kubelet)
+
+    def wait_registered(self, kubelet: UnitService) -> None:
+        """Return when kubelet has made the node object.
+
+        Raises:
+            ClusterError: it ended instead, with its own last words.
+        """
         self._wait(kubelet, lambda: self.node() is not None, f"{self.name} to register")
 
     def wait_ready(self, *, within_seconds: float = READY_WITHIN_SECONDS) -> None:

@@ -14,7 +14,7 @@ ORDINARY_PACKAGES = (
     *("base-files", "base-passwd", "bash", "coreutils", "dash", "findutils", "gawk", "grep", "gzip", "hostname"),
     *("iproute2", "iptables", "libc-bin", "libseccomp2", "mount", "nftables", "procps", "sed", "tar", "util-linux"),
 )
-# Since Debian 12 these are links, which packages do not bring; unpacking follows them.
+# Since Debian 12 these are links, which packages do not bring; one that brings a folder of that name puts it there.
 MERGED = ("bin", "sbin", "lib", "lib64")
 FIREWALL = [f"{family}{action}" for family in ("iptables", "ip6tables") for action in ("", "-save", "-restore")]
 LINKS = {
