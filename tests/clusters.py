@@ -13,7 +13,7 @@ from labsupport.systems.clusters.embedded import EmbeddedCluster, start_embedded
 from labsupport.systems.clusters.tools import ClusterTools
 from labsupport.systems.images import archives_of, missing_images
 from tests.engines import private_engine, toolchain
-from tests.leaks import leak_checked_machine
+from tests.machines import machine_under_test
 
 IMAGES = ("lab/toolbox", "lab/agnhost")
 
@@ -39,7 +39,7 @@ def archives() -> tuple[Path, ...]:
 @contextmanager
 def embedded_cluster(*, nodes: int = 1, listener: Listener = silent, **machine: Any) -> Iterator[EmbeddedCluster]:
     """Give a cluster on a machine of its own; fail if it leaves anything behind."""
-    with leak_checked_machine(tools=machine_tools(), **machine) as own:
+    with machine_under_test(tools=machine_tools(), **machine) as own:
         cluster = start_embedded_cluster(own, tools(), nodes=nodes, archives=archives(), listener=listener)
         yield cluster
         cluster.close()

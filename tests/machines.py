@@ -5,6 +5,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from labsupport.process.ownership import Owner, run_root
 from labsupport.systems.capabilities import docker_engine
@@ -27,10 +28,13 @@ def why_no_machine() -> str:
 
 
 @contextmanager
-def machine_under_test() -> Iterator[Machine]:
-    """A machine of this process for the length of a block; afterwards nothing of it may be left."""
+def machine_under_test(**options: Any) -> Iterator[Machine]:
+    """A machine of this process for the length of a block; afterwards nothing of it may be left.
+
+    `options` are those of `start_namespaces_machine`; the other kind takes none.
+    """
     if KIND == "namespaces":
-        with leak_checked_machine(visible=[Toolchain().cache]) as machine:
+        with leak_checked_machine(**{"visible": [Toolchain().cache], **options}) as machine:
             yield machine
         return
     from labsupport.systems.machines.container import start_container_machine

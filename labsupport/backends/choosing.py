@@ -42,7 +42,6 @@ class LabOptions:
 
 # Values that take a machine.
 BY_NAME = frozenset({"private", "embedded", "namespaces", "container"})
-NO_CLUSTER_IN_CONTAINER = "the container machine of this edition runs an engine, and no cluster yet"
 
 
 @dataclass(frozen=True)
@@ -105,9 +104,4 @@ def plan(options: LabOptions, possible: "Capability | None" = None) -> Plan:
         no_cluster = no_machine or (no_engine if options.cluster == "auto" else "")
     if options.cluster == "replay":
         no_cluster = "--cluster replay was asked for"
-    if machine == "container" and not no_cluster:
-        if options.cluster == "embedded":
-            do = "leave --cluster out, or use `sudo ./lab …`"
-            raise RequirementMissing("use --cluster embedded", NO_CLUSTER_IN_CONTAINER, do)
-        no_cluster = NO_CLUSTER_IN_CONTAINER
     return Plan(None if no_engine and no_cluster else machine, no_engine, no_cluster)

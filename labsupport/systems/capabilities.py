@@ -148,7 +148,7 @@ def container_machine() -> Capability:
     if not shutil.which("apt-get") or not shutil.which("dpkg-deb"):
         because = "its image is made of Debian packages, and this is no Debian or Ubuntu"
         return _no(name, because, "use `sudo ./lab …`; or recorded evidence (--engine replay)")
-    return _yes(name, f"a Docker engine {engine.because}; it runs the engine of a lab, and no cluster yet")
+    return _yes(name, f"a Docker engine {engine.because}; in it run the lab's own engine and cluster")
 
 
 def _headers(response: str) -> dict[str, str]:

@@ -19,6 +19,7 @@ from labsupport.systems.engines.private import start_private_engine
 from labsupport.systems.machines.container_image import prepare_image
 from labsupport.systems.machines.machine import Machine
 from labsupport.systems.machines.namespaces import start_namespaces_machine
+from tests import clusters
 from tests.engines import toolchain, tools
 
 pytestmark = pytest.mark.needs("root", "machine", "engine")
@@ -72,7 +73,7 @@ class Computer:
         # In a file: what it started may go on for a moment.
         words = [*become, 'exec "$@" >$HOME/said 2>&1', "sh", sys.executable, *argv]
         invocation = Invocation(environment={**settings, **environment}, folder=project)
-        result = self.machine.runner.run(words, within_seconds=280, invocation=invocation)
+        result = self.machine.runner.run(words, within_seconds=500, invocation=invocation)
         said = self.machine.runner.run(["cat", f"{HOME}/said"]).stdout
         return CommandResult(result.argv, result.exit_code, said, result.stderr, result.seconds)
 
@@ -85,6 +86,8 @@ class Computer:
 @pytest.fixture(scope="module")
 def computer() -> Iterator[Computer]:
     prepare_image(toolchain().store)
+    clusters.archives()  # this user cannot add to the cache
+    clusters.tools()
     folders = [tools().programs, toolchain().bin_folder("machine")]
     machine = start_namespaces_machine(owner=Owner.this_process(), tools=folders, visible=[this_project().root])
     try:
@@ -101,10 +104,12 @@ def computer() -> Iterator[Computer]:
         machine.close()
 
 
-def test_it_keeps_the_promises_of_every_machine(computer: Computer) -> None:
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize("suite", ["test_machine.py", "test_clusters.py"])
+def test_it_keeps_the_promises_of_every_machine_and_cluster(computer: Computer, suite: str) -> None:
     before = computer.objects()
-    suite = Path(__file__).parents[1] / "contract" / "test_machine.py"
-    result = computer.run("-m", "pytest", "-q", "-p", "no:cacheprovider", str(suite), LAB_MACHINE="container")
+    tests = str(Path(__file__).parents[1] / "contract" / suite)
+    result = computer.run("-m", "pytest", "-q", "-p", "no:cacheprovider", tests, LAB_MACHINE="container")
     assert result.succeeded, result.stdout[-3000:]
     assert " passed" in result.stdout
     assert "skipped" not in result.stdout
@@ -129,11 +134,6 @@ def test_its_container_ends_with_its_killed_owner(computer: Computer) -> None:
     sweep = "from labsupport.keeping import clean; print(clean(caches=False))"
     assert "had left" in computer.run("-c", sweep).stdout
     assert _run_folders(computer) == []
-
-
-def test_a_cluster_on_it_is_refused_aloud(computer: Computer) -> None:
-    asked = "from labsupport.backends import LabOptions, plan; plan(LabOptions(cluster='embedded'))"
-    assert "no cluster yet" in computer.run("-c", asked).stdout
 
 
 def test_an_engine_that_does_not_answer_is_one_clear_message(computer: Computer) -> None:

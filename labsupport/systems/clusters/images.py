@@ -2,7 +2,8 @@
 
 A seed is a containerd root with the images imported and unpacked, kept in the cache. Giving it to a node copies two
 small databases and links the rest, so a node has its images in milliseconds. The cache is read-only inside a machine:
-nothing a pod does can reach through the links.
+nothing a pod does can reach through the links. All in a seed is root's, who may be inside only: so it is the machine
+that plants it, and where this user is not root a seed lives as long as its machine.
 """
 
 import hashlib
@@ -12,11 +13,12 @@ import os
 import shutil
 import tarfile
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from labsupport.errors import ClusterError
+from labsupport.errors import ClusterError, MachineError
 from labsupport.process.commands import Runner
 from labsupport.process.progress import Listener, Progress
 from labsupport.systems.clusters.components import Component
@@ -24,7 +26,6 @@ from labsupport.systems.clusters.readiness import wait_with
 from labsupport.systems.machines.machine import Machine
 
 PAUSE_IMAGE = "registry.k8s.io/pause:3.10.2"
-SNAPSHOTS = "snapshots"
 CRI_PLUGINS = (
     "io.containerd.grpc.v1.cri",
     "io.containerd.cri.v1.images",
@@ -32,8 +33,17 @@ CRI_PLUGINS = (
     "io.containerd.podsandbox.controller.v1.podsandbox",
 )
 CONTAINERD_NAMESPACE = "k8s.io"
-# Blobs below this size are copied: links would save nothing and confuse who lists the content store.
-_SMALL_BYTES = 1 << 20
+# Databases, and blobs of less than a megabyte, are copied; larger ones and what is unpacked are linked.
+PLANT = r"""
+set -eu
+seed=$1 root=$2
+cd "$seed"
+mkdir -p -m 700 "$root"
+find . -path '*/snapshots/*' -prune -o \( -type d -o -name '*.db' -o -size -1024k \) -print0 |
+    tar --create --no-recursion --null --files-from=- | tar --extract --directory="$root"
+find . -path '*/snapshots/*' -prune -print -o -type f -size +1023k ! -name '*.db' -print |
+    while read -r path; do ln -s "$seed/${path#./}" "$root/${path#./}"; done
+"""
 _ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64", "arm64": "arm64"}
 
 
@@ -76,15 +86,21 @@ class ImageSeeds:
     ) -> Path:
         """Return the seed with these images, made on `machine` if it is not there yet."""
         seed = self.path_of(images, archives)
-        if not seed.is_dir():
-            listener(Progress("preparing the nodes' images, once (about 2 s)"))
-            work = machine.folder / "image-seed"
-            shutil.rmtree(work, ignore_errors=True)
-            work.mkdir()
-            try:
-                self._publish(self._make(machine, work, images, archives), seed, machine.name)
-            finally:
-                shutil.rmtree(work, ignore_errors=True)
+        if seed.is_dir():
+            return seed
+        listener(Progress("preparing the nodes' images (about 2 s)"))
+        work = machine.folder / "image-seed"
+        remove(machine, work)
+        work.mkdir()
+        try:
+            made = self._make(machine, work, images, archives)
+            if os.geteuid():
+                return made  # nobody outside may read it
+            self._publish(made, seed, machine.name)
+        except BaseException:
+            remove(machine, work)
+            raise
+        remove(machine, work)
         return seed
 
     def _make(self, machine: Machine, work: Path, images: Sequence[ProgramImage], archives: Sequence[Path]) -> Path:
@@ -125,22 +141,16 @@ class ImageSeeds:
             shutil.rmtree(draft, ignore_errors=True)
 
 
-def plant(seed: Path, root: Path) -> None:
+def plant(runner: Runner, seed: Path, root: Path) -> None:
     """Make `root` a containerd root with the images of `seed`: databases copied, contents linked."""
-    for here in (seed, *(path for path in sorted(seed.rglob("*")) if not _is_within_snapshot(path, seed))):
-        there = root / here.relative_to(seed)
-        if here.parent.name == SNAPSHOTS:
-            there.symlink_to(here)
-        elif here.is_dir():
-            there.mkdir(mode=0o700, parents=True)
-        elif here.suffix == ".db" or here.stat().st_size < _SMALL_BYTES:
-            shutil.copy2(here, there)
-        else:
-            there.symlink_to(here)
+    runner.run(["sh", "-c", PLANT, "sh", str(seed), str(root)]).or_raise("free some disk space")
 
 
-def _is_within_snapshot(path: Path, seed: Path) -> bool:
-    return SNAPSHOTS in path.relative_to(seed).parent.parent.parts
+def remove(machine: Machine, folder: Path) -> None:
+    """Remove a folder in which root's files may be: outside there may be no root to do it."""
+    with suppress(MachineError):  # it has ended, and what it left is for whoever sweeps
+        machine.runner.run(["rm", "-rf", str(folder)])
+    shutil.rmtree(folder, ignore_errors=True)
 
 
 def import_archive(runner: Runner, ctr: Path, archive: Path, *, socket: Path) -> list[str]:

@@ -22,6 +22,8 @@ CONTEXT = "context.tar"
 MEGABYTES = 250
 # What init.py, engines, clusters and experiments run inside; what these depend on comes along.
 PACKAGES = (*ORDINARY_PACKAGES, "conntrack", "e2fsprogs", "ethtool", "kmod", "python3")
+# Empty folders in the package, links in a running Debian: containerd writes below /var/run.
+LINKS = {"var/run": "../run", "var/lock": "../run/lock"}
 
 
 def ensure_image(engine: OwnEngine, store: Store, listener: Listener) -> str:
@@ -59,7 +61,7 @@ def remove_images(engine: OwnEngine) -> list[str]:
 
 
 def _key() -> str:
-    inputs = [CONTEXT, recipe_of(PACKAGES), str(Platform.here()), _dockerfile().read_text()]
+    inputs = [CONTEXT, LINKS, recipe_of(PACKAGES), str(Platform.here()), _dockerfile().read_text()]
     return hashlib.sha256(repr(inputs).encode()).hexdigest()[:12]
 
 
@@ -71,6 +73,9 @@ def _make(store: Store, key: str, listener: Listener) -> None:
     with store.alone(listener), store.publishing(AREA, key) as made, store.workspace() as work:
         root = work / "root"
         make_tree(root, PACKAGES, work)
+        for name, target in LINKS.items():
+            (root / name).rmdir()
+            (root / name).symlink_to(target)
         words = ["--create", "--sort=name", "--owner=0", "--group=0", "--numeric-owner", f"--directory={root}", "."]
         must(["tar", *words, f"--file={work / 'root.tar'}"])
         shutil.copy(_dockerfile(), work)
