@@ -37,6 +37,7 @@ from labsupport.experiments.trial import Trial
 from labsupport.lessons.catalog import Lesson, exercises_of, lesson
 from labsupport.lessons.needs import Needs
 from labsupport.observing.cluster import TimelineRecording, etcd_content, log_lines, refusal_of
+from labsupport.observing.dataplanes import FrameRecording, pods_connected
 from labsupport.observing.engines import engine_started
 from labsupport.observing.faults import Fault
 from labsupport.observing.logs import LogReceivers
@@ -277,6 +278,22 @@ class Lab:
     def refusal(self, trial: Trial, manifest: str) -> Observation:
         """Try to apply a manifest, and return why it is refused, with the line to blame."""
         return refusal_of(trial, lambda: self.cluster, Path(manifest))
+
+    def connect_pods(self, trial: Trial, dataplane: str) -> Observation:
+        """Connect pods another way until the trial ends: "flannel-vxlan", "bgp", "none", …
+
+        Returns:
+            {"dataplane", "daemons"}: its name, and the names of its programs on the nodes.
+        """
+        return pods_connected(trial, dataplane, lambda: self.cluster, self._backends.places)
+
+    def record_frames(self, trial: Trial, name: str, node: str, interface: str) -> FrameRecording:
+        """Capture the packets of pods that pass a place, from now until the recording's `read()`.
+
+        Args:
+            interface: of the node, such as eth0; or "pod NAME", the one that leads to this pod.
+        """
+        return FrameRecording(trial, name, node, interface, lambda: self.cluster)
 
     def receivers(self, trial: Trial) -> LogReceivers:
         """Return the log collectors of the engine's machine, all of them listening; in replay there are none."""

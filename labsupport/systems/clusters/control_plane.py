@@ -16,6 +16,7 @@ from labsupport.systems.clusters.storage import LOCAL_PATH, LOCAL_PATH_NAMESPACE
 
 # Beside the control plane's folder: what its caller may read.
 CLIENT_FOLDER, AUDIT_LOG, FAULT_JOURNAL = "client", "audit.log", "faults.jsonl"
+POD_NETWORK = "pod-network"  # whom a dataplane's programs are for the API server
 RECYCLER = "recycler.json"
 # Kubernetes' own default is 50: nobody waits a minute in a lesson. A node says every second that it lives.
 LOST_AFTER_SECONDS = 6
@@ -85,6 +86,7 @@ class ControlPlane:
         self.write_kubeconfig("kube-scheduler", Identity("system:kube-scheduler"))
         self.write_kubeconfig("coredns", Identity(DNS_USER))
         self.write_kubeconfig(LOCAL_PATH, Identity(LOCAL_PATH, (ADMINISTRATORS,)))
+        self.write_kubeconfig(POD_NETWORK, Identity(POD_NETWORK, (ADMINISTRATORS,)))
         write_private(self.folder / "audit-policy.yaml", audit_policy())
         write_private(self.folder / RECYCLER, json.dumps(recycler_pod()))
         write_private(self.folder / "Corefile", corefile(kubeconfig=str(self.kubeconfig_of("coredns"))))

@@ -15,12 +15,16 @@ from labsupport.systems.clusters import images
 from labsupport.systems.clusters.cluster import ReachableCluster
 from labsupport.systems.clusters.components import Component
 from labsupport.systems.clusters.control_plane import AUDIT_LOG, CLIENT_FOLDER, FAULT_JOURNAL, Addresses, ControlPlane
-from labsupport.systems.clusters.node import CONTAINERD_SOCKET
+from labsupport.systems.clusters.node import CONTAINERD_SOCKET, NodeOnMachine
 from labsupport.systems.clusters.objects import have_namespace
 from labsupport.systems.clusters.readiness import READY_WITHIN_SECONDS, are_usable, wait_with
-from labsupport.systems.clusters.startup import CLUSTER_FOLDER, NodeOnMachine, Standing, Startup, door_of, end
+from labsupport.systems.clusters.startup import CLUSTER_FOLDER, Standing, Startup, door_of, end, fabric_of
 from labsupport.systems.clusters.storage import LOCAL_PATH, LOCAL_PATH_NAMESPACE, local_path_objects
 from labsupport.systems.clusters.tools import ClusterTools
+from labsupport.systems.dataplanes.dataplane import Dataplane
+from labsupport.systems.dataplanes.named import dataplane_called
+from labsupport.systems.dataplanes.nothing import NOTHING
+from labsupport.systems.dataplanes.plain import PLAIN
 from labsupport.systems.machines.machine import Machine
 
 KIND = "embedded"
@@ -32,6 +36,7 @@ class EmbeddedCluster(ReachableCluster):
 
     Attributes:
         nodes: the nodes, each with the inner machine it runs on.
+        dataplane: how their pods reach each other.
         dns_address: where CoreDNS answers this computer, port 53.
         audit_log: the API server's audit log, one JSON object a line.
         fault_journal: what was broken on purpose, and mended: see systems/faults.py.
@@ -48,6 +53,7 @@ class EmbeddedCluster(ReachableCluster):
         self.machine = machine
         self.plan = standing.plan
         self.nodes = standing.nodes
+        self.dataplane = standing.dataplane
         self.dns_address = machine.address
         self.audit_log = client / AUDIT_LOG
         self.fault_journal = client / FAULT_JOURNAL
@@ -116,7 +122,53 @@ class EmbeddedCluster(ReachableCluster):
         component = Component(LOCAL_PATH, self.machine, tuple(plane.client(LOCAL_PATH, self._tools.path(LOCAL_PATH))))
         component.start()
         self._components[LOCAL_PATH] = component
-        Standing(self.server, self.plan, self.nodes, self.components).write(self.folder)
+        self._keep()
+
+    def use_dataplane(self, name: str) -> None:
+        """Connect pods another way from now on. Pods that run keep a network that is gone: remove them first.
+
+        Raises:
+            UsageError: there is no such dataplane.
+            ClusterError: one of its programs ended; the message has its own last words.
+        """
+        wanted, fabric = dataplane_called(name), fabric_of(self.machine, self.nodes, self.plan)
+        for component in self._daemons(self.dataplane):
+            component.kill()
+            del self._components[component.name]
+        self.dataplane.disconnect(fabric)
+        self.dataplane = wanted
+        for node in self.nodes:
+            known = wanted.configuration(node)
+            if known or name == NOTHING:
+                node.node.write_network(known)
+        wanted.connect(fabric)
+        daemons = [daemon for node in self.nodes for daemon in wanted.daemons(fabric, node)]
+        for daemon in daemons:
+            daemon.start()
+            self._components[daemon.name] = daemon
+        self._keep()
+        waiting = list(self.nodes)
+
+        def are_up() -> bool:
+            waiting[:] = [node for node in waiting if not wanted.is_up(node)]
+            return not waiting
+
+        wait_with(daemons, are_up, f"the dataplane {name}")
+        if name != NOTHING:
+            self.wait_ready()
+
+    def daemons(self) -> list[str]:
+        """Name the programs of the dataplane, with their nodes."""
+        return [component.name for component in self._daemons(self.dataplane)]
+
+    def _daemons(self, dataplane: Dataplane) -> list[Component]:
+        fabric = fabric_of(self.machine, self.nodes, self.plan)
+        names = [daemon.name for node in self.nodes for daemon in dataplane.daemons(fabric, node)]
+        return [self._components[name] for name in names if name in self._components]
+
+    def _keep(self) -> None:
+        """Put on record what another process needs to find the cluster."""
+        Standing(self.server, self.plan, self.nodes, self.components, self.dataplane).write(self.folder)
 
     def provenance(self) -> dict[str, Any]:
         """What this cluster is, as plain values for evidence."""
@@ -124,6 +176,7 @@ class EmbeddedCluster(ReachableCluster):
             "kind": self.kind,
             "version": self.version,
             "nodes": len(self.nodes),
+            "dataplane": self.dataplane.name,
             "tools": [dict(source) for source in self._tools.sources],
         }
 
@@ -131,7 +184,6 @@ class EmbeddedCluster(ReachableCluster):
         """End it all at once, and remove its files; its machine stays."""
         self.door.close()
         end(self.machine, self.nodes, self.components)
-        shutil.rmtree(self.folder, ignore_errors=True)
 
 
 def start_embedded_cluster(
@@ -140,25 +192,27 @@ def start_embedded_cluster(
     *,
     nodes: int = 1,
     archives: Sequence[Path] = (),
+    dataplane: str = PLAIN,
     listener: Listener = silent,
 ) -> EmbeddedCluster:
     """Start a cluster on `machine` and return it when pods can run.
 
     Args:
+        dataplane: how pods reach each other, by name; with "none" the nodes are there, and not ready.
         archives: image archives (as `docker save` writes them) that the nodes have from the start.
         listener: told each phase as it is reached.
 
     Raises:
+        UsageError: there is no such dataplane.
         ClusterError: a component ended; the message has its own last words. Nothing is left.
         WaitExpired: it took longer than a minute. Nothing is left.
     """
-    up = Startup(machine, tools, nodes, tuple(archives), listener)
+    up = Startup(machine, tools, nodes, tuple(archives), listener, dataplane_called(dataplane))
     up.claim_folder()
     try:
         return EmbeddedCluster(machine, tools, up.run())
     except BaseException:
         end(machine, up.nodes, up.components)
-        shutil.rmtree(up.folder, ignore_errors=True)
         raise
 
 

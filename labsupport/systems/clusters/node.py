@@ -13,7 +13,8 @@ import yaml
 from labsupport.systems.clusters.certificates import Authority, Identity, write_private
 from labsupport.systems.clusters.images import PAUSE_IMAGE
 from labsupport.systems.clusters.kubeconfig import kubeconfig
-from labsupport.systems.clusters.network import CLUSTER_DOMAIN, NetworkPlan, cni_configuration
+from labsupport.systems.clusters.network import CLUSTER_DOMAIN, NetworkPlan
+from labsupport.systems.machines.machine import Machine
 
 CONTAINERD_SOCKET = Path("/run/containerd/containerd.sock")
 # Snapshotters and services that nothing here asks for; each costs start-up time or a warning.
@@ -46,6 +47,22 @@ class NodeIdentity:
     pods: IPv4Network
 
 
+@dataclass(frozen=True)
+class NodeOnMachine:
+    """A node and the inner machine it runs on."""
+
+    node: "Node"
+    machine: Machine
+
+    @property
+    def name(self) -> str:
+        return self.node.name
+
+    @property
+    def address(self) -> str:
+        return self.node.identity.address
+
+
 class Node:
     """Files and argument vectors of one node in `folder`."""
 
@@ -62,14 +79,32 @@ class Node:
     def containerd_root(self) -> Path:
         return self.folder / "containerd"
 
-    def write_runtime_files(self) -> None:
-        """Write what containerd needs: its configuration and the pod network's."""
+    def write_runtime_files(self, network: str) -> None:
+        """Write what containerd needs: its configuration and, unless empty, the pod network's."""
         self.folder.mkdir(parents=True, exist_ok=True)
         (self.folder / "containerd.toml").write_text(
             containerd_configuration(self.containerd_root, self.programs, self._network_folder)
         )
         self._network_folder.mkdir(exist_ok=True)
-        (self._network_folder / "10-lab.conflist").write_text(cni_configuration(self.identity.pods))
+        if network:
+            self.write_network(network)
+
+    def write_network(self, configuration: str) -> None:
+        """Write the CNI configuration list, whole; containerd reads it at once. An empty one: there is none."""
+        if not configuration:
+            self._network_file.unlink(missing_ok=True)
+            return
+        # Renamed within its folder: of a file moved in from elsewhere containerd takes no notice.
+        draft = self._network_folder / "draft"
+        draft.write_text(configuration)
+        draft.replace(self._network_file)
+
+    def usual_places(self) -> list[str]:
+        """The command that shows plugins and their configuration where administrators look for them."""
+        script = (
+            'mkdir -p /opt/cni && ln -sfn "$1" /opt/cni/bin && rm -rf /etc/cni/net.d && ln -sfn "$2" /etc/cni/net.d'
+        )
+        return ["sh", "-c", script, "sh", str(self.programs.plugins), str(self._network_folder)]
 
     def write_client_files(self, authority: Authority, server: str, plan: NetworkPlan) -> None:
         """Write what kubelet and kube-proxy need: keys, kubeconfigs, configurations."""
@@ -110,6 +145,10 @@ class Node:
     @property
     def _network_folder(self) -> Path:
         return self.folder / "cni"
+
+    @property
+    def _network_file(self) -> Path:
+        return self._network_folder / "10-lab.conflist"
 
 
 def containerd_configuration(root: Path, programs: NodePrograms, network: Path) -> str:

@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Any
 
 from labsupport.errors import ClusterError
-from labsupport.process.commands import Invocation
 from labsupport.process.ownership import give_to_caller
 from labsupport.process.progress import Listener, Progress
 from labsupport.systems.clusters import dns, images, storage
@@ -25,15 +24,19 @@ from labsupport.systems.clusters.control_plane import (
     AUDIT_LOG,
     CLIENT_FOLDER,
     FAULT_JOURNAL,
+    POD_NETWORK,
     Addresses,
     ControlPlane,
 )
 from labsupport.systems.clusters.door import ApiDoor
 from labsupport.systems.clusters.kubeconfig import kubeconfig
-from labsupport.systems.clusters.network import NetworkPlan, route_commands
-from labsupport.systems.clusters.node import Node, NodeIdentity, NodePrograms
+from labsupport.systems.clusters.network import NetworkPlan
+from labsupport.systems.clusters.node import Node, NodeIdentity, NodeOnMachine, NodePrograms
 from labsupport.systems.clusters.readiness import are_usable, wait_with
 from labsupport.systems.clusters.tools import ClusterTools
+from labsupport.systems.dataplanes.dataplane import Dataplane, Fabric
+from labsupport.systems.dataplanes.named import dataplane_called
+from labsupport.systems.dataplanes.nothing import NOTHING
 from labsupport.systems.machines.machine import Machine
 
 CLUSTER_FOLDER = "cluster"
@@ -46,22 +49,6 @@ MEMORY_LIMITS = {"kube-apiserver": "160MiB", "kube-controller-manager": "60MiB",
 
 
 @dataclass(frozen=True)
-class NodeOnMachine:
-    """A node and the inner machine it runs on."""
-
-    node: Node
-    machine: Machine
-
-    @property
-    def name(self) -> str:
-        return self.node.name
-
-    @property
-    def address(self) -> str:
-        return self.node.identity.address
-
-
-@dataclass(frozen=True)
 class Standing:
     """A cluster that is up. Written to its folder, so that another process can find it again."""
 
@@ -69,10 +56,12 @@ class Standing:
     plan: NetworkPlan
     nodes: tuple[NodeOnMachine, ...]
     components: tuple[Component, ...]
+    dataplane: Dataplane
 
     def write(self, folder: Path) -> None:
         record = {
             "server": self.server,
+            "dataplane": self.dataplane.name,
             "nodes": [node.name for node in self.nodes],
             "components": [[each.name, list(each.argv), dict(each.environment)] for each in self.components],
         }
@@ -99,7 +88,7 @@ class Standing:
             Component(name, inner.get(name.partition("@")[2], machine), tuple(argv), environment).find()
             for name, argv, environment in record["components"]
         ]
-        return cls(record["server"], plan, tuple(nodes), tuple(components))
+        return cls(record["server"], plan, tuple(nodes), tuple(components), dataplane_called(record["dataplane"]))
 
 
 @dataclass
@@ -111,6 +100,7 @@ class Startup:
     size: int
     archives: tuple[Path, ...]
     listener: Listener
+    dataplane: Dataplane
     plan: NetworkPlan = field(default_factory=NetworkPlan)
     nodes: list[NodeOnMachine] = field(default_factory=list)
     components: list[Component] = field(default_factory=list)
@@ -142,7 +132,9 @@ class Startup:
         self._tell("the API server answers")
         self._start_clients(plane, door)
         self._tell("pods can run")
-        standing = Standing(plane.addresses.server, self.plan, tuple(self.nodes), tuple(self.components))
+        standing = Standing(
+            plane.addresses.server, self.plan, tuple(self.nodes), tuple(self.components), self.dataplane
+        )
         standing.write(self.folder)
         return standing
 
@@ -180,8 +172,8 @@ class Startup:
             identity = NodeIdentity(name, inner.address, self.plan.pods_of(position))
             node = NodeOnMachine(Node(self.folder / name, identity, programs), inner)
             self.nodes.append(node)
-            images.plant(seed, node.node.containerd_root)
-            node.node.write_runtime_files()
+            node.node.write_runtime_files(self.dataplane.configuration(node))
+            images.plant(inner.runner, seed, node.node.containerd_root)
             self._start(f"containerd@{name}", node.node.containerd(), on=inner)
 
     def _addresses(self) -> Addresses:
@@ -207,20 +199,15 @@ class Startup:
         return door_of(self.folder, server)
 
     def _connect_nodes(self) -> None:
-        """Lay routes to every node's pods, and show every node the folder that all volumes are in."""
-        addresses = {position: node.address for position, node in enumerate(self.nodes)}
+        """Have the dataplane lay what it needs, and show every node the folder that all volumes are in."""
         volumes = self.folder / "volumes"
         volumes.mkdir()
         volumes.chmod(0o777)
-        self._prepare(self.machine, route_commands(addresses, self.plan, of=None), volumes)
-        for position, node in enumerate(self.nodes):
-            self._prepare(node.machine, route_commands(addresses, self.plan, of=position), volumes)
-
-    def _prepare(self, machine: Machine, routes: list[str], volumes: Path) -> None:
-        if routes:
-            invocation = Invocation(stdin="\n".join(routes) + "\n")
-            machine.runner.run(["ip", "-batch", "-"], invocation=invocation).or_raise()
-        machine.runner.run(["ln", "-sfn", str(volumes), storage.SHARED_VOLUMES]).or_raise()
+        for machine in (self.machine, *(node.machine for node in self.nodes)):
+            machine.runner.run(["ln", "-sfn", str(volumes), storage.SHARED_VOLUMES]).or_raise()
+        for node in self.nodes:
+            node.machine.runner.run(node.node.usual_places()).or_raise()
+        self.dataplane.connect(fabric_of(self.machine, self.nodes, self.plan))
 
     def _start_clients(self, plane: ControlPlane, door: ApiDoor) -> None:
         """Start each client of the API server when it is let in; make what every cluster has; until pods can run."""
@@ -233,11 +220,13 @@ class Startup:
             # It asks whether the server is healthy, which is when all roles are made; a no costs it a second.
             _when(lambda: door.status("/healthz") == http.client.OK, self._starter("kube-controller-manager", plane)),
             *(self._placed(door, node) for node in self.nodes),
+            *(partial(self.dataplane.is_up, node) for node in self.nodes),
         ]
+        needed = len(self.nodes) if self.dataplane.name != NOTHING else 0
 
         def all_done() -> bool:
             steps[:] = [step for step in steps if not step()]
-            return not steps and are_usable(door, len(self.nodes))
+            return not steps and are_usable(door, needed)
 
         wait_with(self.components, all_done, "pods to be able to run")
 
@@ -251,6 +240,9 @@ class Startup:
         def place() -> None:
             door.patch(path, {"spec": {"podCIDR": pods, "podCIDRs": [pods]}})
             self._start(f"kube-proxy@{node.name}", node.node.kube_proxy(), on=node.machine)
+            for daemon in self.dataplane.daemons(fabric_of(self.machine, self.nodes, self.plan), node):
+                daemon.start()
+                self.components.append(daemon)
 
         return _when(lambda: door.find(path) and door.find(f"{ROLE_BINDINGS}/system:node-proxier"), place)
 
@@ -265,6 +257,12 @@ class Startup:
 
     def _tell(self, what: str) -> None:
         self.listener(Progress(f"{what} ({time.monotonic() - self.started:.1f} s)"))
+
+
+def fabric_of(machine: Machine, nodes: Sequence[NodeOnMachine], plan: NetworkPlan) -> Fabric:
+    """Say what a dataplane is to connect."""
+    kubeconfig_file = machine.folder / CLUSTER_FOLDER / "control-plane" / f"{POD_NETWORK}.kubeconfig"
+    return Fabric(machine, tuple(nodes), plan, kubeconfig_file)
 
 
 def door_of(folder: Path, server: str) -> ApiDoor:
@@ -302,9 +300,10 @@ def _when(look: Callable[[], object], then: Callable[[], None]) -> Callable[[], 
 
 
 def end(machine: Machine, nodes: Sequence[NodeOnMachine], components: Sequence[Component]) -> None:
-    """End what a start has made so far."""
+    """End what a start has made so far, and remove its files."""
     for component in components:
         if component.machine is machine:
             component.kill()
     for node in nodes:
         node.machine.close()
+    images.remove(machine, machine.folder / CLUSTER_FOLDER)

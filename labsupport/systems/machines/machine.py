@@ -38,6 +38,7 @@ class Machine(Protocol):
         host_address: this computer as the machine sees it.
         pid: its PID 1, as this computer counts.
         runner: runs commands inside.
+        interpreter: a Python that is there inside, for programs of this package; empty where there is none.
     """
 
     name: str
@@ -47,6 +48,7 @@ class Machine(Protocol):
     host_address: str
     pid: int
     runner: Runner
+    interpreter: str
 
     def start(self, name: str, argv: Sequence[str], *, environment: Mapping[str, str] | None = None) -> Service:
         """Start a daemon as a child of PID 1; both its streams are appended to folder/log/NAME.log."""

@@ -14,7 +14,15 @@ from labsupport.process.ownership import Owner, caller, give_to_caller, run_root
 from labsupport.process.progress import Listener, Progress, silent
 from labsupport.systems.capabilities import namespaces_machine
 from labsupport.systems.machines import inner, links, nesting, run_folders
-from labsupport.systems.machines.launching import Settings, System, launch, needed_inside, offline_resolver, paths
+from labsupport.systems.machines.launching import (
+    Settings,
+    System,
+    bare_interpreter,
+    launch,
+    needed_inside,
+    offline_resolver,
+    paths,
+)
 from labsupport.systems.machines.requests import SOCKET_NAME, ControlSocket, MachineRunner
 from labsupport.systems.machines.services import InsideService, find_service, start_service
 from labsupport.systems.machines.sweeping import end_lab, sweep
@@ -35,6 +43,7 @@ class NamespacesMachine:
         self.address = self.settings.address
         self.host_address = self.settings.host_address
         self.pid = init.pid
+        self.interpreter = bare_interpreter(self.settings.interpreter)[0]
         self.control = ControlSocket(folder)
         self.environment = {
             "PATH": ":".join([*self.settings.tools, SYSTEM_PATH]),

@@ -23,6 +23,7 @@ class SystemdMachine:
     """A running systemd machine. Made by `start_systemd_machine` and `attach_systemd_machine`."""
 
     kind = KIND
+    interpreter = ""
 
     def __init__(self, inner: Machine) -> None:
         self._inner = inner

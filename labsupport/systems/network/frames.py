@@ -9,7 +9,9 @@ from typing import Any
 
 from labsupport.errors import EvidenceError
 
-VXLAN_PORT, GENEVE_PORT = 4789, 6081
+# 4789 is the standard's; 8472 is Linux' own of before, which flannel uses.
+VXLAN_PORTS, GENEVE_PORT = (4789, 8472), 6081
+FLANNEL_UDP_PORT = 8285  # a bare packet inside, without any header of its own
 VXLAN_BYTES, VNI_GIVEN = 8, 0x08
 ETHER_TYPES = {0x0800: "IPv4", 0x0806: "ARP", 0x86DD: "IPv6", 0x8100: "VLAN"}
 # As tcpdump writes them, from the lowest bit up.
@@ -100,10 +102,12 @@ def _udp(frame: bytes, start: int) -> Iterator[Layer]:
     source, destination, length, _ = struct.unpack_from("!HHHH", frame, start)
     yield Layer("UDP", start, 8, {"from port": str(source), "to port": str(destination), "bytes": str(length)})
     start += 8
-    if destination == VXLAN_PORT and len(frame) >= start + VXLAN_BYTES and frame[start] & VNI_GIVEN:
+    if destination in VXLAN_PORTS and len(frame) >= start + VXLAN_BYTES and frame[start] & VNI_GIVEN:
         network = int.from_bytes(frame[start + 4 : start + 7], "big")
         yield Layer("VXLAN", start, VXLAN_BYTES, {"flags": f"{frame[start]:#04x}", "network identifier": str(network)})
         yield from _ethernet(frame, start + VXLAN_BYTES)
+    elif destination == FLANNEL_UDP_PORT:
+        yield from _ipv4(frame, start)
     else:
         yield from _data(frame, start)
 

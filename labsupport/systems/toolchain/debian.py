@@ -16,7 +16,7 @@ from labsupport.process.commands import CommandResult, Invocation, Runner
 from labsupport.process.progress import Listener, Progress
 from labsupport.systems.toolchain.catalogue import DebianSet, Tool
 
-PROGRAM_FOLDERS = ("usr/sbin", "usr/bin", "sbin", "bin")
+PROGRAM_FOLDERS = ("usr/sbin", "usr/bin", "sbin", "bin", "usr/lib/openvswitch-switch")
 QUIET = {"DEBIAN_FRONTEND": "noninteractive", "LC_ALL": "C"}
 # Another apt-get of the user's may be running; wait for it rather than fail.
 PATIENT = ("-o", "DPkg::Lock::Timeout=120")

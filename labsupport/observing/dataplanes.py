@@ -1,0 +1,67 @@
+"""What a notebook sees of the network of pods: which dataplane connects them, and the packets at a place."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from labsupport.experiments.steps import Observation
+from labsupport.experiments.trial import Trial
+
+if TYPE_CHECKING:
+    from labsupport.backends.places import Places
+    from labsupport.systems.clusters.embedded import EmbeddedCluster
+    from labsupport.systems.network.capture import Capture
+
+FindCluster = Callable[[], "EmbeddedCluster"]
+FRAMES_AT_MOST = 30
+POD = "pod"
+# HTTP to a pod, bare or in one of the tunnels; the nodes talk of other things too.
+PACKETS_OF_PODS = "tcp port 80 or tcp port 8080 or udp port 8472 or udp port 8285"
+
+
+def pods_connected(trial: Trial, name: str, cluster: FindCluster, places: "Places") -> Observation:
+    """Connect pods by the dataplane `name` until the trial ends; return {"dataplane", "daemons"}."""
+
+    def look() -> dict[str, Any]:
+        live = cluster()
+        usual = live.dataplane.name
+        if name != usual:
+            live.use_dataplane(name)
+            places.undo_at_the_end(f"the dataplane {name}", lambda: _back(live, usual))
+        return {"dataplane": name, "daemons": live.daemons()}
+
+    return trial.observe(f"pods connected by {name}", look, repeatable=True)
+
+
+def _back(cluster: "EmbeddedCluster", usual: str) -> None:
+    if cluster.dataplane.name != usual:
+        cluster.use_dataplane(usual)
+
+
+class FrameRecording:
+    """Frames being captured on a node, from the moment this is made until `read`; in replay, nothing is."""
+
+    def __init__(self, trial: Trial, name: str, node: str, interface: str, cluster: FindCluster) -> None:
+        self._trial = trial
+        self._name = f"frames: {name}"
+        self._capture = _start(cluster(), node, interface) if trial.is_live else None
+
+    def read(self) -> Observation:
+        """Return the frames, each as {"seconds", "bytes", "layers"}; the recording ends."""
+        return self._trial.observe(self._name, self._frames, repeatable=True)
+
+    def _frames(self) -> list[dict[str, Any]]:
+        assert self._capture is not None
+        return self._capture.read()
+
+
+def _start(cluster: "EmbeddedCluster", node: str, interface: str) -> "Capture":
+    from labsupport.systems.network.capture import Capture
+
+    machine = cluster.node(node).machine
+    kind, _, pod = interface.partition(" ")
+    if kind == POD:
+        address = cluster.door.get(f"/api/v1/namespaces/default/pods/{pod}")["status"]["podIP"]
+        said = machine.runner.run(["ip", "-oneline", "route", "get", address]).or_raise().stdout.split()
+        interface = said[said.index("dev") + 1]
+    return Capture(machine, Path("tcpdump"), interface, PACKETS_OF_PODS.split(), most=FRAMES_AT_MOST)

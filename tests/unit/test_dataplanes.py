@@ -1,0 +1,151 @@
+"""What dataplanes write and how policies become rules: plain functions."""
+
+import json
+from ipaddress import IPv4Network
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from labsupport.errors import UsageError
+from labsupport.systems.clusters.network import NetworkPlan
+from labsupport.systems.clusters.node import Node, NodeIdentity, NodeOnMachine, NodePrograms
+from labsupport.systems.dataplanes.bgp import bird_configuration
+from labsupport.systems.dataplanes.flannel import bridge_configuration, network_configuration, read_answer
+from labsupport.systems.dataplanes.inside.policy_rules import not_understood, ruleset, selects
+from labsupport.systems.dataplanes.named import dataplane_called
+
+ANSWER = {"FLANNEL_NETWORK": "10.244.0.0/16", "FLANNEL_SUBNET": "10.244.1.1/24", "FLANNEL_MTU": "1450"}
+
+
+def node(number: int) -> NodeOnMachine:
+    identity = NodeIdentity(f"node-{number}", f"10.200.0.{number + 1}", IPv4Network(f"10.244.{number - 1}.0/24"))
+    return NodeOnMachine(Node(Path("/run"), identity, NodePrograms(Path("/p"), Path("/c"))), None)  # type: ignore[arg-type]
+
+
+def pod(name: str, address: str, *, on: str = "node-1", namespace: str = "default", **labels: str) -> dict[str, Any]:
+    return {
+        "metadata": {"name": name, "namespace": namespace, "labels": labels},
+        "spec": {"nodeName": on},
+        "status": {"podIP": address},
+    }
+
+
+def policy(name: str = "p", **spec: Any) -> dict[str, Any]:
+    return {"metadata": {"name": name, "namespace": "default"}, "spec": {"podSelector": {}, **spec}}
+
+
+PODS = [
+    pod("web", "10.244.0.2", app="web"),
+    pod("good", "10.244.1.2", on="node-2", app="good"),
+    pod("bad", "10.244.1.3", on="node-2", app="bad"),
+    pod("far", "10.244.1.4", on="node-2", namespace="other", app="good"),
+]
+NAMESPACES = [{"metadata": {"name": name, "labels": {"name": name}}} for name in ("default", "other")]
+
+
+def rules(*policies: dict[str, Any], on: str = "node-1") -> str:
+    return ruleset(on, PODS, NAMESPACES, policies)
+
+
+def test_every_name_leads_to_its_dataplane_and_others_are_refused() -> None:
+    for name in ("plain", "none", "flannel-vxlan", "flannel-host-gw", "flannel-udp", "bgp"):
+        assert dataplane_called(name).name == name
+    with pytest.raises(UsageError, match="flannel-host-gw"):
+        dataplane_called("flannel")
+
+
+def test_flannels_answer_becomes_a_bridge_with_its_mtu_and_range() -> None:
+    bridge = json.loads(bridge_configuration(ANSWER))["plugins"][0]
+    assert bridge["mtu"] == 1450
+    assert bridge["ipam"]["ranges"] == [[{"subnet": "10.244.1.0/24", "gateway": "10.244.1.1"}]]
+
+
+@pytest.mark.parametrize("text", [None, "", "FLANNEL_MTU=1450\n", "nonsense\n\0"])
+def test_an_answer_that_is_not_there_yet_is_none(tmp_path: Path, text: str | None) -> None:
+    file = tmp_path / "subnet.env"
+    if text is not None:
+        file.write_text(text)
+    assert read_answer(file) == {}
+
+
+def test_flannel_is_told_its_backend() -> None:
+    assert json.loads(network_configuration(NetworkPlan(), "udp"))["Backend"] == {"Type": "udp"}
+
+
+def test_a_bgp_daemon_announces_its_own_range_to_every_other_node() -> None:
+    text = bird_configuration(node(1), [node(1), node(2), node(3)])
+    assert "route 10.244.0.0/24 unreachable;" in text
+    assert text.count("protocol bgp ") == 2
+    assert "neighbor 10.200.0.3 as 64512;" in text
+    assert "neighbor 10.200.0.2 " not in text
+
+
+def test_without_a_policy_nobody_is_isolated() -> None:
+    text = rules()
+    assert "set isolated-in { type ipv4_addr; flags interval; }" in text
+    assert "set isolated-out { type ipv4_addr; flags interval; }" in text
+
+
+def test_default_deny_isolates_this_nodes_pods_only() -> None:
+    text = rules(policy(policyTypes=["Ingress"]))
+    assert "set isolated-in { type ipv4_addr; flags interval; elements = { 10.244.0.2/32 }; }" in text
+    assert "set isolated-out { type ipv4_addr; flags interval; }" in text
+
+
+def test_an_allowed_peer_of_the_same_namespace_is_in_the_rules_set() -> None:
+    allowed = {"from": [{"podSelector": {"matchLabels": {"app": "good"}}}], "ports": [{"port": 8080}]}
+    text = rules(policy(podSelector={"matchLabels": {"app": "web"}}, ingress=[allowed]))
+    assert "set in-0-default-p-0 { type ipv4_addr; flags interval; elements = { 10.244.1.2/32 }; }" in text
+    assert "ip daddr @in-0-default-p ip saddr @in-0-default-p-0 tcp dport 8080 return" in text
+
+
+def test_a_namespace_selector_looks_elsewhere() -> None:
+    allowed = {"from": [{"namespaceSelector": {"matchLabels": {"name": "other"}}}]}
+    text = rules(policy(ingress=[allowed]))
+    assert "elements = { 10.244.1.4/32 }" in text
+
+
+def test_a_rule_without_peers_or_ports_allows_all() -> None:
+    assert "ip daddr @in-0-default-p return" in rules(policy(ingress=[{}]))
+
+
+def test_an_exception_is_cut_out_of_its_range() -> None:
+    block = {"ipBlock": {"cidr": "10.0.0.0/30", "except": ["10.0.0.2/31"]}}
+    text = rules(policy(policyTypes=["Egress"], egress=[{"to": [block]}]))
+    assert "elements = { 10.0.0.0/31 }" in text
+    assert "ip saddr @out-0-default-p ip daddr @out-0-default-p-0 return" in text
+
+
+def test_egress_rules_mean_both_kinds_where_none_are_named() -> None:
+    text = rules(policy(egress=[{}]))
+    assert "set isolated-in { type ipv4_addr; flags interval; elements" in text
+    assert "set isolated-out { type ipv4_addr; flags interval; elements" in text
+
+
+def test_port_ranges_and_bare_protocols() -> None:
+    ports = [{"port": 80, "endPort": 90}, {"protocol": "UDP"}]
+    text = rules(policy(ingress=[{"ports": ports}]))
+    assert "tcp dport 80-90 return" in text
+    assert "meta l4proto udp return" in text
+
+
+def test_a_port_by_name_allows_nothing_and_is_told() -> None:
+    named = policy(ingress=[{"ports": [{"port": "http"}]}])
+    assert "dport" not in rules(named)
+    assert not_understood([named]) == ["default-p"]
+
+
+@pytest.mark.parametrize(
+    ("operator", "values", "labels", "holds"),
+    [
+        ("In", ["a"], {"x": "a"}, True),
+        ("In", ["a"], {}, False),
+        ("NotIn", ["a"], {}, True),
+        ("Exists", None, {"x": "b"}, True),
+        ("DoesNotExist", None, {"x": "b"}, False),
+    ],
+)
+def test_label_expressions(operator: str, values: list[str] | None, labels: dict[str, str], holds: bool) -> None:
+    term = {"key": "x", "operator": operator, "values": values}
+    assert selects({"matchExpressions": [term]}, labels) is holds
