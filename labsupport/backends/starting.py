@@ -208,6 +208,8 @@ def _start_cluster(machine: "Machine", toolchain: "Toolchain", wanted: Needs) ->
     tools = ClusterTools.of(toolchain)
     archives = archives_of(toolchain, *wanted.images)
     cluster = start_embedded_cluster(machine, tools, nodes=wanted.nodes, archives=archives)
+    if wanted.local_path:
+        cluster.provide_local_path()
     _save(machine, CLUSTER_FILE, asdict(tools))
     return cluster
 

@@ -36,6 +36,12 @@ LESSONS = (
         Needs(engine=True, images=("lab/toolbox",)),
     ),
     Lesson(
+        "07-pv-reclaim",
+        "What reclaim policies do to volumes and to data",
+        "labsupport.lessons.reclaim",
+        Needs(nodes=1, images=("lab/toolbox",), tools=("ext4",), local_path=True),
+    ),
+    Lesson(
         "08-statefulset",
         "A StatefulSet, from request to running",
         "labsupport.lessons.statefulset",

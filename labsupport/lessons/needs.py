@@ -9,6 +9,7 @@ class Needs:
 
     `engines` are those that trials use beside the lab's own ("old", "systemd"); `tools` are groups of the toolchain, on
     machines' PATH.
+    `local_path` is the storage class of that name, with its provisioner.
     """
 
     engine: bool = False
@@ -16,6 +17,7 @@ class Needs:
     images: tuple[str, ...] = ()
     engines: tuple[str, ...] = ()
     tools: tuple[str, ...] = ()
+    local_path: bool = False
 
     def __or__(self, other: "Needs") -> "Needs":
         return Needs(
@@ -24,6 +26,7 @@ class Needs:
             _both(self.images, other.images),
             _both(self.engines, other.engines),
             _both(self.tools, other.tools),
+            self.local_path or other.local_path,
         )
 
 

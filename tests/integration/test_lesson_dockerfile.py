@@ -1,7 +1,5 @@
 """The exercise of notebook 06 on a real engine: takes the solution, and leads each wrong answer one step further."""
 
-import re
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,9 +8,9 @@ import pytest
 from labsupport.experiments.exercises import Answer, Exercise, faults_of_exercise
 from labsupport.lessons.dockerfile import rewrite
 from labsupport.lessons.dockerfile.exercise import ANSWER, Rewrite
-from labsupport.project import this_project
 from labsupport.systems.engines.engine import Engine
 from tests.engines import private_engine
+from tests.lessons import copy_assets, solution
 
 pytestmark = pytest.mark.needs("engine")
 
@@ -38,14 +36,6 @@ WRONG = {
 }
 
 
-def solution() -> str:
-    """The solution in the notebook's source, as the learner would have it in the file."""
-    source = (this_project().sources / f"{SLUG}.py").read_text(encoding="utf-8")
-    found = re.search(r"### BEGIN SOLUTION\n(.*?)^# ### END SOLUTION", source, re.DOTALL | re.MULTILINE)
-    assert found, "the source of the notebook has no solution"
-    return "".join(f"{line.removeprefix('# ')}\n" for line in found[1].splitlines())
-
-
 @pytest.fixture
 def engine() -> Iterator[Engine]:
     with private_engine("lab/toolbox") as started:
@@ -54,7 +44,7 @@ def engine() -> Iterator[Engine]:
 
 @pytest.fixture
 def exercise(engine: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Exercise[Rewrite]:
-    shutil.copytree(this_project().assets / SLUG, tmp_path / "assets" / SLUG)
+    copy_assets(SLUG, tmp_path)
     monkeypatch.chdir(tmp_path)
     return rewrite(engine.runner)
 
@@ -66,7 +56,7 @@ def test_it_takes_the_solution_and_refuses_wrong_answers_with_a_step_each(
         Answer(name, lambda text=text: ANSWER.write_text(text), leads_to)  # type: ignore[misc]
         for name, (text, leads_to) in WRONG.items()
     ]
-    answers.append(Answer("the solution", lambda: ANSWER.write_text(solution()) and None, None))
+    answers.append(Answer("the solution", lambda: ANSWER.write_text(solution(SLUG)) and None, None))
     assert faults_of_exercise(exercise, answers) == []
     assert engine.client.containers.list(all=True) == []
     assert [tag for image in engine.client.images.list() for tag in image.tags] == ["lab/toolbox:latest"]

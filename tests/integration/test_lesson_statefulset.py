@@ -1,8 +1,6 @@
 """The exercise of notebook 08 on a real cluster: takes the solution, and leads each wrong answer one step further."""
 
 import json
-import re
-import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -11,23 +9,15 @@ import pytest
 from labsupport.experiments.exercises import Answer, Exercise, faults_of_exercise
 from labsupport.lessons.statefulset import stuck
 from labsupport.lessons.statefulset.exercise import ANSWER, FOLDER, Attempt
-from labsupport.project import this_project
 from labsupport.systems.clusters.embedded import EmbeddedCluster
 from tests.clusters import embedded_cluster, kubectl
+from tests.lessons import copy_assets, solution
 
 pytestmark = [pytest.mark.needs("cluster"), pytest.mark.timeout(600)]
 
 SLUG = "08-statefulset"
 # Longer than a good set takes to become ready, shorter than what a learner is given.
 WITHIN_SECONDS = 9.0
-
-
-def solution() -> str:
-    """The solution in the notebook's source, as the learner would have it in the file."""
-    source = (this_project().sources / f"{SLUG}.py").read_text(encoding="utf-8")
-    found = re.search(r"### BEGIN SOLUTION\n(.*?)^# ### END SOLUTION", source, re.DOTALL | re.MULTILINE)
-    assert found, "the source of the notebook has no solution"
-    return "".join(f"{line.removeprefix('# ')}\n" for line in found[1].splitlines())
 
 
 @pytest.fixture
@@ -38,7 +28,7 @@ def cluster() -> Iterator[EmbeddedCluster]:
 
 @pytest.fixture
 def exercise(cluster: EmbeddedCluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Exercise[Attempt]:
-    shutil.copytree(this_project().assets / SLUG, tmp_path / "assets" / SLUG)
+    copy_assets(SLUG, tmp_path)
     monkeypatch.chdir(tmp_path)
     return stuck(cluster.runner, within_seconds=WITHIN_SECONDS)
 
@@ -52,7 +42,7 @@ def test_it_takes_the_solution_and_refuses_wrong_answers_with_a_step_each(
     def stuck_as(number: int) -> str:
         return (FOLDER / f"stuck-{number}.yaml").read_text()
 
-    good = solution()
+    good = solution(SLUG)
     answers = [
         Answer("a field that is none", write(good.replace("replicas:", "replica:")), "the API server takes it"),
         Answer("a class that is none", write(stuck_as(1)), "the claims are bound"),

@@ -30,7 +30,7 @@ def story() -> list[Any]:
             "lab", "delete", "persistentvolumeclaims", "papers", 0.5, 7, metadata=HELD, spec={"volumeName": "shelf"}
         ),
         entry(
-            PROTECTION, "update", "persistentvolumeclaims", "papers", 0.6, 8,
+            PROTECTION, "update", "persistentvolumeclaims", "papers", 0.6, 7,
             metadata={"deletionTimestamp": "x"}, spec={"volumeName": "shelf"},
         ),
         volume(0.7, 9, "Released", claimRef=CLAIM_REF),

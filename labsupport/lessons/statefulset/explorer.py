@@ -9,7 +9,8 @@ from labsupport.display.markup import Shown, stack
 from labsupport.display.origin import Origin
 from labsupport.display.tables import Cell, Column, Table, table
 from labsupport.experiments.trial import Trial
-from labsupport.lessons.statefulset.story import Recording, Story, read_story
+from labsupport.lessons.recording import Recording
+from labsupport.lessons.statefulset.story import Story, read_story
 
 ASSETS = "assets/08-statefulset"
 REPLICAS = ("1", "3", "5")

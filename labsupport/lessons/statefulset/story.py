@@ -2,19 +2,13 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
 from labsupport.display.figures import Figure
 from labsupport.display.tables import Table
 from labsupport.display.timeline import Record, look_of, timeline_figure, timeline_table
 from labsupport.errors import EvidenceError
-from labsupport.experiments.steps import Observation
-
-
-class Recording(Protocol):
-    """A timeline under way; `read` ends it."""
-
-    def read(self) -> Observation: ...
+from labsupport.lessons.recording import Recording
 
 
 @dataclass(frozen=True)

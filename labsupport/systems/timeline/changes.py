@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from labsupport.systems.timeline.happenings import Happening
+from labsupport.systems.timeline.happenings import Happening, lets_go
 
 CHOSEN_NODE = "volume.kubernetes.io/selected-node"
 POLICY = "persistentVolumeReclaimPolicy"
@@ -57,7 +57,7 @@ def change(one: Happening, before: Seen | None) -> Change:
         return Change(f"puts {one.name} on {one.seen['spec']['nodeName'] or 'a node'}", ("bound",))
     if one.verb in ("delete", "deletecollection"):
         return _deletion(one, before)
-    if _let_go(one.seen, before or {}):
+    if ((before or {}).get("metadata") or {}).get("finalizers") and lets_go(one.seen):
         return Change(f"lets {one.kind} {one.name} go", ("gone",))
     said = {"pod": _pod, "claim": _claim, "volume": _volume, "set": _set, "slice": _slice}
     found = said[one.kind](one, before or {}) if one.kind in said else Change("")
@@ -88,13 +88,6 @@ def _deletion(one: Happening, before: Seen | None) -> Change:
     if stays and not asked_before:
         return Change(f"asks for the end of {one.kind} {one.name}", ("deleted",))
     return Change(f"removes {one.kind} {one.name}", ("gone",))
-
-
-def _let_go(now: Seen, before: Seen) -> bool:
-    """Whether this write took away the last thing that held an object somebody wants to end."""
-    held = (before.get("metadata") or {}).get("finalizers")
-    metadata = now.get("metadata") or {}
-    return bool(held and "deletionTimestamp" in metadata and not metadata.get("finalizers"))
 
 
 def _folder(one: Happening) -> Change:

@@ -155,7 +155,15 @@ def _from_entry(entry: Mapping[str, Any], namespace: str) -> Happening | None:
     if status.get("code") == CONFLICT and verb != "create":
         verb = "conflict"
     who = who_wrote((entry.get("user") or {}).get("username", ""), entry.get("userAgent", ""))
-    return Happening(moment, who, verb, kind, name, _revision(seen), seen, refused) if name else None
+    # The answer to an object's last write tells the revision of the write before: the object has none any more.
+    revision = None if kind != "pod" and lets_go(seen) else _revision(seen)
+    return Happening(moment, who, verb, kind, name, revision, seen, refused) if name else None
+
+
+def lets_go(seen: Mapping[str, Any]) -> bool:
+    """Whether nothing holds this object any more, and somebody wants its end."""
+    metadata = seen.get("metadata") or {}
+    return "deletionTimestamp" in metadata and not metadata.get("finalizers")
 
 
 def _is_refusal(status: Mapping[str, Any]) -> bool:

@@ -1,0 +1,146 @@
+"""Draws lives side by side: for each thing a strip of steps, with who did each and the states it left.
+
+Takes plain steps; knows no cluster. One step to the right for each step of that life: the order, not the time, counts.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import TYPE_CHECKING
+
+from labsupport.display.figures import Figure, draw
+from labsupport.display.style import INK, LINE, MUTED, PAPER, Hue
+from labsupport.display.tables import Cell, Column, Table, table
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+NOBODY = "-"
+GAP = 0.7
+# How many small letters the drawing has room for from left to right.
+LETTERS_ACROSS = 94
+
+
+@dataclass(frozen=True)
+class Turn:
+    """One step of a life: when, who did what, and the state of each of its lanes afterwards ("": not there)."""
+
+    at: float
+    who: str
+    what: str
+    states: Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class Life:
+    """The steps of one thing, in order."""
+
+    name: str
+    turns: tuple[Turn, ...]
+
+
+@dataclass(frozen=True)
+class Strip:
+    """How states and people are drawn: a hue for each state, a letter for each of those who act."""
+
+    lanes: Sequence[str]
+    hues: Mapping[str, Hue]
+    letters: Mapping[str, str]
+
+
+def lives_figure(title: str, lives: Sequence[Life], strip: Strip, *, alt: str) -> Figure:
+    """Draw each life as a strip: a line of letters (who), then a line of bars for each lane."""
+    lines = len(strip.lanes) + 1 + GAP
+    return draw(
+        title,
+        lambda axes: _paint(axes, lives, strip),
+        alt=alt,
+        twin=lives_table(title, lives, strip.lanes),
+        rows=len(lives) * lines * 0.56 + 0.6,
+    )
+
+
+def lives_table(title: str, lives: Sequence[Life], lanes: Sequence[str]) -> Table:
+    """Every step as a row."""
+    columns: list[str | Column] = [
+        Column("volume", "code"), Column("step", "number"), Column("seconds", "code"), "who", Column("what", "prose"),
+        *(f"{lane}" for lane in lanes),
+    ]  # fmt: skip
+    rows: list[list[Cell]] = [
+        [life.name, place, f"{turn.at:.2f}", turn.who, turn.what, *(turn.states.get(lane) or None for lane in lanes)]
+        for life in lives
+        for place, turn in enumerate(life.turns, 1)
+    ]
+    return table(title, columns, rows, header_columns=2)
+
+
+def spans(life: Life, lane: str) -> list[tuple[int, int, str]]:
+    """The states of a lane as (first step, step after the last, state), those that are not there left out."""
+    found: list[tuple[int, int, str]] = []
+    for place, turn in enumerate(life.turns):
+        state = turn.states.get(lane, "")
+        if found and found[-1][2] == state:
+            found[-1] = (found[-1][0], place + 1, state)
+        else:
+            found.append((place, place + 1, state))
+    return [each for each in found if each[2]]
+
+
+def _paint(axes: "Axes", lives: Sequence[Life], strip: Strip) -> None:
+    height = len(strip.lanes) + 1 + GAP
+    longest = max((len(life.turns) for life in lives), default=1)
+    for row, life in enumerate(lives):
+        top = row * height
+        _paint_people(axes, life, strip, top)
+        for line, lane in enumerate(strip.lanes, 1):
+            _name(axes, lane, top + line, MUTED, 7)
+            for first, after, state in spans(life, lane):
+                label = shortened(state, (after - first) * LETTERS_ACROSS / longest)
+                _bar(axes, strip.hues.get(state, MUTED), (first, after), top + line, label)
+        _name(axes, life.name, top, INK, 8.5)
+    for above, _ in pairwise(range(len(lives))):
+        axes.axhline((above + 1) * height - 0.5 - GAP / 2, color=LINE.light, linewidth=0.8)
+    axes.set_xlim(0, longest)
+    axes.set_ylim(len(lives) * height - GAP - 0.4, -0.7)
+    axes.set_axis_off()
+    _explain_letters(axes, lives, strip)
+
+
+def _paint_people(axes: "Axes", life: Life, strip: Strip, line: float) -> None:
+    for place, turn in enumerate(life.turns):
+        axes.text(
+            place + 0.12, line, strip.letters.get(turn.who, NOBODY), ha="left", va="center", fontsize=7.5,
+            color=INK.light, weight="bold",
+        )  # fmt: skip
+        axes.plot([place, place], [line - 0.35, line + len(strip.lanes) + 0.4], color=LINE.light, linewidth=0.6)
+
+
+def shortened(state: str, letters: float) -> str:
+    """As much of a state's name as so many letters have room for; the whole name is in the table."""
+    room = int(letters)
+    return state if len(state) <= room else f"{state[: max(1, room - 1)]}…"
+
+
+def _bar(axes: "Axes", hue: Hue, steps: tuple[int, int], line: float, label: str) -> None:
+    first, after = steps
+    axes.barh(
+        line, after - first - 0.06, left=first + 0.03, height=0.72, facecolor=PAPER.light, edgecolor=hue.light,
+        linewidth=1.3, zorder=2,
+    )  # fmt: skip
+    axes.text(first + 0.12, line, label, ha="left", va="center", fontsize=6.5, color=hue.light, zorder=3)
+
+
+def _name(axes: "Axes", text: str, line: float, hue: Hue, size: float) -> None:
+    axes.annotate(
+        text, (0, line), xycoords=("axes fraction", "data"), xytext=(-6, 0), textcoords="offset points", ha="right",
+        va="center", fontsize=size, color=hue.light, annotation_clip=False,
+    )  # fmt: skip
+
+
+def _explain_letters(axes: "Axes", lives: Sequence[Life], strip: Strip) -> None:
+    acting = {turn.who for life in lives for turn in life.turns}
+    told = [f"{letter} {who}" for who, letter in strip.letters.items() if who in acting]
+    axes.annotate(
+        f"who acted:  {'  ·  '.join(told)}", (0.5, 1), xycoords="axes fraction", xytext=(0, 8),
+        textcoords="offset points", ha="center", va="bottom", fontsize=7.5, color=INK.light, annotation_clip=False,
+    )  # fmt: skip

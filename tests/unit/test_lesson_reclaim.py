@@ -1,0 +1,291 @@
+"""Notebook 07's readers, rules and exercise, on plain values: what they tell apart, and what they refuse."""
+
+import datetime
+import json
+from collections.abc import Iterable
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from labsupport.display.lives import Life, Turn, lives_figure, shortened, spans
+from labsupport.errors import EvidenceError
+from labsupport.experiments.claims import load_ledger
+from labsupport.experiments.exercises import Standing, judge
+from labsupport.experiments.logbook import Logbook, Recorded
+from labsupport.experiments.steps import Step
+from labsupport.lessons import reclaim
+from labsupport.lessons.reclaim.ends import RECYCLER
+from labsupport.lessons.reclaim.exercise import DATA, LOSSES, Rescue
+from labsupport.lessons.reclaim.explorer import (
+    DYNAMIC,
+    FILES,
+    RECYCLE,
+    STEPS,
+    apply_claim,
+    apply_command,
+    by_the_rules,
+    explanation,
+    name_of,
+    reclaim_explorer,
+)
+from labsupport.lessons.reclaim.lives import STRIP, lives_of
+from labsupport.project import this_project
+from tests.scripted import ScriptedRunner
+
+SLUG = "07-pv-reclaim"
+POSITIONS = [
+    {"policy": policy, "volume": volume, "step": step}
+    for policy, volume, step in product(("Retain", "Recycle", "Delete"), FILES, STEPS)
+]
+
+
+def step(stdout: str, exit_code: int = 0) -> Step:
+    return Step(f"{SLUG}/life", 1, ("kubectl", "get"), exit_code, stdout, "", 0.1)
+
+
+def record(lane: str, kind: str, *tags: str, volume: str = "shelf", at: float = 0.0) -> dict[str, Any]:
+    return {"at": at, "lane": lane, "kind": kind, "tags": list(tags), "volume": volume, "what": " ".join(tags)}
+
+
+def recycled() -> list[dict[str, Any]]:
+    controller = "volume controller"
+    return [
+        record("you", "volume", "made"),
+        record(controller, "volume", "available"),
+        record("you", "claim", "made"),
+        record(controller, "volume", "bound"),
+        record(controller, "claim", "bound"),
+        record("disk", "folder", "filled"),
+        record("you", "claim", "deleted"),
+        record("protection controllers", "claim", "gone"),
+        record(controller, "volume", "released"),
+        record(controller, "pod", "made"),
+        record("kubelet", "pod", "ready"),
+        record("disk", "folder", "emptied"),
+        record("kubelet", "pod", "succeeded"),
+        record(controller, "volume", "unclaimed"),
+        record(controller, "volume", "available"),
+    ]
+
+
+class TestLives:
+    def test_a_life_has_phases_a_disk_and_those_who_acted_after_release(self) -> None:
+        lives = lives_of(recycled())
+        assert lives.phases("shelf") == ["Pending", "Available", "Bound", "Released", "Available"]
+        assert (lives.phase("shelf"), lives.disk("shelf")) == ("Available", "empty")
+        assert lives.actors("shelf") == ["volume controller", "kubelet"]
+
+    def test_a_retained_volume_has_nobody_acting(self) -> None:
+        assert lives_of(recycled()[:9]).actors("shelf") == []
+
+    def test_what_a_person_does_after_release_is_told(self) -> None:
+        lives = lives_of([*recycled()[:9], record("you", "volume", "policy-set")])
+        assert lives.actors("shelf") == ["you"]
+
+    def test_a_removed_volume_is_gone_and_so_is_its_folder(self) -> None:
+        ends = [record("volume controller", "volume", "gone"), record("disk", "folder", "gone")]
+        lives = lives_of([*recycled()[:9], *ends])
+        assert lives.phases("shelf")[-1] == "gone"
+        assert (lives.phase("shelf"), lives.disk("shelf")) == ("gone", "gone")
+
+    def test_several_lives_are_kept_apart_and_what_is_about_none_is_left_out(self) -> None:
+        other = [{**each, "volume": "other"} for each in recycled()[:2]]
+        lives = lives_of([*recycled(), *other, record("disk", "folder", "filled", volume="")])
+        assert list(lives.all) == ["shelf", "other"]
+        assert lives.phases("other") == ["Pending", "Available"]
+
+    @pytest.mark.parametrize("records", [[], [record("you", "claim", "made")]])
+    def test_a_timeline_without_volumes_is_no_evidence(self, records: list[dict[str, Any]]) -> None:
+        with pytest.raises(EvidenceError, match="no volume is in"):
+            lives_of(records)
+
+    def test_a_volume_nobody_recorded_is_named(self) -> None:
+        with pytest.raises(EvidenceError, match="not among shelf"):
+            lives_of(recycled())["elsewhere"]
+
+    def test_the_figure_tells_phases_in_words_and_its_table_has_every_step(self) -> None:
+        lives = lives_of(recycled())
+        figure = lives.figure("One life")
+        assert "shelf: Pending → Available → Bound → Released → Available" in figure.alt
+        assert len(figure.table.rows) == len(lives["shelf"].turns)
+        assert "volume controller" in figure.svg
+        assert "#0069a8" not in figure.svg.replace("var(--lab-series-1, #0069a8)", "")
+
+
+class TestStrips:
+    def test_a_state_spans_its_steps_and_what_is_not_there_has_no_span(self) -> None:
+        turns = tuple(Turn(0, "you", "", {"volume": state}) for state in ("", "Bound", "Bound", "", "Bound"))
+        assert spans(Life("a", turns), "volume") == [(1, 3, "Bound"), (4, 5, "Bound")]
+
+    @pytest.mark.parametrize(("letters", "shown"), [(9.5, "Available"), (8.9, "Availab…"), (2, "A…"), (0.2, "A…")])
+    def test_a_name_is_cut_to_its_room(self, letters: float, shown: str) -> None:
+        assert shortened("Available", letters) == shown
+
+    def test_somebody_without_a_letter_is_drawn_all_the_same(self) -> None:
+        life = Life("a", (Turn(0, "a stranger", "", {"volume": "Odd"}),))
+        assert "Odd" in lives_figure("Strange", [life], STRIP, alt="A life with a stranger in it.").svg
+
+
+def volume(name: str, phase: str, message: str = "", **source: Any) -> dict[str, Any]:
+    return {"metadata": {"name": name}, "spec": source, "status": {"phase": phase, "message": message}}
+
+
+def listed(volumes: Iterable[dict[str, Any]]) -> Step:
+    return step(json.dumps({"items": list(volumes)}))
+
+
+class TestEnds:
+    def ends(self) -> dict[str, Any]:
+        volumes = [
+            volume("a", "Bound", hostPath={"path": "/srv/a"}),
+            volume("ab", "Bound", local={"path": "/srv/ab"}),
+            volume("c", "Bound", csi={"driver": "x"}),
+            volume("odd", "Bound", weird={}),
+        ]
+        after = [volume("ab", "Failed", "no plugin", local={}), volume("c", "Released"), volume("odd", "Bound")]
+        return dict(reclaim.read_ends(listed(volumes), listed(after)))
+
+    def test_what_is_not_listed_any_more_is_gone(self) -> None:
+        ends = self.ends()
+        assert {name: (end.kind, end.phase) for name, end in ends.items()} == {
+            "a": ("hostPath", "gone"),
+            "ab": ("local", "Failed"),
+            "c": ("CSI", "Released"),
+            "odd": ("other", "Bound"),
+        }
+        assert reclaim.in_phase(ends, "gone") == ["a"]
+        assert ends["ab"].said == "no plugin"
+
+    def test_a_file_belongs_to_the_volume_whose_folder_it_is_in(self) -> None:
+        assert reclaim.with_file(self.ends(), ["/srv/ab/file", "/var/c"]) == ["ab"]
+
+    def test_the_table_says_of_each_place_whether_the_file_is_there_and_whose_recycler_is(self) -> None:
+        files = {"node": ["/srv/a/file"], "machine": []}
+        rows = {row[0]: row for row in reclaim.ends_table(self.ends(), files, step(f"pod/{RECYCLER}c")).rows}
+        assert rows["a"][4:6] == (True, False)
+        assert rows["c"][4:7] == (None, None, True)
+
+    def test_garbage_is_refused(self) -> None:
+        with pytest.raises(EvidenceError):
+            reclaim.read_ends(step("nothing"), step("nothing"))
+
+
+class TestForensics:
+    def test_counts_are_read_and_fragments_are_not_words(self) -> None:
+        printed = "   2000 <secret-of-delete>\n      3 <secret-of-retain>\n      1 <secret-of-re<secret-of-x>\nBinary\n"
+        assert reclaim.read_counts(step(printed)) == {"delete": 2000, "retain": 3}
+        assert reclaim.read_counts(step("")) == {}
+
+    def test_the_table_has_a_zero_where_nothing_was_found(self) -> None:
+        looks = [reclaim.Looked("now", {"a": 2}, {"a": 2, "b": 1})]
+        assert [row[1:] for row in reclaim.looks_table(looks, ["a", "b", "c"]).rows] == [(2, 2), (0, 1), (0, 0)]
+
+    @pytest.mark.parametrize(
+        ("file", "raw", "who"),
+        [(True, True, "whoever may mount"), (False, True, "whoever has the disk"), (False, False, "nobody")],
+    )
+    def test_who_can_read_follows_from_what_is_left(self, file: bool, raw: bool, who: str) -> None:
+        aftermath = reclaim.Aftermath("delete", "gone", file, raw, [])
+        assert aftermath.readers.startswith(who)
+        assert reclaim.aftermath_table([aftermath]).rows[0][4] == "nobody"
+
+
+class TestSizes:
+    def test_a_full_disk_and_a_folder_are_told_apart(self) -> None:
+        log = "disk: dd: error writing 'disk/file': No space left on device\ndisk took 6291456 bytes\n"
+        log += "folder took 12582912 bytes\n"
+        taken = reclaim.read_sizes(step(log))
+        assert {name: each.mebibytes for name, each in taken.items()} == {"disk": 6.0, "folder": 12.0}
+        assert "No space left" in taken["disk"].said
+        assert [row[3] for row in reclaim.sizes_table(taken, 8).rows] == [False, True]
+
+    def test_a_log_that_tells_nothing_is_refused(self) -> None:
+        with pytest.raises(EvidenceError, match="nothing of what was written"):
+            reclaim.read_sizes(step("sh: can't open"))
+
+
+class TestExplorer:
+    def test_each_position_has_a_name_and_commands_of_its_own(self) -> None:
+        assert len({name_of(position) for position in POSITIONS}) == len(POSITIONS) == 36
+        assert len({apply_command(position) for position in POSITIONS}) == 36
+        assert all(explanation(position).endswith(".") for position in POSITIONS)
+
+    def test_the_claim_made_again_does_not_make_the_volume_again(self) -> None:
+        static = {"policy": RECYCLE, "volume": "local", "step": "same claim again"}
+        assert "1,/^---/" in apply_claim(static)
+        assert "1,/^---/" not in apply_claim({**static, "volume": DYNAMIC})
+
+    def test_every_position_is_recorded_and_as_ruled(self) -> None:
+        project = this_project()
+        recorded = Recorded(project.recorded_evidence, "this is a test")
+        logbook = Logbook(SLUG, load_ledger(project.claims), recorded)
+        attempts = reclaim_explorer(logbook.trial("by-hand")).play_all()
+        assert [attempt.error for attempt in attempts if attempt.error] == []
+        seen = {name_of(each.position): each.played.seen for each in attempts if each.played}
+        assert seen == {name_of(position): by_the_rules(position).volume for position in POSITIONS}
+        not_as_ruled = [name_of(each.position) for each in attempts if each.played and not _as_ruled(each.played.shown)]
+        assert not_as_ruled == []
+
+
+def _as_ruled(shown: Any) -> bool:
+    return all(row[-1] is True for row in shown.rows)
+
+
+def lost(policy: str, *, claim_ref: dict[str, str] | None, phase: str = "Released") -> dict[str, Any]:
+    return {
+        "spec": {"persistentVolumeReclaimPolicy": policy, **({"claimRef": claim_ref} if claim_ref else {})},
+        "status": {"phase": phase},
+    }
+
+
+def claim(phase: str, *, volume: str = "ledger", uid: str = "new", ending: bool = False) -> dict[str, Any]:
+    metadata = {"uid": uid, **({"deletionTimestamp": str(datetime.date.min)} if ending else {})}
+    return {"metadata": metadata, "spec": {"volumeName": volume}, "status": {"phase": phase}}
+
+
+OLD, NEW = {"name": "ledger", "uid": "old"}, {"name": "ledger", "uid": "new"}
+STATES = {
+    "untouched, kept": (Rescue(False, lost("Retain", claim_ref=OLD)), None),
+    "untouched, doomed": (Rescue(True, lost("Delete", claim_ref=OLD), claim("Bound", uid="old", ending=True)), None),
+    "the volume deleted": (Rescue(False), "the volume is there"),
+    "still doomed": (Rescue(True, lost("Delete", claim_ref=None)), "nothing can be lost"),
+    "the claim still ending": (
+        Rescue(True, lost("Retain", claim_ref=OLD), claim("Bound", uid="old", ending=True)),
+        "the old claim is gone",
+    ),
+    "claimed again too early": (
+        Rescue(False, lost("Retain", claim_ref=OLD), claim("Pending")),
+        "the volume is free for the claim",
+    ),
+    "no claim yet": (Rescue(False, lost("Retain", claim_ref=None)), "the claim is bound"),
+    "a claim that asks for too much": (
+        Rescue(False, lost("Retain", claim_ref=None), claim("Pending")),
+        "the claim is bound",
+    ),
+    "another volume": (
+        Rescue(False, lost("Retain", claim_ref=None), claim("Bound", volume="pvc-1")),
+        "to that volume",
+    ),
+    "emptied": (Rescue(False, lost("Retain", claim_ref=NEW), claim("Bound"), "no such file"), "the data is as it was"),
+}
+
+
+class TestExercise:
+    @pytest.mark.parametrize("name", STATES)
+    def test_each_state_leads_to_its_step(self, name: str) -> None:
+        seen, unmet = STATES[name]
+        outcome = judge(reclaim.rescue(ScriptedRunner({})), seen)
+        assert outcome.unmet == unmet
+        assert outcome.standing is (Standing.NOT_YET if unmet else Standing.NOT_STARTED)
+
+    def test_the_rescued_claim_passes(self) -> None:
+        seen = Rescue(False, lost("Retain", claim_ref=NEW), claim("Bound"), DATA)
+        assert judge(reclaim.rescue(ScriptedRunner({})), seen).passed
+
+    def test_each_seed_has_its_loss_and_all_files_are_there(self) -> None:
+        folder = this_project().assets / SLUG / "exercise"
+        assert {path.name for path in folder.glob("lost-*.yaml")} == set(LOSSES)
+        for name in ("claim.yaml", "cashier.yaml", "reader.yaml", "lose.sh"):
+            assert (Path(folder) / name).is_file()
