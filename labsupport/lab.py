@@ -42,6 +42,7 @@ from labsupport.observing.engines import engine_started
 from labsupport.observing.faults import Fault
 from labsupport.observing.logs import LogReceivers
 from labsupport.observing.nodes import node_joined
+from labsupport.observing.sources import git_served
 from labsupport.observing.volumes import disk_attached
 from labsupport.observing.whereabouts import whereabouts_of
 from labsupport.process.commands import Runner
@@ -222,6 +223,14 @@ class Lab:
 
         drivers = Drivers(containerd, runtime, kubelet)
         return node_joined(trial, name, lambda: self._backends.places.join_node(name, drivers))
+
+    def serve_git(self, trial: Trial, name: str, *, at: str) -> Observation:
+        """Serve a git repository with one file at an address of the lab's machine, until the trial ends.
+
+        Returns:
+            {"url", "commands"}: where builds find it, and what one would type to make it.
+        """
+        return git_served(trial, self._backends.places, name, at=at)
 
     def attach_disk(self, trial: Trial, name: str, *, on: str, at: str, megabytes: int) -> Observation:
         """Give a place (see `trial.run(…, on=…)`) an empty disk with a file system, mounted at `at` for this trial.

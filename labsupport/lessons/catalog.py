@@ -33,7 +33,7 @@ LESSONS = (
         "06-dockerfile-instructions",
         "What Dockerfile instructions really do",
         "labsupport.lessons.dockerfile",
-        Needs(engine=True, images=("lab/toolbox",)),
+        Needs(engine=True, images=("lab/debian", "lab/toolbox"), tools=("git",)),
     ),
     Lesson(
         "07-pv-reclaim",

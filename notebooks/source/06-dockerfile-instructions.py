@@ -1,10 +1,10 @@
 # %% [markdown]
-# # Dockerfile instructions: what RUN, CMD and ENTRYPOINT really do
+# # Dockerfile instructions: what COPY, ADD, RUN, CMD and ENTRYPOINT really do
 #
-# You write an image's start-up in two lines. Which program then becomes process 1, with which words, and does it hear
-# `docker stop`? And when a `RUN` deletes a secret, is it gone?
+# You copy an archive, and a folder lands. You install a package, and get last month's. You write an image's start-up
+# in two lines: which program then becomes process 1, with which words, and does it hear `docker stop`?
 #
-# Seven short experiments on a real Docker engine answer that, about 25 minutes. Each one asks, lets you predict,
+# Twelve short experiments on a real Docker engine answer that, about 40 minutes. Each one asks, lets you predict,
 # runs, shows and explains. Run the cells from top to bottom. Nothing outside the lab is touched.
 
 # %% tags=["parameters"]
@@ -14,7 +14,14 @@ seed = 0
 
 # %%
 from labsupport import open_lab
-from labsupport.experiments.checks import all_of, any_of, equals, exit_code_is, output_is
+from labsupport.experiments.checks import (
+    all_of,
+    any_of,
+    contains,
+    equals,
+    exit_code_is,
+    output_is,
+)
 from labsupport.lessons import dockerfile
 
 lab = open_lab("06-dockerfile-instructions", engine=engine, cluster=cluster, seed=seed)
@@ -23,7 +30,375 @@ lab = open_lab("06-dockerfile-instructions", engine=engine, cluster=cluster, see
 # The card above says what is live here. The commands below are the ones you would type. You can try your own in any
 # cell: `!docker images`.
 #
-# ## 1. A RUN that deletes a secret
+# ## 1. COPY and ADD, side by side
+#
+# **Ask.** Both put files into an image. Where do they differ: with a file, a folder, a symbolic link, archives, URLs,
+# a git repository? Which mode, owner and date does what lands have?
+
+# %%
+# !cat assets/06-dockerfile-instructions/sources/make.sh
+
+# %% [markdown]
+# The script makes one small folder in every form, all dated 3 February 2001; in the archives its owner is 1000. The
+# Dockerfile has a stage for each source and instruction, and a last one that lists what the others have in `/out`.
+
+# %%
+# !head -30 assets/06-dockerfile-instructions/sources/Dockerfile
+
+# %% [markdown]
+# **Predict.** What does `ADD` make of `folder.tar`, of `folder.zip`, and of a tar archive that it fetches from a URL?
+# Who owns the files? Keep your prediction, if you like: put words between the quotes.
+
+# %%
+trial = lab.trial("sources", settles=["df-01", "df-02-a", "df-02-b", "df-02-c", "df-03", "df-04"])
+trial.predict("")
+
+# %% [markdown]
+# **Do.** A container serves the same files by HTTP at 10.77.0.2; the engine's own computer, 10.77.0.1 in that network,
+# serves a git repository.
+
+# %%
+trial.run("sh assets/06-dockerfile-instructions/sources/make.sh")
+trial.run("docker network create --subnet 10.77.0.0/24 sources")
+trial.run(
+    "docker build --quiet --tag sources:server --file "
+    "assets/06-dockerfile-instructions/sources/server.Dockerfile "
+    "assets/06-dockerfile-instructions/sources/context"
+)
+trial.run("docker run --detach --network sources --ip 10.77.0.2 sources:server")
+lab.serve_git(trial, "notes", at="10.77.0.1")
+
+# %%
+built = trial.run(
+    "docker build --quiet --tag sources:report --file "
+    "assets/06-dockerfile-instructions/sources/Dockerfile "
+    "assets/06-dockerfile-instructions/sources/context"
+)
+landing = dockerfile.read_landing(trial.run("docker run --rm sources:report"))
+landing.table()
+
+# %% [markdown]
+# `ADD` can also be told the checksum of what it fetches: once with the right one, once with a wrong one.
+
+# %%
+right = "da69f286f03c0d2131b3f95afe7c8d31b4f65cbf5ca49a12c41d8bf02d366a34"
+checksum = (
+    "docker build --quiet --build-arg SUM={} - "
+    "<assets/06-dockerfile-instructions/sources/checksum.Dockerfile"
+)
+accepted = trial.run(["sh", "-c", checksum.format(right)])
+rejected = trial.run(["sh", "-c", checksum.format("0" * 64)])
+rejected
+
+# %% [markdown]
+# **See.** First what `COPY` can get from elsewhere than the build's own files.
+
+# %%
+stages = ["copy-from-image", "copy-from-stage"]
+elsewhere = [stage for stage in stages if landing.names(stage)]
+what = "stages whose COPY got a file that is not the build's own"
+trial.expect(
+    "df-01",
+    confirmed=equals(elsewhere, [], what),
+    conditional=equals(elsewhere, stages, what),
+    given=equals(landing.names("copy-file"), ["notes.txt"], "what `COPY notes.txt` left"),
+)
+
+# %% [markdown]
+# Then archives: from the build's own files, from a URL, and a zip.
+
+# %%
+unpacked = ["folder/a.txt", "folder/below/b.txt", "folder/link"]
+what = "what `ADD folder.tar` left"
+trial.expect(
+    "df-02-a",
+    confirmed=equals(landing.names("add-tar"), unpacked, what),
+    refuted=equals(landing.names("add-tar"), ["folder.tar"], what),
+)
+
+# %%
+from_url = [landing.names("add-url-tar"), landing.names("add-url-unpack")]
+what = "what ADD left of a tar archive from a URL, plain and with --unpack=true"
+trial.expect(
+    "df-02-b",
+    confirmed=equals(from_url, [unpacked, unpacked], what),
+    conditional=equals(from_url, [["folder.tar.gz"], unpacked], what),
+    refuted=equals(from_url, [["folder.tar.gz"], ["folder.tar.gz"]], what),
+)
+
+# %%
+what = "what `ADD folder.zip` left"
+trial.expect(
+    "df-02-c",
+    confirmed=equals(landing.names("add-zip"), unpacked, what),
+    refuted=equals(landing.names("add-zip"), ["folder.zip"], what),
+)
+
+# %%
+fetched = [landing.names("add-url"), landing.names("add-git")]
+checked = [accepted.exit_code, rejected.exit_code]
+what = "what ADD left of a file from a URL, and of a git repository"
+trial.expect(
+    "df-03",
+    confirmed=equals(fetched, [["notes.txt"], ["notes.txt"]], what),
+    refuted=equals(fetched, [[], []], what),
+    given=equals(checked, [0, 1], "exit codes with the right checksum and a wrong one"),
+)
+
+# %% [markdown]
+# And where does it matter which of the two you write?
+
+# %%
+differing = landing.differing()
+what = "sources with which COPY and ADD leave something else"
+trial.expect(
+    "df-04",
+    confirmed=equals(differing, ["tar", "targz"], what),
+    refuted=equals(differing, [], what),
+)
+
+# %% [markdown]
+# **Explain.** With plain files both do the same: mode and date are the source's, the owner is root, a link that you
+# name is followed, links inside a folder stay links, and of a folder its *content* lands.
+#
+# `ADD` adds three things. It **unpacks** local tar archives, whatever they are called, with the owners that are
+# written in them: a surprise if you wanted the archive, or trusted it. It does not unpack zip. It **fetches** URLs
+# (mode 600, not unpacked unless you say `--unpack=true`) and **git** repositories. So write `COPY` and be sure; write
+# `ADD` where you mean one of these, with `--checksum`. `COPY` too does more than copy: `--from` takes files from
+# other stages and images, with their owners; `--chown` and `--chmod` set owner and mode; `--link` makes a layer that
+# does not depend on the ones below. (Dockerfile reference: *ADD*; *COPY*.)
+
+# %% [markdown]
+# ## 2. When is a file copied anew?
+#
+# **Ask.** You build again. What makes `COPY` and `ADD` run again instead of taking the layer from the cache: a new
+# date, a new mode, new content, something new on the server?
+
+# %%
+# !cat assets/06-dockerfile-instructions/sources/cache.Dockerfile
+
+# %% [markdown]
+# **Predict.** Five builds: the first, another at once, one after `touch`, one after `chmod`, and one after the file on
+# the server has changed.
+
+# %%
+build = (
+    "docker build --progress plain --file "
+    "assets/06-dockerfile-instructions/sources/cache.Dockerfile "
+    "assets/06-dockerfile-instructions/sources/context"
+)
+file = "assets/06-dockerfile-instructions/sources/context/notes.txt"
+builds = {"nothing yet": dockerfile.read_cached(trial.run(build))}
+builds["nothing"] = dockerfile.read_cached(trial.run(build))
+trial.run(f"touch {file}")
+builds["touch notes.txt"] = dockerfile.read_cached(trial.run(build))
+
+# %%
+trial.run(f"chmod 600 {file}")
+builds["chmod 600 notes.txt"] = dockerfile.read_cached(trial.run(build))
+server = trial.run("docker ps --quiet --filter ancestor=sources:server").output
+trial.run(f"docker exec {server} sh -c 'echo news >/www/notes.txt'")
+builds["other content on the server"] = dockerfile.read_cached(trial.run(build))
+dockerfile.caching_table(builds)
+
+# %%
+cached = [sum(build.values()) for build in builds.values()]
+trial.check(equals(cached, [0, 3, 3, 0, 1], "how many of the three steps came from the cache"))
+
+# %% [markdown]
+# **Explain.** The builder compares content, mode and owner of the files, not their dates: `touch` changes nothing.
+# For a URL it asks the server, and for a repository which commit its branch is at, at every build. A step that is
+# done anew has all steps after it done anew too, so put what changes often last. (Docker manual: *Build cache
+# invalidation*.)
+
+# %% [markdown]
+# ## 3. Into the image, not into the container
+#
+# **Ask.** It is said that `COPY` copies files into the container. Change the file after the build: who sees it?
+#
+# **Predict.** Two containers of one image; the file changes after the first was started. What does each read? And
+# after a new build?
+
+# %%
+trial = lab.trial("when-it-is-copied", settles="df-12")
+trial.predict("")
+
+# %% [markdown]
+# **Do.**
+
+# %%
+copying = (
+    "docker build --quiet --tag copied --target copy-file --file "
+    "assets/06-dockerfile-instructions/sources/Dockerfile "
+    "assets/06-dockerfile-instructions/sources/context"
+)
+trial.run("sh assets/06-dockerfile-instructions/sources/make.sh")
+trial.run(copying)
+first = trial.run("docker run --detach copied sleep 600").output
+trial.run(["sh", "-c", f"echo changed >{file}"])
+second = trial.run("docker run --rm copied cat /out/notes.txt")
+
+# %%
+trial.run(copying)
+old = trial.run(f"docker exec {first} cat /out/notes.txt")
+new = trial.run("docker run --rm copied cat /out/notes.txt")
+trial.run(f"docker diff {first}")
+
+# %% [markdown]
+# **See.**
+
+# %%
+read = [second.output, old.output, new.output]
+what = "what the second container read, and after a new build the first and a third"
+trial.expect(
+    "df-12",
+    confirmed=equals(read, ["changed", "changed", "changed"], what),
+    refuted=equals(read, ["a file", "a file", "changed"], what),
+)
+
+# %% [markdown]
+# **Explain.** `COPY` and `ADD` write into a layer while the image is built. Every container of that image starts from
+# the same layers, and none has a line of its own in `docker diff`. To have a container see changes, mount the folder
+# (`--volume`); to ship them, build. (Dockerfile reference: *COPY*.)
+
+# %% [markdown]
+# ## 4. Update and install
+#
+# **Ask.** `apt-get update` in one `RUN`, `apt-get install` in the next: what is wrong with that?
+#
+# A small package archive of our own serves `hello` and `bye`, at first in version 1.0.
+
+# %%
+# !cat assets/06-dockerfile-instructions/stale/Dockerfile
+
+# %% [markdown]
+# **Predict.** Both stages are built. Then the archive goes on to version 1.1 and drops 1.0, and you want `bye` too.
+# What does each stage install?
+
+# %%
+trial = lab.trial("stale-index", settles="df-14")
+trial.predict("")
+
+# %% [markdown]
+# **Do.**
+
+# %%
+trial.run("docker network create --subnet 10.77.0.0/24 archive")
+trial.run(
+    "docker build --quiet --tag archive --file "
+    "assets/06-dockerfile-instructions/stale/archive.Dockerfile "
+    "assets/06-dockerfile-instructions/stale"
+)
+archive = "docker run --detach --network archive --ip 10.77.0.3 --name archive archive"
+trial.run(archive)
+
+# %%
+build = (
+    "docker build --network host --progress plain --target {} --tag stale:{} {} "
+    "assets/06-dockerfile-instructions/stale"
+)
+for stage in ["two-runs", "one-run"]:
+    trial.run(build.format(stage, stage, ""))
+
+# %%
+trial.run("docker exec archive ln -sfn second /www/now")
+more = "--build-arg 'WANTED=hello bye'"
+two_runs = trial.run(build.format("two-runs", "two-runs", more))
+one_run = trial.run(build.format("one-run", "one-run", more))
+installed = trial.run("docker run --rm stale:one-run sh -c 'hello; bye'")
+two_runs
+
+# %% [markdown]
+# **See.**
+
+# %%
+stale = contains(two_runs.stderr, "404", "what apt-get said in two-runs")
+updated = dockerfile.read_cached(two_runs)["RUN apt-get update"]
+fresh = equals(installed.lines, ["hello 1.1", "bye 1.1"], "what one-run has installed")
+trial.expect(
+    "df-14",
+    confirmed=all_of(exit_code_is(two_runs, 1), stale, fresh),
+    refuted=exit_code_is(two_runs, 0),
+    given=equals(updated, True, "that `apt-get update` of two-runs came from the cache"),
+)
+
+# %% [markdown]
+# **Explain.** The line `RUN apt-get update` has not changed, so its layer comes from the cache, with the index of the
+# day it was made. `install` then asks for files that the archive has dropped, or, worse, gets old ones without a
+# word. In one `RUN` a change of the packages renews the index too. (Docker manual, *Building best practices*:
+# *apt-get*.)
+
+# %% [markdown]
+# ## 5. BuildKit and the classic builder
+#
+# **Ask.** `DOCKER_BUILDKIT=0` chooses the builder of before. Does it do the same with the same Dockerfile?
+#
+# **Predict.** A stage that fails and that nobody needs; `RUN --mount`; `ADD --checksum` with a wrong checksum;
+# `ADD --unpack=true`.
+
+# %%
+trial = lab.trial("classic")
+trial.predict("")
+
+# %% [markdown]
+# **Do.**
+
+# %%
+unneeded = "docker build --quiet assets/06-dockerfile-instructions/classic"
+skipped = trial.run(unneeded)
+not_skipped = trial.run(f"env DOCKER_BUILDKIT=0 {unneeded}")
+mount = (
+    "env DOCKER_BUILDKIT=0 docker build --quiet --file "
+    "assets/06-dockerfile-instructions/classic/mount.Dockerfile "
+    "assets/06-dockerfile-instructions/classic"
+)
+refused = trial.run(mount)
+refused
+
+# %% [markdown]
+# It needs the web server of section 1 for the other two.
+
+# %%
+trial.run("sh assets/06-dockerfile-instructions/sources/make.sh")
+trial.run("docker network create --subnet 10.77.0.0/24 sources")
+trial.run(
+    "docker build --quiet --tag sources:server --file "
+    "assets/06-dockerfile-instructions/sources/server.Dockerfile "
+    "assets/06-dockerfile-instructions/sources/context"
+)
+trial.run("docker run --detach --network sources --ip 10.77.0.2 sources:server")
+
+# %%
+wrong = f"DOCKER_BUILDKIT=0 {checksum.format('0' * 64)}"
+unchecked = trial.run(["sh", "-c", wrong])
+trial.run(
+    "env DOCKER_BUILDKIT=0 docker build --quiet --tag classic:unpack --file "
+    "assets/06-dockerfile-instructions/classic/unpack.Dockerfile "
+    "assets/06-dockerfile-instructions/classic"
+)
+not_unpacked = trial.run("docker run --rm classic:unpack")
+unchecked
+
+# %% [markdown]
+# **See.**
+
+# %%
+trial.check(all_of(exit_code_is(skipped, 0), exit_code_is(not_skipped, 1)))
+
+# %%
+trial.check(contains(refused.stderr, "requires BuildKit", "what it says of --mount"))
+
+# %%
+trial.check(all_of(exit_code_is(unchecked, 0), output_is(not_unpacked, "folder.tar.gz")))
+
+# %% [markdown]
+# **Explain.** BuildKit builds what the last stage needs, side by side; the classic builder builds every stage, line by
+# line. What it does not know it mostly refuses. But look at the last two: it takes `--checksum` and `--unpack`, and
+# **ignores** them. A build that relies on a checksum is not protected there, and nothing says so. (Docker manual:
+# *BuildKit*; *Legacy builder*, deprecated.)
+
+# %% [markdown]
+# ## 6. A RUN that deletes a secret
 #
 # **Ask.** A build logs in, publishes with the credential, and removes the credential. When does each `RUN` execute,
 # and what does it leave in the image?
@@ -97,7 +472,7 @@ trial.check(equals(layers.found, where, "where the credential still is"))
 # reference: *RUN*. OCI image specification: *Image Layer Filesystem Changeset*, *Whiteouts*.)
 
 # %% [markdown]
-# ## 2. The right ways
+# ## 7. The right ways
 #
 # **Ask.** Which of the other stages keep the credential out of the image?
 #
@@ -156,7 +531,7 @@ trial.check(
 # `session`, does not.
 
 # %% [markdown]
-# ## 3. Two CMD lines
+# ## 8. Two CMD lines
 #
 # **Ask.** May a Dockerfile have two `CMD`? Which one counts, and does anybody tell you?
 
@@ -201,7 +576,7 @@ trial.expect(
 # with an error code, so a pipeline can stop there. `ENTRYPOINT` behaves alike. (Dockerfile reference: *CMD*.)
 
 # %% [markdown]
-# ## 4. Can ENTRYPOINT be overridden?
+# ## 9. Can ENTRYPOINT be overridden?
 #
 # **Ask.** It is said that `CMD` can be overridden and `ENTRYPOINT` never.
 #
@@ -248,7 +623,7 @@ trial.expect(
 # it. (Docker manual, *Running containers*: *Default entrypoint*.)
 
 # %% [markdown]
-# ## 5. The whole matrix
+# ## 10. The whole matrix
 #
 # **Ask.** `ENTRYPOINT` and `CMD` can each be absent, in shell form or in exec form: nine images. `docker run` can add
 # arguments, `--entrypoint`, both or neither: 36 containers. What is process 1 in each?
@@ -371,7 +746,7 @@ trial.check(
 )
 
 # %% [markdown]
-# ## 6. What a child image inherits
+# ## 11. What a child image inherits
 #
 # **Ask.** A base image sets `CMD`. An image made from it sets `ENTRYPOINT`. Does it keep the base's `CMD` as default
 # arguments? And does `--entrypoint` keep it?
@@ -447,7 +822,7 @@ trial.expect(
 # entrypoint*.)
 
 # %% [markdown]
-# ## 7. Shell form, exec form, and `docker stop`
+# ## 12. Shell form, exec form, and `docker stop`
 #
 # **Ask.** Is the form a matter of taste? `docker stop` sends the signal TERM to process 1 and, when the grace is
 # over, KILL. Our service handles TERM: it says so, tidies up and ends with 0. Does it get the chance?

@@ -1,0 +1,2 @@
+FROM lab/toolbox
+RUN --mount=type=secret,id=session true
