@@ -41,6 +41,7 @@ from labsupport.observing.dataplanes import FrameRecording, pods_connected
 from labsupport.observing.engines import engine_started
 from labsupport.observing.faults import Fault
 from labsupport.observing.logs import LogReceivers
+from labsupport.observing.network import FrameCapture, path_seen, topologies_seen
 from labsupport.observing.nodes import node_joined
 from labsupport.observing.sources import git_served
 from labsupport.observing.volumes import disk_attached
@@ -239,6 +240,23 @@ class Lab:
             {"device", "commands"}: a name for the block device there, and what one would type to make it.
         """
         return disk_attached(trial, self._backends.places, name, on=on, at=at, megabytes=megabytes)
+
+    def topology(self, trial: Trial, *engines: str) -> Observation:
+        """Return the network of each engine's machine as it is now; without names, that of the lab's own engine."""
+        return topologies_seen(trial, self._backends, engines)
+
+    def capture(self, trial: Trial, name: str, *, port: str, only: str = "") -> FrameCapture:
+        """Capture frames at a port of the lab's switch, named as the machine there, from now until its `read()`.
+
+        Args:
+            name: tells captures of one trial apart.
+            only: what counts, as tcpdump wants it: "udp port 4789".
+        """
+        return FrameCapture(trial, self._backends, name, port, only)
+
+    def path(self, trial: Trial, engine: str, containers: Sequence[str], command: str) -> Observation:
+        """Run a command on an engine, and return {"said", "passages"}: where its connection's first packets passed."""
+        return path_seen(trial, self._backends, engine, containers, command)
 
     @property
     def is_live(self) -> bool:

@@ -5,7 +5,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from labsupport.experiments.claims import Disagreement, Ledger, load_ledger
+from labsupport.experiments.claims import Disagreement, Ledger, Status, load_ledger
 from labsupport.experiments.comparison import Difference, against_ledger, compare_folders, promote, unsupported
 from labsupport.experiments.evidence import Evidence, read_folder
 from labsupport.lessons.catalog import lesson
@@ -78,9 +78,10 @@ class Verification:
 def record(project: Project, executed: Sequence[tuple[str, Path]]) -> list[Path]:
     """Keep the evidence of notebooks that ran live, and the output of their last cell; return the files written."""
     written = []
+    needing = {claim.id for claim in load_ledger(project.claims).claims if claim.progress is Status.NEEDS}
     for slug, path in executed:
         if lesson(slug).needs != Needs():  # one that needs nothing live reads evidence, and leaves none
-            written += promote(project.live_evidence, project.recorded_evidence, slug)
+            written += promote(project.live_evidence, project.recorded_evidence, slug, may_be_unclear=needing)
         notebook = project.notebooks / f"{slug}.ipynb"
         text = with_stored_output(notebook.read_text(encoding="utf-8"), path.read_text(encoding="utf-8"))
         notebook.write_text(text, encoding="utf-8")

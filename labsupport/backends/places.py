@@ -175,7 +175,9 @@ class Places:
             _, undo = self._to_undo.pop()
             undo()
         for at in self._of_trial.values():
-            at.end_engine()
+            # Without stopping the daemon first: it would wait 10 s for containers that do not hear it.
+            if at.engine is not None:
+                at.engine.close()
             at.machine.close()
         self._of_trial.clear()
         self._used.clear()

@@ -173,9 +173,12 @@ class Ledger:
         return tuple(claim for claim in self.claims if claim.topic == topic)
 
     def compare(self, claim_id: str, verdict: Verdict | None, experiment: str) -> Disagreement | None:
-        """Hold a run's verdict (None: unclear) against the ledger's; None when they agree."""
+        """Hold a run's verdict (None: unclear) against the ledger's; None when they agree.
+
+        A claim that needs what is not everywhere agrees with a run that could not tell; where it can, it says so.
+        """
         claim = self.claim(claim_id)
-        if verdict is not None and verdict == claim.verdict:
+        if verdict == claim.verdict and (verdict is not None or claim.progress is Status.NEEDS):
             return None
         return Disagreement(claim, claim.verdict, verdict, experiment)
 

@@ -3,7 +3,7 @@
 `promote` is the one way live evidence becomes recorded evidence.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -107,11 +107,16 @@ def unsupported(ledger: Ledger, evidence: Sequence[Evidence]) -> list[str]:
     ]
 
 
-def promote(live_folder: Path, recorded_folder: Path, notebook: str) -> list[Path]:
+def promote(
+    live_folder: Path, recorded_folder: Path, notebook: str, *, may_be_unclear: Collection[str] = ()
+) -> list[Path]:
     """Make the evidence of a whole live run the recorded evidence of a notebook; return its files.
 
     A file whose experiment was seen again, the same but for the day and a little time, stays as it is. Experiments
     of the same backend that no longer exist lose their files. Nothing is written when any file is bad.
+
+    Args:
+        may_be_unclear: claims that need what is not everywhere, so that a run here may not be able to tell.
 
     Raises:
         EvidenceError: there is none, a trial left a claim unjudged or unclear, a check failed, or a file is bad.
@@ -120,7 +125,7 @@ def promote(live_folder: Path, recorded_folder: Path, notebook: str) -> list[Pat
     if not evidence:
         raise _not_fit(notebook, f"there is no live evidence in {live_folder / notebook}")
     for one in evidence:
-        _refuse_unfit(notebook, one)
+        _refuse_unfit(notebook, one, may_be_unclear)
     written = [recorded_path(recorded_folder, one.experiment, one.backend) for one in evidence]
     for one, path in zip(evidence, written, strict=True):
         if not _seen_again(path, one):
@@ -143,8 +148,9 @@ def _seen_again(path: Path, live: Evidence) -> bool:
     return same and not compare(recorded, live)
 
 
-def _refuse_unfit(notebook: str, one: Evidence) -> None:
-    open_claims = [*one.unjudged, *(record.claim for record in one.verdicts if record.verdict == "unclear")]
+def _refuse_unfit(notebook: str, one: Evidence, may_be_unclear: Collection[str]) -> None:
+    unclear = [record.claim for record in one.verdicts if record.verdict == "unclear"]
+    open_claims = [*one.unjudged, *(claim for claim in unclear if claim not in may_be_unclear)]
     if open_claims:
         raise _not_fit(notebook, f"{one.experiment} left {', '.join(open_claims)} unjudged or unclear")
     failed = [check.sentence for check in one.checks if not check.passed]

@@ -202,4 +202,6 @@ def evidence_of(trial: Trial, backend: str, provenance: Provenance) -> Evidence:
 def _line(judgement: Judgement) -> str:
     claim = judgement.claim
     shown = f" (simulated: {', '.join(judgement.simulated)})" if judgement.simulated else ""
+    if judgement.verdict is None:
+        return f"{claim.id:<8} {judgement.word:<11} {claim.sentence} ({claim.status})"
     return f"{claim.id:<8} {judgement.word:<11} {claim.sentence}{shown}"

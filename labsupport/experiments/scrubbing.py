@@ -45,7 +45,9 @@ _ZONE = r"(?: ?(?:Z|[+-]\d{2}:?\d{2}))?(?: [A-Z]{3,4})?(?: m=[+-][\d.]+)?"
 _CLOCK = r"\d{2}:\d{2}(?::\d{2}(?:[.,]\d+)?)?"
 
 PRIVATE_KEY = re.compile(r"-----BEGIN [A-Z ]*PRIVATE KEY-----.*?(?:-----END [A-Z ]*PRIVATE KEY-----|\Z)", re.DOTALL)
-TOKEN = re.compile(r"\beyJ[\w-]{8,}\.[\w-]{8,}\.[\w-]{8,}|(?<=Bearer )[\w.~+/-]{12,}=*")
+TOKEN = re.compile(
+    r"\beyJ[\w-]{8,}\.[\w-]{8,}\.[\w-]{8,}|(?<=Bearer )[\w.~+/-]{12,}=*|\bSWMTKN-\d+-[0-9a-z]+-[0-9a-z]+"
+)
 UUID = re.compile(rf"{_EDGE}[0-9a-f]{{8}}(?:-[0-9a-f]{{4}}){{3}}-[0-9a-f]{{12}}{_END}", re.IGNORECASE)
 # kubelet's cgroup of a pod is called by its uid, with underscores where systemd reads dashes as steps of a path.
 POD_CGROUP = re.compile(r"(?<=pod)[0-9a-f]{8}(?:([-_])[0-9a-f]{4})(?:\1[0-9a-f]{4}){2}\1[0-9a-f]{12}(?![0-9a-z])")

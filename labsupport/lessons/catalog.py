@@ -30,6 +30,12 @@ LESSONS = (
         Needs(engine=True, nodes=1, images=("lab/toolbox",)),
     ),
     Lesson(
+        "04-network-drivers",
+        "Network drivers, and the way of a packet",
+        "labsupport.lessons.network",
+        Needs(engine=True, images=("lab/toolbox",), tools=("capture",)),
+    ),
+    Lesson(
         "06-dockerfile-instructions",
         "What Dockerfile instructions really do",
         "labsupport.lessons.dockerfile",

@@ -134,6 +134,17 @@ def test_a_run_is_held_against_the_ledger(
     assert (str(found) if found else None, found.is_error if found else None) == (told, is_error)
 
 
+def test_where_a_claim_cannot_be_told_the_ledger_says_what_it_needs() -> None:
+    needing = ledger(_set(1, status="needs a kernel with ipvlan", experiment="06-dockerfile/ipvlan"))
+    assert needing.compare("df-09-a", None, "06-dockerfile/ipvlan") is None
+    where_it_can = needing.compare("df-09-a", Verdict.CONFIRMED, "06-dockerfile/ipvlan")
+    assert where_it_can is not None
+    assert not where_it_can.is_error
+    unsettled = ledger().compare("df-09-a", None, "06-dockerfile/ipvlan")
+    assert unsettled is not None
+    assert unsettled.is_error
+
+
 def test_the_ledger_of_the_course_is_well_formed() -> None:
     course = load_ledger(this_project().claims)
     assert {claim.id[:2] for claim in course.claims} == {topic.prefix for topic in course.topics.values()}

@@ -54,6 +54,7 @@ NASTY = {
     "/tmp/tmpab12cd_3/x /tmp/tmp.Xy12Zz34Qw": "<temporary>/x <temporary>",
     "-----BEGIN EC PRIVATE KEY-----\nMHcC\n-----END EC PRIVATE KEY-----\nend": "<private key>\nend",
     "Authorization: Bearer abcdef0123456789xyz": "Authorization: Bearer <token>",
+    "docker swarm join --token SWMTKN-1-0a1b2c3d-4e5f6a7b": "docker swarm join --token <token>",
 }
 
 KEPT = [

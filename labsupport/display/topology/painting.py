@@ -115,7 +115,7 @@ def _paint_machine(axes: "Axes", host: Host) -> None:
         (host.left, top), host.width, height, facecolor=PANEL.light, edgecolor=LINE.light, linewidth=1.2, zorder=0
     )
     axes.add_patch(frame)
-    told = [f"{host.name}: the machine's own namespace"]
+    told = [f"{host.name}: its own namespace" if host.name != "machine" else "the machine's own namespace"]
     told += [f"{space['name']}, a container, is in here too" for space in host.sharing]
     for place, line in enumerate(told):
         axes.text(

@@ -22,6 +22,8 @@ from labsupport.process.waiting import wait_until
 _AVOIDED_THIRD_NUMBERS = frozenset({0, 169, 170, 255})
 _LINK_LOCAL = ipaddress.IPv4Network("169.254.0.0/16")
 SWITCH = "switch"
+# Where `ip netns` keeps it, for whoever looks inside from the machine.
+SWITCH_FILE = f"/run/netns/{SWITCH}"
 
 
 @dataclass(frozen=True)

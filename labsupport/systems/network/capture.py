@@ -58,11 +58,13 @@ class Capture:
 
     def read(self) -> list[dict[str, Any]]:
         """End the capture and return its frames, decoded."""
-        self._service.stop()
-        try:
-            return frames_in(self._file.read_bytes())
-        finally:
-            self._file.unlink()
+        self.end()
+        return frames_in(self._file.read_bytes())
+
+    def end(self) -> None:
+        """Stop listening. A second call does nothing."""
+        if self._service.is_running():
+            self._service.stop()
 
     def _listens_or_ended(self) -> bool:
         return LISTENING in self._said() or not self._service.is_running()

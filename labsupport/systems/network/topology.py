@@ -36,8 +36,16 @@ def read_topology(engine: "Engine", runner: "Runner", name: str) -> dict[str, An
         "kind", "mac", "addresses", "master", "parent", "wire", "vni"}, where `wire` is [space, link] at the other end
         of a veth pair, `parent` [space, link] a macvlan or ipvlan sits on.
     """
+    spaces = spaces_of(engine, name)
+    contents = read_namespaces(runner, list(dict.fromkeys(space.file for space in spaces)))
+    known = [space for space in spaces if space.file in contents]
+    names = {_bridge_of(network): str(network.name) for network in engine.client.networks.list()}
+    return topology_of(name, known, contents, names)
+
+
+def spaces_of(engine: "Engine", name: str) -> list[Space]:
+    """The namespaces that an engine knows of: the machine's own, called `name`, its containers', its overlays'."""
     client = engine.client
-    networks = {network.id: network for network in client.networks.list()}
     spaces = [Space(name, MACHINE, "")]
     folder = ""
     for container in sorted(client.containers.list(), key=lambda each: str(each.name)):
@@ -45,16 +53,12 @@ def read_topology(engine: "Engine", runner: "Runner", name: str) -> dict[str, An
         key = str(settings["SandboxKey"])
         folder = str(PurePath(key).parent)
         spaces.append(Space(str(container.name), CONTAINER, key, ", ".join(settings["Networks"])))
-    hidden = [network for network in networks.values() if network.attrs["Driver"] == "overlay"]
-    spaces += [
+    hidden = [each for each in client.networks.list() if each.attrs["Driver"] == "overlay"]
+    return spaces + [
         Space(f"{network.name} (overlay)", OVERLAY, f"{folder}/1-{str(network.id)[:10]}", str(network.name))
         for network in hidden
         if folder and network.attrs.get("Scope") == "swarm"
     ]
-    contents = read_namespaces(runner, list(dict.fromkeys(space.file for space in spaces)))
-    known = [space for space in spaces if space.file in contents]
-    names = {_bridge_of(network): str(network.name) for network in networks.values()}
-    return topology_of(name, known, contents, names)
 
 
 def topology_of(
