@@ -37,7 +37,7 @@ from labsupport.experiments.trial import Trial
 from labsupport.lessons.catalog import Lesson, exercises_of, lesson
 from labsupport.lessons.needs import Needs
 from labsupport.observing.cluster import TimelineRecording, etcd_content, log_lines, refusal_of
-from labsupport.observing.dataplanes import FrameRecording, pods_connected
+from labsupport.observing.dataplanes import FrameRecording, pods_connected, policy_in_force
 from labsupport.observing.engines import engine_started
 from labsupport.observing.faults import Fault
 from labsupport.observing.logs import LogReceivers
@@ -313,6 +313,10 @@ class Lab:
             {"dataplane", "daemons"}: its name, and the names of its programs on the nodes.
         """
         return pods_connected(trial, dataplane, lambda: self.cluster, self._backends.places)
+
+    def wait_for_policy(self, trial: Trial, name: str, node: str) -> Observation:
+        """Return when a node's firewall has rules for this NetworkPolicy, where the dataplane enforces any."""
+        return policy_in_force(trial, name, node, lambda: self.cluster)
 
     def record_frames(self, trial: Trial, name: str, node: str, interface: str) -> FrameRecording:
         """Capture the packets of pods that pass a place, from now until the recording's `read()`.

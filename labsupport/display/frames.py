@@ -55,7 +55,7 @@ def _paint(axes: "Axes", layers: Sequence[Record]) -> None:
     widths = [share / sum(shares) for share in shares]
     starts = [sum(widths[:place]) for place in range(len(layers))]
     names = [layer["name"] for layer in layers]
-    inner = names.index("VXLAN") + 1 if "VXLAN" in names else len(names)
+    inner = _inner(names)
     for place, layer in enumerate(layers):
         hue, hatch = (SERIES[0], HATCHES[0]) if place < inner else (SERIES[1], HATCHES[1])
         axes.bar(
@@ -69,6 +69,13 @@ def _paint(axes: "Axes", layers: Sequence[Record]) -> None:
     _bracket(axes, 0.0, 1.0, 0.3, "on the wire: from one computer to the other", below=True)
     if inner < len(names):
         _bracket(axes, starts[inner], 1.0, 0.8, "inside: from one container to the other", below=False)
+
+
+def _inner(names: Sequence[str]) -> int:
+    """Where what is carried begins: after VXLAN, or with a second IPv4 header; after the last where nothing is."""
+    if "VXLAN" in names:
+        return names.index("VXLAN") + 1
+    return names.index("IPv4", names.index("IPv4") + 1) if names.count("IPv4") > 1 else len(names)
 
 
 def _bracket(axes: "Axes", start: float, end: float, y: float, text: str, *, below: bool) -> None:

@@ -94,7 +94,7 @@ class ReplayRunner:
         self.reason = reason
         self.recorded: Recording | None = recording_of(evidence, reason)
         self.simulated = evidence.simulated
-        self._served: dict[str, int] = {}
+        self._served: dict[tuple[str, str], int] = {}
 
     def run(self, argv: Sequence[str], *, within_seconds: float = 60, invocation: Invocation = PLAIN) -> CommandResult:
         return self._replay(argv, within_seconds, invocation, again=False)
@@ -115,7 +115,8 @@ class ReplayRunner:
         asked = _asked(argv, invocation, self.scrubber)
         records = [record for record in self.evidence.steps if (record.key, record.stdin) == (asked.key, asked.stdin)]
         keys = [record.key for record in self.evidence.steps]
-        record = records[self._next(shlex.join(argv), len(records), keys, asked.key, again=again)]
+        fed = "" if asked.stdin is None else asked.stdin
+        record = records[self._next(shlex.join(argv), len(records), keys, asked.key, fed, again=again)]
         if record.expired is not None or record.exit_code is None:
             raise WaitExpired(
                 shlex.join(argv),
@@ -124,9 +125,9 @@ class ReplayRunner:
             )
         return CommandResult(tuple(argv), record.exit_code, record.stdout, record.stderr, record.seconds)
 
-    def _next(self, tried: str, count: int, names: list[str], name: str, *, again: bool) -> int:
-        """The place of the next answer among `count` of the same name; a repeatable one starts over."""
-        served = self._served.get(name, 0)
+    def _next(self, tried: str, count: int, names: list[str], name: str, fed: str = "", *, again: bool) -> int:
+        """The place of the next answer among `count` of the same name, fed the same; a repeatable one starts over."""
+        served = self._served.get((name, fed), 0)
         if not count:
             raise self._not_recorded(tried, f"{_closest(name, names)}")
         if served >= count and not again:
@@ -134,7 +135,7 @@ class ReplayRunner:
             raise self._not_recorded(
                 tried, f"it was recorded {times}, and this is one more. Run the cell that opens the trial to start over"
             )
-        self._served[name] = served + 1
+        self._served[name, fed] = served + 1
         return served % count
 
     def _not_recorded(self, tried: str, why: str) -> NotRecorded:

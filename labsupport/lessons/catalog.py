@@ -36,6 +36,12 @@ LESSONS = (
         Needs(engine=True, images=("lab/toolbox",), tools=("capture",)),
     ),
     Lesson(
+        "05-cni-plugins",
+        "How a pod gets its network",
+        "labsupport.lessons.cni",
+        Needs(nodes=2, images=("lab/agnhost",), tools=("flannel", "bgp", "capture")),
+    ),
+    Lesson(
         "06-dockerfile-instructions",
         "What Dockerfile instructions really do",
         "labsupport.lessons.dockerfile",

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from labsupport.experiments.steps import Observation
 from labsupport.experiments.trial import Trial
+from labsupport.process.waiting import wait_until
 
 if TYPE_CHECKING:
     from labsupport.backends.places import Places
@@ -23,11 +24,13 @@ def pods_connected(trial: Trial, name: str, cluster: FindCluster, places: "Place
     """Connect pods by the dataplane `name` until the trial ends; return {"dataplane", "daemons"}."""
 
     def look() -> dict[str, Any]:
+        from labsupport.systems.dataplanes.plain import PLAIN
+
         live = cluster()
-        usual = live.dataplane.name
-        if name != usual:
+        if name != live.dataplane.name:
             live.use_dataplane(name)
-            places.undo_at_the_end(f"the dataplane {name}", lambda: _back(live, usual))
+        if name != PLAIN:
+            places.undo_at_the_end(f"the dataplane {name}", lambda: _back(live, PLAIN))
         return {"dataplane": name, "daemons": live.daemons()}
 
     return trial.observe(f"pods connected by {name}", look, repeatable=True)
@@ -36,6 +39,24 @@ def pods_connected(trial: Trial, name: str, cluster: FindCluster, places: "Place
 def _back(cluster: "EmbeddedCluster", usual: str) -> None:
     if cluster.dataplane.name != usual:
         cluster.use_dataplane(usual)
+
+
+def policy_in_force(trial: Trial, name: str, node: str, cluster: FindCluster) -> Observation:
+    """Wait until a node's firewall has rules for the NetworkPolicy `name` of this namespace; return its name."""
+
+    def look() -> str:
+        from labsupport.systems.dataplanes.inside.policy_rules import TABLE
+
+        machine = cluster().node(node).machine
+        wait_until(
+            lambda: f"default-{name}" in machine.runner.run(["nft", "list", "table", "inet", TABLE]).stdout,
+            f"rules for the policy {name} on {node}",
+            within_seconds=20,
+            every_seconds=0.05,
+        )
+        return name
+
+    return trial.observe(f"policy {name} in force", look)
 
 
 class FrameRecording:
