@@ -101,6 +101,8 @@ def _backends(options: LabOptions, needs: Needs) -> Backends:
     if name and "replay" not in (options.engine, options.cluster):
         attached = attach_backends(name)
         attached.images = needs.images
+        for each in attached.mended:
+            print(f"A notebook that was killed had left {each}. It is mended.")
         if attached.engine is not None:
             have_images(attached.engine, needs.images, _tell)
         return attached

@@ -3,7 +3,7 @@
 import json
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -27,7 +27,7 @@ BASELINE_FILE = "baseline.json"
 class Backends:
     """What runs: a machine, an engine and a cluster on it; each None where it does not.
 
-    `images` are the lab's own that every engine of it has.
+    `images` are the lab's own that every engine of it has; `mended` is what a killed kernel had left broken.
     """
 
     plan: Plan
@@ -36,6 +36,7 @@ class Backends:
     cluster: "EmbeddedCluster | None" = None
     attached: bool = False
     images: tuple[str, ...] = ()
+    mended: list[str] = field(default_factory=list)
 
     @cached_property
     def places(self) -> Places:
@@ -146,7 +147,7 @@ class Backends:
             raise UsageError(
                 f"reset {self.machine.name}", "it is still starting, or belongs to a notebook", "end it, or wait for it"
             )
-        undone = self.undo_faults(also_others=True)
+        undone = [*self.mended, *self.undo_faults(also_others=True)]
         return undone + self.remove_since(Existing.from_json(baseline.read_text())) + self.places.end_all()
 
     def close(self) -> None:

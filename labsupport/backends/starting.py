@@ -139,7 +139,7 @@ def attach_backends(name: str) -> Backends:
     if fields := _saved(machine, CLUSTER_FILE):
         found.cluster = attach_embedded_cluster(machine, ClusterTools(**fields))
     # A kernel that was killed may have left a component stopped.
-    found.undo_faults()
+    found.mended = found.undo_faults()
     return found
 
 

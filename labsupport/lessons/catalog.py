@@ -57,7 +57,7 @@ LESSONS = (
         "08-statefulset",
         "A StatefulSet, from request to running",
         "labsupport.lessons.statefulset",
-        Needs(nodes=1, images=("lab/toolbox",)),
+        Needs(nodes=2, images=("lab/toolbox",)),
     ),
     Lesson("09-claims", "The ledger of claims", "labsupport.lessons.ledger", Needs()),
 )

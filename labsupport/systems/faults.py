@@ -20,6 +20,7 @@ from labsupport.systems.clusters.embedded import EmbeddedCluster
 from labsupport.systems.inventory import Thing
 from labsupport.systems.machines.links import connect_again, cut_off
 
+PATIENCE_SECONDS = 0.5
 MADE, UNDONE = "made", "undone"
 
 
@@ -49,6 +50,11 @@ def _start(cluster: EmbeddedCluster, target: str) -> None:
     cluster.component(target).start()
 
 
+def _stop(cluster: EmbeddedCluster, target: str) -> None:
+    # etcd would wait for its clients to go, and they for longer and longer to come back afterwards.
+    cluster.component(target).stop(within_seconds=PATIENCE_SECONDS)
+
+
 def _kill(cluster: EmbeddedCluster, target: str) -> None:
     victim = cluster.component(target)
     victim.kill()
@@ -64,7 +70,7 @@ def _connect_again(cluster: EmbeddedCluster, target: str) -> None:
 
 
 ACTIONS: Mapping[str, Action] = {
-    "stop": Action("stopped", lambda cluster, target: cluster.component(target).stop(), _start),
+    "stop": Action("stopped", _stop, _start),
     "kill": Action("killed", _kill, _start),
     "freeze": Action(
         "frozen",

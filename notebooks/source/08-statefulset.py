@@ -4,8 +4,9 @@
 # You apply one small file, and seconds later three pods run, each with its own disk and its own name. Who did that?
 # In which order, and what waited for what? And what stays when a pod is replaced?
 #
-# Six experiments on a real cluster answer that, about 25 minutes. Each one asks, lets you predict, runs, shows and
-# explains. Run the cells from top to bottom. Nothing outside the lab is touched.
+# Ten experiments on a real cluster of two nodes answer that, about 40 minutes. Each one asks, lets you predict, runs,
+# shows and explains. Some stop a part of the cluster, or cut a node off: that is undone, whatever happens. Run the
+# cells from top to bottom. Nothing outside the lab is touched.
 
 # %% tags=["parameters"]
 engine = "auto"
@@ -37,7 +38,7 @@ lab = open_lab("08-statefulset", engine=engine, cluster=cluster, seed=seed)
 # refusal? Keep your prediction, if you like: put words between the quotes.
 
 # %%
-trial = lab.trial("request", settles=["ss-01", "ss-05"])
+trial = lab.trial("request", settles=["ss-01", "ss-05", "ss-08"])
 trial.predict("")
 
 # %% [markdown]
@@ -171,7 +172,145 @@ trial.check(equals(order, steps, "the order with a class that waits"))
 # then is the pod bound to its node. (Kubernetes documentation: *Storage classes*, *Volume binding mode*.)
 
 # %% [markdown]
-# ## 3. One after the other
+# ## 3. What stays when a pod is replaced
+#
+# **Ask.** The set `web` of section 1 is still there. Delete a pod of it: what will its successor have in common with
+# it?
+#
+# **Predict.** The same or new: name, claim, volume, data, address, what DNS answers?
+
+# %%
+trial.predict("")
+
+# %% [markdown]
+# **Do.** Each container notes its host name in `/data/visits` when it starts.
+
+# %%
+trial.run("kubectl apply -f assets/08-statefulset/probe.yaml")
+trial.run("kubectl wait --for=condition=Ready pod/probe --timeout=30s")
+before = statefulset.identity_of(
+    trial.run("kubectl get pod web-0 --output json"),
+    trial.run("kubectl get persistentvolumeclaim data-web-0 --output json"),
+    statefulset.read_answer(
+        trial.run("kubectl exec probe -- nslookup web-0.web.default.svc.cluster.local")
+    ),
+)
+
+# %%
+recording = lab.record_timeline(trial, "timeline of web-0", asking=["web-0.web"])
+deleted = trial.run("kubectl delete pod web-0")
+trial.run("kubectl wait --for=create pod/web-0 --timeout=30s")
+trial.run("kubectl wait --for=condition=Ready pod/web-0 --timeout=60s")
+timeline = statefulset.read_story(recording)
+timeline.journey("web-0")
+
+# %%
+after = statefulset.identity_of(
+    trial.run("kubectl get pod web-0 --output json"),
+    trial.run("kubectl get persistentvolumeclaim data-web-0 --output json"),
+    statefulset.read_answer(
+        trial.run("kubectl exec probe -- nslookup web-0.web.default.svc.cluster.local")
+    ),
+)
+visits = trial.run("kubectl exec web-0 -- cat /data/visits")
+replacement = statefulset.Replacement(before, after)
+replacement.table()
+
+# %% [markdown]
+# **See.**
+
+# %%
+kept = ["name", "host name", "claim", "volume", "DNS name"]
+new = ["unique id", "address", "DNS answers"]
+same_identity = equals(replacement.kept, kept, "what stayed the same")
+another_pod = equals(replacement.new, new, "what is new")
+same_data = equals(visits.lines, ["web-0", "web-0"], "what is in /data/visits")
+
+# %%
+trial.expect(
+    "ss-08",
+    confirmed=all_of(same_identity, another_pod, same_data),
+    refuted=any_of(
+        lacks(replacement.kept, "name", "what stayed"),
+        lacks(replacement.kept, "claim", "what stayed"),
+    ),
+    given=exit_code_is(deleted, 0),
+)
+
+# %% [markdown]
+# **Explain.** It is another pod: a new unique id, a new address. Its *identity* is the number. The controller sees that
+# `web-0` is gone, not merely ending, and makes a pod of that name again, with the claim that has the same number in its
+# name; the claim still has its volume, and the volume its data. DNS follows, because the EndpointSlice does. So clients
+# keep names, never addresses. (Kubernetes documentation: *StatefulSets*, *Pod identity*.)
+
+# %% [markdown]
+# ## 4. Who talks to etcd
+#
+# **Ask.** One often reads: a StatefulSet arrives, a StatefulSet controller is created for it, and it watches etcd.
+# Is it? And does it?
+#
+# **Predict.** How many controllers has the controller-manager started by the time the third set arrives? Which
+# programs hold a connection to etcd?
+
+# %%
+trial = lab.trial("watch", settles=["ss-02-a", "ss-02-b"])
+trial.predict("")
+
+# %% [markdown]
+# **Do.** What the controller-manager's log says of its StatefulSet controller, before and after one more set arrives:
+
+# %%
+before = lab.log(trial, "kube-controller-manager", "stateful set controller")
+arrived = trial.run("kubectl apply -f assets/08-statefulset/empty.yaml")
+trial.run(
+    "kubectl wait --for=jsonpath={.status.observedGeneration}=1 statefulset/empty --timeout=30s"
+)
+after = lab.log(trial, "kube-controller-manager", "stateful set controller")
+after
+
+# %% [markdown]
+# Then the connections, on the machine that the control plane runs on, and on the nodes. `ss` lists them with the
+# programs they belong to. etcd listens on a socket file here, the API server on port 6443.
+
+# %%
+files = trial.run("ss --unix --processes --no-header", on="machine")
+list_ports = "ss --tcp --processes --numeric --no-header"
+ports = [trial.run(list_ports, on=place) for place in ("machine", "node-1", "node-2")]
+connections = statefulset.read_connections(files, *ports)
+connections.table()
+
+# %% [markdown]
+# **See.**
+
+# %%
+starts = [len(before), len(after)]
+what = "how often it had been started, before and after a set arrived"
+trial.expect(
+    "ss-02-a",
+    confirmed=equals(starts, [0, 1], what),
+    refuted=equals(starts, [1, 1], what),
+    given=exit_code_is(arrived, 0),
+)
+
+# %%
+etcd, api = connections.of("etcd"), connections.of("kube-apiserver")
+only_the_api_server = equals(etcd, ["kube-apiserver"], "who is connected to etcd")
+to_the_api_server = contains(api, "kube-controller", "who is connected to the API server")
+trial.expect(
+    "ss-02-b",
+    confirmed=contains(etcd, "kube-controller", "who is connected to etcd"),
+    refuted=all_of(only_the_api_server, to_the_api_server),
+)
+
+# %% [markdown]
+# **Explain.** The controller-manager is one program with some dozens of controllers in it, loops that start with the
+# process, set or no set. (Linux cuts its name to 15 characters.) Each loop watches its kind of object, and watching
+# is a long-lasting request to the API server. Nobody but the API server ever talks to etcd: it is where every check
+# of rights and every schema is applied, so a second way in would be a way around them. (Kubernetes documentation:
+# *Kubernetes Components*; *Controllers*.)
+
+# %% [markdown]
+# ## 5. One after the other
 #
 # **Ask.** A set of three makes its pods in order. What exactly does the second wait for? And is that so for every
 # set?
@@ -195,7 +334,8 @@ trial.predict("")
 # %%
 recording = lab.record_timeline(trial)
 trial.run("kubectl apply -f assets/08-statefulset/order.yaml")
-trial.run("kubectl wait --for=create pod/parallel-0 pod/parallel-1 pod/parallel-2 --timeout=30s")
+trial.run("kubectl wait --for=create pod/ordered-0 --timeout=30s")
+trial.run("kubectl wait --for=create pod/parallel-2 --timeout=30s")
 trial.run(
     "kubectl wait --for=jsonpath={.status.phase}=Running --timeout=60s "
     "pod/ordered-0 pod/parallel-0 pod/parallel-1 pod/parallel-2"
@@ -251,7 +391,7 @@ trial.expect(
 # *Pod management policies*.)
 
 # %% [markdown]
-# ## 4. Where the volume is mounted
+# ## 6. Where the volume is mounted
 #
 # **Ask.** The kubelet is said to mount the claim's volume at the path you wrote, and to start the containers. Can we
 # see the mount, in the container and on the node?
@@ -263,8 +403,7 @@ trial.expect(
 # !cat assets/08-statefulset/disk.yaml
 
 # %% [markdown]
-# To look from the node we use a second pod that shares the node's processes (`hostPID`): its `/proc/1` is the node's
-# first process.
+# `on="node-1"` runs a command on the node instead of this computer, as root.
 #
 # **Predict.** Two mount points in the container, surely. How many on the node?
 
@@ -277,17 +416,17 @@ trial.predict("")
 
 # %%
 recording = lab.record_timeline(trial)
-trial.run("kubectl apply -f assets/08-statefulset/probe.yaml -f assets/08-statefulset/disk.yaml")
-trial.run("kubectl wait --for=create pod/disk-0 --timeout=30s")
-trial.run("kubectl wait --for=condition=Ready pod/probe pod/disk-0 --timeout=60s")
+trial.run("mkdir -p /var/lib/disk", on="node-1")
+trial.run("kubectl apply -f assets/08-statefulset/disk.yaml")
+trial.run("kubectl rollout status statefulset/disk --timeout=60s")
 inside = trial.run("kubectl exec disk-0 -- grep -E ' (/data|/folder) ' /proc/1/mountinfo")
 uid = trial.run("kubectl get pod disk-0 --output jsonpath={.metadata.uid}").output
-on_node = trial.run(f"kubectl exec probe -- grep {uid}/volumes /proc/1/mountinfo")
+on_node = trial.run(f"grep {uid}/volumes /proc/1/mountinfo", on="node-1")
 on_node
 
 # %%
 trial.run(["kubectl", "exec", "disk-0", "--", "sh", "-c", "echo hello >/data/word"])
-word = trial.run("kubectl exec probe -- cat /disk/word")
+word = trial.run("cat /var/lib/disk/word", on="node-1")
 timeline = statefulset.read_story(recording)
 mounts, node_mounts = statefulset.read_mounts(inside), statefulset.read_mounts(on_node)
 statefulset.mounts_table(mounts, node_mounts)
@@ -321,28 +460,28 @@ trial.expect(
 # for one there and finds none has proved nothing. (Kubernetes documentation: *Volumes*.)
 
 # %% [markdown]
-# ## 5. A name for each pod
+# ## 7. A name for each pod
 #
 # **Ask.** A headless Service (`clusterIP: None`) gives each pod of a set a name: `web-0.web`. Without the Service?
 # And for a pod that runs, but is not ready?
 #
-# Four sets of one pod: `named` has its Service, `nameless` names one that does not exist, `unready` is never ready,
-# and so is `early`, whose Service says `publishNotReadyAddresses: true`.
+# Four sets of one pod: `named` has its Service, `nameless` names one that does not exist, `unready` is not ready, and
+# neither is `early`, whose Service says `publishNotReadyAddresses: true`.
 #
-# **Predict.** Which of the four names does DNS know?
+# **Predict.** Which of the four names does DNS know? And does a set ever get its Service by itself?
 
 # %%
-trial = lab.trial("names", settles=["ss-07-a", "ss-07-b"])
+trial = lab.trial("names", settles=["ss-07-a", "ss-07-b", "ss-12"])
 trial.predict("")
 
 # %% [markdown]
 # **Do.** We ask from a pod, as a program in the cluster would.
 
 # %%
+recording = lab.record_timeline(trial, asking=["nameless-0.nameless", "unready-0.unready"])
 trial.run("kubectl apply -f assets/08-statefulset/probe.yaml -f assets/08-statefulset/names.yaml")
-trial.run(
-    "kubectl wait --for=create pod/named-0 pod/nameless-0 pod/unready-0 pod/early-0 --timeout=30s"
-)
+for pod in ["named-0", "nameless-0", "unready-0", "early-0"]:
+    trial.run(f"kubectl wait --for=create pod/{pod} --timeout=30s")
 trial.run("kubectl wait --for=condition=Ready pod/probe pod/named-0 pod/nameless-0 --timeout=60s")
 trial.run(
     "kubectl wait --for=jsonpath={.status.phase}=Running pod/unready-0 pod/early-0 --timeout=60s"
@@ -365,6 +504,29 @@ for pod in ["named", "nameless", "unready", "early"]:
     asked = trial.run(f"kubectl exec probe -- nslookup {pod}-0.{pod}.default.svc.cluster.local")
     answers[pod] = statefulset.read_answer(asked)
 statefulset.names_table(list(answers.values()), pods)
+
+# %% [markdown]
+# Now two things change: `nameless` gets its Service, though its pod runs already, and `unready-0` becomes ready.
+
+# %%
+trial.run("kubectl apply -f assets/08-statefulset/late-service.yaml")
+trial.run("kubectl exec unready-0 -- touch /tmp/ready")
+trial.run("kubectl wait --for=condition=Ready pod/unready-0 --timeout=30s")
+trial.run(
+    "kubectl wait --for=jsonpath={.endpoints[0].addresses[0]} --timeout=30s endpointslices "
+    "--selector kubernetes.io/service-name=nameless"
+)
+
+# %%
+later = {}
+for pod in ["nameless", "unready"]:
+    asked = trial.run(f"kubectl exec probe -- nslookup {pod}-0.{pod}.default.svc.cluster.local")
+    later[pod] = statefulset.read_answer(asked)
+statefulset.names_table(list(later.values()), trial.run("kubectl get pods --output json"))
+
+# %%
+timeline = statefulset.read_story(recording)
+timeline.journey("unready-0")
 
 # %% [markdown]
 # **See.**
@@ -390,90 +552,437 @@ trial.expect(
 )
 
 # %% [markdown]
-# **Explain.** Nobody gives the pod its name in DNS directly. The EndpointSlice controller lists the pods that the
-# Service selects, with their addresses, host names, and whether they are ready; CoreDNS watches these lists and
-# answers from them, for ready ones only. No Service: no list, no name, though the pod runs and has an address. A set
-# whose members must find each other *before* they are ready, as many databases do, needs
-# `publishNotReadyAddresses: true`. (Kubernetes documentation: *DNS for Services and Pods*; *Headless Services*.)
-
-# %% [markdown]
-# ## 6. What stays when a pod is replaced
-#
-# **Ask.** Delete a pod of the set. What will its successor have in common with it?
-#
-# **Predict.** The same or new: name, claim, volume, data, address, what DNS answers?
+# And the Service: who makes it, and when?
 
 # %%
-trial = lab.trial("identity", settles="ss-08")
+made = timeline.authors("service")
+yours = dict.fromkeys(["early", "named", "nameless", "unready"], "you")
+only_you = equals(made, yours, "who made each Service")
+late_too = equals(
+    later["nameless"].address, addresses["nameless-0"], "the name after a late Service"
+)
+trial.expect(
+    "ss-12",
+    confirmed=contains(list(made.values()), "StatefulSet controller", "who made a Service"),
+    refuted=all_of(only_you, late_too),
+    given=equals(answers["nameless"].address, "", "the name before its Service"),
+)
+
+# %% [markdown]
+# **Explain.** Nobody gives the pod its name in DNS directly. The EndpointSlice controller lists the pods that the
+# Service selects, with their addresses, host names, and whether they are ready; CoreDNS watches these lists and
+# answers from them, for ready ones only. A set whose members must find each other *before* they are ready, as many
+# databases do, needs `publishNotReadyAddresses: true`.
+#
+# No Service: no list, no name, though the pod runs and has an address. And no component makes a Service for a set:
+# `serviceName` only says which one the names belong to. Made before, the name is there as soon as the pod is ready;
+# made after, it comes then; never made, never. (Kubernetes documentation: *DNS for Services and Pods*; *Headless
+# Services*.)
+
+# %% [markdown]
+# ## 8. Changing, shrinking, deleting
+#
+# **Ask.** A set is updated, scaled down, deleted. In which order do its pods go? Does rolling back heal an update that
+# is stuck? And what becomes of the claims?
+#
+# Four sets at once. `parted` gets a new template with `partition: 2`. `stuck` gets an image that is not there, and then
+# its old template back. `down` is scaled to none, `away` is deleted; the pods of these two take a second to end.
+
+# %%
+# !cat assets/08-statefulset/update.yaml
+
+# %%
+# !diff assets/08-statefulset/ending-down.yaml assets/08-statefulset/ending-away.yaml
+
+# %% [markdown]
+# **Predict.** Which pods of `parted` are replaced? Is `stuck` whole after the rollback? In which order do the pods of
+# `down` and of `away` go, and which claims of the six are there at the end?
+
+# %%
+trial = lab.trial("changes", settles=["ss-10", "ss-11", "ss-14"])
 trial.predict("")
 
 # %% [markdown]
-# **Do.** Each container notes its host name in `/data/visits` when it starts.
+# **Do.**
 
 # %%
-trial.run("kubectl apply -f assets/08-statefulset/probe.yaml -f assets/08-statefulset/web.yaml")
-trial.run("kubectl rollout status statefulset/web --timeout=60s")
-trial.run("kubectl wait --for=condition=Ready pod/probe --timeout=30s")
-before = statefulset.identity_of(
-    trial.run("kubectl get pod web-0 --output json"),
-    trial.run("kubectl get persistentvolumeclaim data-web-0 --output json"),
-    statefulset.read_answer(
-        trial.run("kubectl exec probe -- nslookup web-0.web.default.svc.cluster.local")
-    ),
-)
+for name in ["update", "ending-down", "ending-away"]:
+    trial.run(f"kubectl apply -f assets/08-statefulset/{name}.yaml")
+sets = ["parted", "stuck", "down", "away"]
+ready = [trial.run(f"kubectl rollout status statefulset/{name} --timeout=60s") for name in sets]
+ready[-1]
 
 # %%
-recording = lab.record_timeline(trial, asking=["web-0.web"])
-deleted = trial.run("kubectl delete pod web-0")
-trial.run("kubectl wait --for=create pod/web-0 --timeout=30s")
-trial.run("kubectl wait --for=condition=Ready pod/web-0 --timeout=60s")
+claims_before = trial.run("kubectl get persistentvolumeclaims --output name")
+recording = lab.record_timeline(trial)
+trial.run("kubectl set env statefulset/parted EDITION=second")
+trial.run("kubectl set image statefulset/stuck stuck=lab/missing")
+trial.run("kubectl scale statefulset/down --replicas=0")
+trial.run("kubectl delete statefulset/away")
+trial.run("kubectl rollout status statefulset/parted --timeout=60s")
+parts = [
+    trial.run("kubectl get pods --selector app=parted --label-columns controller-revision-hash")
+]
+parts[0]
+
+# %% [markdown]
+# By now `stuck-1` waits for its image. We give `stuck` its old template back, and `parted` the rest of its update.
+
+# %%
+waiting = "jsonpath={.status.containerStatuses[0].state.waiting.reason}=ErrImageNeverPull"
+trial.run(f"kubectl wait --for={waiting} pod/stuck-1 --timeout=30s")
+undone = trial.run("kubectl rollout undo statefulset/stuck")
+trial.run("kubectl patch statefulset parted --patch-file assets/08-statefulset/whole.yaml")
+trial.run("kubectl rollout status statefulset/parted --timeout=60s")
+
+# %% [markdown]
+# Two pods of `parted` have been replaced meanwhile, one after the other. And `stuck`?
+
+# %%
+rolled_back = trial.run("kubectl get statefulset stuck --output json")
+broken = trial.run("kubectl get pod stuck-1 --output json")
+statefulset.stuck_table(rolled_back, broken)
+
+# %%
+trial.run("kubectl delete pod stuck-1")
+healed = trial.run("kubectl rollout status statefulset/stuck --timeout=60s")
+healed
+
+# %%
+trial.run("kubectl wait --for=delete pod --selector app=down --timeout=30s")
+trial.run("kubectl delete statefulset down")
+trial.run("kubectl wait --for=delete persistentvolumeclaim --selector app=away --timeout=30s")
+claims = trial.run("kubectl get persistentvolumeclaims --output name")
 timeline = statefulset.read_story(recording)
-timeline.journey("web-0")
+timeline.about("down", "away").figure("One set scaled to none, one deleted")
+
+# %% [markdown]
+# **See.** The update first, and the rollback.
 
 # %%
-after = statefulset.identity_of(
-    trial.run("kubectl get pod web-0 --output json"),
-    trial.run("kubectl get persistentvolumeclaim data-web-0 --output json"),
-    statefulset.read_answer(
-        trial.run("kubectl exec probe -- nslookup web-0.web.default.svc.cluster.local")
-    ),
+replaced = timeline.sequence("parted", "pod made")
+one_by_one = [f"parted-{number}: pod made" for number in (2, 1, 0)]
+trial.check(equals(replaced, one_by_one, "the pods of `parted` in the order of their replacement"))
+
+# %%
+state = statefulset.stuck_state(rolled_back, broken)
+what = "the template that counts, and the pod that keeps its image from before"
+trial.expect(
+    "ss-14",
+    confirmed=equals(state, {"template": "lab/toolbox", "pod": "lab/toolbox"}, what),
+    refuted=equals(state, {"template": "lab/toolbox", "pod": "lab/missing"}, what),
+    given=all_of(exit_code_is(undone, 0), exit_code_is(healed, 0)),
 )
-visits = trial.run("kubectl exec web-0 -- cat /data/visits")
-replacement = statefulset.Replacement(before, after)
-replacement.table()
+
+# %% [markdown]
+# Now the order of the end: *to end* is when somebody asks for it, *gone* when it has ended.
+
+# %%
+down = timeline.sequence("down", "pod to end", "pod gone")
+away = timeline.sequence("away", "pod to end", "pod gone")
+reverse = [f"down-{number}: pod {step}" for number in (2, 1, 0) for step in ("to end", "gone")]
+scaled = equals(down, reverse, "the end of `down`")
+asked_first = sorted(each.partition(": ")[2] for each in away[:3])
+
+# %%
+what = "the first three things that happen to the pods of `away`"
+trial.expect(
+    "ss-11",
+    confirmed=all_of(scaled, equals(away[:2], ["away-2: pod to end", "away-2: pod gone"], what)),
+    conditional=all_of(scaled, equals(asked_first, ["pod to end"] * 3, what)),
+    given=all_of(*[exit_code_is(each, 0) for each in ready]),
+)
+
+# %%
+all_six = [
+    f"persistentvolumeclaim/data-{name}-{n}" for name in ("away", "down") for n in (0, 1, 2)
+]
+trial.expect(
+    "ss-10",
+    confirmed=equals(claims.lines, [], "the claims that are left"),
+    refuted=equals(claims.lines, all_six[3:], "the claims that are left"),
+    given=equals(claims_before.lines, all_six, "the claims before"),
+)
+
+# %% [markdown]
+# **Explain.** A rolling update replaces pods from the last to the first, each when the one before is ready, down to the
+# number that `partition` says: so one tries an update on a few. **Rolling back does not heal:** the controller waits
+# for `stuck-1` to be ready before it touches anything, and that pod, made from the broken template, never will be. Give
+# the set a good template, *and* delete the broken pod yourself.
+#
+# Scaling down is the update's mirror: one pod at a time, from the last, each when the one before is gone. Deleting a
+# set promises no order at all: the garbage collector ends its pods all at once. Who needs the order scales to none
+# first. The claims stay in both cases, and with them the data, since a deleted set may be a mistake; `away` says
+# otherwise in its `persistentVolumeClaimRetentionPolicy`. (Kubernetes documentation: *StatefulSets*, *Deployment and
+# scaling guarantees*, *Forced rollback*, *PersistentVolumeClaim retention*.)
+
+# %% [markdown]
+# ## 9. Without one of its parts
+#
+# **Ask.** Five programs take part when one more pod is asked for. What happens when one of them is not there? And what
+# becomes of what runs already?
+#
+# `more` has no pod yet. Each time something stands still, we ask for one more. `old` runs already; each time a
+# container of it ends. `client` asks `old` for a page all the while, by address and by name.
+
+# %%
+# !cat assets/08-statefulset/without.sh
+
+# %% [markdown]
+# `lab.fault(trial, "stop", …)` ends a program of the lab's own cluster, as a service manager would. It is started again
+# at the end of the `with` block, and whatever happens: an error, the end of the trial, the end of the kernel.
+#
+# **Predict.** Take the controller-manager away, then scale up, delete a pod, and let a container of another end. What
+# is there afterwards, what not?
+
+# %%
+trial = lab.trial("without", settles=["ss-09", "ss-13-a", "ss-13-b"])
+trial.predict("")
+
+# %% [markdown]
+# **Do.**
+
+# %%
+trial.run("kubectl apply -f assets/08-statefulset/ablation.yaml")
+trial.run("kubectl rollout status statefulset/old --timeout=60s")
+trial.run("kubectl wait --for=condition=Ready pod/client --timeout=60s")
+recording = lab.record_timeline(trial, asking=[f"more-{number}.more" for number in range(5)])
+
+# %%
+with lab.fault(trial, "stop", "kube-controller-manager"):
+    trial.run("kubectl scale statefulset/more --replicas=1")
+    trial.run("kubectl delete pod old-6")
+    without = trial.run("sh assets/08-statefulset/without.sh old-5", on="node-1")
+    alone = trial.run("kubectl get pods --output name")
+said = {"kube-controller-manager": without}
+without
+
+# %%
+trial.run("kubectl wait --for=create pod/old-6 --timeout=30s")
+together = trial.run("kubectl get pods --output name")
+trial.run("kubectl rollout status statefulset/more --timeout=60s")
+together
 
 # %% [markdown]
 # **See.**
 
 # %%
-kept = ["name", "host name", "claim", "volume", "DNS name"]
-new = ["unique id", "address", "DNS answers"]
-same_identity = equals(replacement.kept, kept, "what stayed the same")
-another_pod = equals(replacement.new, new, "what is new")
-same_data = equals(visits.lines, ["web-0", "web-0"], "what is in /data/visits")
+what = "what became of the container while the controllers stood still"
+container = without.lines[0]
+trial.expect(
+    "ss-13-a",
+    confirmed=equals(container, "container: not started again", what),
+    refuted=equals(container, "container: started again", what),
+)
 
 # %%
+is_there = ["pod/old-6" in pods.lines for pods in (alone, together)]
+what = "whether the deleted pod was there without the controllers, and with them"
 trial.expect(
-    "ss-08",
-    confirmed=all_of(same_identity, another_pod, same_data),
-    refuted=any_of(
-        lacks(replacement.kept, "name", "what stayed"),
-        lacks(replacement.kept, "claim", "what stayed"),
-    ),
-    given=exit_code_is(deleted, 0),
+    "ss-13-b",
+    confirmed=equals(is_there, [False, True], what),
+    refuted=equals(is_there, [True, True], what),
 )
 
 # %% [markdown]
-# **Explain.** It is another pod: a new unique id, a new address. Its *identity* is the number. The controller sees that
-# `web-0` is gone, not merely ending, and makes a pod of that name again, with the claim that has the same number in its
-# name; the claim still has its volume, and the volume its data. DNS follows, because the EndpointSlice does. So clients
-# keep names, never addresses. (Kubernetes documentation: *StatefulSets*, *Pod identity*.)
+# **Predict.** Now the others in turn. For each: at which step does the new pod stop? Is a container that ends started
+# again? Does the client still get its page, by address, by name?
+#
+# **Do.** Each time we wait until the pod has come as far as it should, and then as long as another container takes to
+# end and start again: what could go further would have gone.
+
+# %%
+as_far_as = {
+    "kube-scheduler": "jsonpath={.status.phase}=Pending pod/more-1",
+    "kubelet@node-1": "condition=PodScheduled pod/more-2",
+    "coredns": "condition=Ready pod/more-3",
+}
+
+# %%
+for number, part in enumerate(as_far_as, start=1):
+    with lab.fault(trial, "stop", part):
+        trial.run(f"kubectl scale statefulset/more --replicas={number + 1}")
+        trial.run(f"kubectl wait --for=create pod/more-{number} --timeout=30s")
+        trial.run(f"kubectl wait --for={as_far_as[part]} --timeout=30s")
+        said[part] = trial.run(f"sh assets/08-statefulset/without.sh old-{number}", on="node-1")
+    trial.run("kubectl rollout status statefulset/more --timeout=60s")
+
+# %%
+with lab.fault(trial, "stop", "etcd"):
+    not_stored = trial.run("kubectl scale statefulset/more --replicas=5 --request-timeout=1s")
+    said["etcd"] = trial.run("sh assets/08-statefulset/without.sh old-4", on="node-1")
+trial.run("kubectl scale statefulset/more --replicas=5")
+trial.run("kubectl rollout status statefulset/more --timeout=60s")
+not_stored
+
+# %%
+trial.run("kubectl wait --for=condition=Ready pod --selector app=old --timeout=60s")
+timeline = statefulset.read_story(recording)
+timeline.about("more").figure("Five programs, each stopped while one more pod was asked for")
+
+# %% [markdown]
+# **See.**
+
+# %%
+new = {part: f"more-{number}" for number, part in enumerate(said)}
+ablations = statefulset.read_ablations(timeline, new, said)
+statefulset.ablation_table(ablations)
+
+# %%
+halted = [each.halted_before for each in ablations]
+own = ["pod made", "pod gets its node", "pod running", "name answered", "set scaled"]
+own_step = equals(halted, own, "the step that each program was missed at")
+failed = [each.fails for each in ablations]
+only = [[], [], ["container"], ["by name"], []]
+rest_goes_on = equals(failed, only, "what of the old did not go on without each")
+resumed = equals([each.resumed for each in ablations], [True] * 5, "whether all came in the end")
+
+# %%
+trial.expect(
+    "ss-09",
+    confirmed=all_of(own_step, rest_goes_on),
+    otherwise="refuted",
+    given=resumed,
+)
+
+# %% [markdown]
+# **Explain.** No program orders another about. Each compares what is stored with what is there and does its own part.
+# While it is away its part waits in the store, and when it is back it goes on from there, without anybody repeating the
+# request. Without etcd nothing can be stored, so *no* step of any program can end: it is the one part that all share.
+#
+# What runs, runs: a node needs nobody to keep its containers up, and the network's rules are in place. That answers the
+# first question too: a **container** is restarted by the kubelet of its node; a **pod** is replaced by its controller.
+# (Kubernetes documentation: *Kubernetes Components*; *Pod lifecycle*.)
+
+# %% [markdown]
+# ## 10. Which node, and what if it is lost
+#
+# **Ask.** The scheduler chooses a node for each pod. Different ones for the pods of a set? And when a node is lost, are
+# its pods started elsewhere?
+#
+# Two sets of three pods on two nodes: `apart` has a rule against sharing a node, `loose` has none. Then `kept`, a set,
+# and `moved`, a Deployment, both of one pod on `node-2`: that node we will cut off.
+
+# %%
+# !diff assets/08-statefulset/places-loose.yaml assets/08-statefulset/places-apart.yaml
+
+# %% [markdown]
+# **Predict.** How many pods of `loose` and of `apart` will run? When `node-2` is cut off: what becomes of the pod of
+# `kept`, and of that of `moved`?
+
+# %%
+trial = lab.trial("nodes", settles=["ss-04-a", "ss-04-b", "ss-15"])
+trial.predict("")
+
+# %% [markdown]
+# **Do.**
+
+# %%
+recording = lab.record_timeline(trial)
+for name in ["places-loose", "places-apart", "lost"]:
+    trial.run(f"kubectl apply -f assets/08-statefulset/{name}.yaml")
+trial.run("kubectl rollout status statefulset/loose --timeout=60s")
+trial.run("kubectl rollout status statefulset/kept --timeout=60s")
+trial.run("kubectl rollout status deployment/moved --timeout=60s")
+pods = trial.run("kubectl get pods --output json")
+statefulset.placement_table(pods)
+
+# %% [markdown]
+# Now `node-2` is cut off, as if somebody had pulled its cable. This lab's cluster calls a node lost after six seconds
+# of silence (unless told otherwise, Kubernetes takes 50), and these two pods give it one second more (five minutes).
+
+# %%
+cut = lab.fault(trial, "cut off", "node-2")
+trial.run("kubectl wait --for=condition=Ready=unknown node/node-2 --timeout=60s")
+trial.run("kubectl wait --for=jsonpath={.metadata.deletionTimestamp} pod/kept-0 --timeout=60s")
+trial.run("kubectl rollout status deployment/moved --timeout=60s")
+after_loss = trial.run("kubectl get pods --selector 'app in (kept, moved)' --output json")
+statefulset.placement_table(after_loss)
+
+# %% [markdown]
+# `kept-0` is to end, and stays. Why? Look on the node itself: which processes there are of a host called `kept-0`?
+
+# %%
+trial.run("sh -c 'grep --files-with-matches HOSTNAME=kept-0 /proc/[0-9]*/environ'", on="node-2")
+
+# %% [markdown]
+# It still runs. Suppose you are sure that it does not, and remove the pod by force:
+
+# %%
+trial.run("kubectl delete pod kept-0 --force --grace-period=0")
+trial.run("kubectl wait --for=create pod/kept-0 --timeout=30s")
+trial.run("kubectl wait --for=condition=Ready pod/kept-0 --timeout=60s")
+forced = trial.run("kubectl get pods --selector 'app in (kept, moved)' --output json")
+statefulset.placement_table(forced)
+
+# %%
+look = "sh -c 'grep --files-with-matches HOSTNAME=kept-0 /proc/[0-9]*/environ'"
+twice = [trial.run(look, on="node-1"), trial.run(look, on="node-2")]
+timeline = statefulset.read_story(recording)
+cut.undo()
+timeline.about("kept", "moved").figure("A node is lost")
+
+# %% [markdown]
+# **See.** First the places.
+
+# %%
+authors = timeline.authors("pod gets its node")
+trial.expect(
+    "ss-04-a",
+    confirmed=equals(sorted(set(authors.values())), ["scheduler"], "who gave pods their nodes"),
+    refuted=contains(authors.values(), "StatefulSet controller", "who gave pods their nodes"),
+)
+
+# %%
+loose, apart = statefulset.nodes_of(pods, "loose"), statefulset.nodes_of(pods, "apart")
+crowded = [sorted(nodes.values()) for nodes in (loose, apart)]
+what = "whether two pods share a node, in `loose` and in `apart`"
+sharing = [statefulset.share_a_node(nodes) for nodes in (loose, apart)]
+trial.expect(
+    "ss-04-b",
+    confirmed=equals(sharing, [False, False], what),
+    refuted=equals(sharing, [True, True], what),
+    conditional=equals(sharing, [True, False], what),
+    given=equals(sorted(apart.values()), ["", "node-1", "node-2"], "the nodes of `apart`"),
+)
+
+# %% [markdown]
+# Then the lost node.
+
+# %%
+before, lost, at_last = [statefulset.alive_on(seen) for seen in (pods, after_loss, forced)]
+what = "the nodes of `kept` and `moved`: before, when node-2 was lost, after the force"
+seen = [[each[name] for name in ("kept", "moved")] for each in (before, lost, at_last)]
+trial.expect(
+    "ss-15",
+    confirmed=equals(seen[1], ["node-1", "node-1"], "the nodes of `kept` and `moved` then"),
+    refuted=equals(seen[1], ["", "node-1"], "the nodes of `kept` and `moved` then"),
+    given=equals([seen[0], seen[2]], [["node-2"] * 2, ["node-1"] * 2], "before, and at last"),
+)
+
+# %%
+both = equals(
+    [len(each.lines) > 0 for each in twice], [True, True], "whether kept-0 ran on each node"
+)
+trial.check(both)
+
+# %% [markdown]
+# **Explain.** The scheduler spreads pods as far as it is easy, and no further: a wish. Only a rule that you write, such
+# as `podAntiAffinity`, keeps two of them off one node, and then a pod without a node of its own waits for ever.
+#
+# A lost node is silent, and silence does not say whether its pods have ended. A Deployment takes the risk: its pods
+# have no identity, one too many does no harm. A set promises that there is never more than one `kept-0`, so the
+# controller makes no other before the node has confirmed the end of this one. Who removes it by force gives that
+# promise away: two of the same name ran at once. So do it only when the node is surely off, or delete the node, or give
+# it the taint `node.kubernetes.io/out-of-service`. (Kubernetes documentation: *Force delete StatefulSet pods*;
+# *Non-graceful node shutdown*; *Assigning pods to nodes*.)
 
 # %% [markdown]
 # ## Try it yourself
 #
-# Choose how many replicas and which policy, predict, and run it. The set is a real one; below its timeline stands the
-# order by the rules, and the order recorded.
+# Choose how many replicas, which policy, which partition, and what stands still while the set is made. The set is a
+# real one: it is made without that part of the cluster, goes on when the part is back, and then gets a new template.
+# Predict which pods are made when. Below the timeline stands the order by the rules, and the order recorded.
 
 # %%
 trial = lab.trial("order-by-hand")

@@ -2,14 +2,20 @@
 
 import os
 import signal
+import tempfile
+import traceback
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from labsupport.backends import ATTACH_VARIABLE, Plan, attach_backends, end_and_look, start_backends
 from labsupport.errors import ClusterError
-from labsupport.process.ownership import Owner
+from labsupport.lessons.needs import Needs
+from labsupport.process.commands import LocalRunner
+from labsupport.process.ownership import RUN_ROOT_VARIABLE, Owner
 from labsupport.process.waiting import wait_until
+from labsupport.project import Project
 from labsupport.systems.clusters.embedded import EmbeddedCluster, attach_embedded_cluster, start_embedded_cluster
 from labsupport.systems.faults import faults_left, make_fault, open_faults, undo_faults
 from labsupport.systems.inventory import leftovers
@@ -102,6 +108,38 @@ def test_who_comes_after_a_killed_kernel_is_told_and_undoes_it(cluster: Embedded
     kubectl(after, "delete pod works --force --grace-period=0")
 
 
+BREAKS = """
+import os, signal
+from labsupport import open_lab
+lab = open_lab("08-statefulset")
+trial = lab.trial("broken-by-hand")
+lab.fault(trial, "stop", "etcd")
+lab.fault(trial, "cut off", "node-1")
+os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+def test_a_notebook_killed_on_a_lab_that_lives_on_is_cleaned_up_after(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with tempfile.TemporaryDirectory(prefix="l-", dir="/var/lib") as root:
+        monkeypatch.setenv(RUN_ROOT_VARIABLE, root)
+        needs = Needs(nodes=1, images=("lab/toolbox",))
+        living = start_backends(Plan("namespaces"), needs, owner=Owner.this_process())
+        try:
+            assert living.machine is not None
+            kernel = LocalRunner({ATTACH_VARIABLE: living.machine.name})
+            ended = kernel.run([str(project.python), "-c", BREAKS], within_seconds=60)
+            assert ended.exit_code == 128 + signal.SIGKILL, ended.stderr
+            after = attach_backends(living.machine.name)
+            assert after.mended == ["a fault: node-1 cut off", "a fault: etcd stopped"]
+            assert after.cluster is not None
+            kubectl(after.cluster, "create configmap stored --from-literal=a=b")
+            assert end_and_look(after) == []
+        finally:
+            living.close()
+
+
 def test_a_lab_killed_amid_every_fault_leaves_nothing(tmp_path_factory: pytest.TempPathFactory) -> None:
     archives()
     root = tmp_path_factory.mktemp("labs")
@@ -115,6 +153,8 @@ def test_a_lab_killed_amid_every_fault_leaves_nothing(tmp_path_factory: pytest.T
                 make_fault(own, "freeze" if target == "etcd" else "stop", target)
             make_fault(own, "cut off", "node-2")
             os.kill(os.getpid(), signal.SIGKILL)
+        except BaseException:
+            traceback.print_exc()
         finally:
             os._exit(1)
     _, status = os.waitpid(pid, 0)

@@ -17,7 +17,7 @@ from labsupport.running import write_report
 if TYPE_CHECKING:
     from labsupport.display.report import ExecutedNotebook
 
-pytestmark = [pytest.mark.needs("engine"), pytest.mark.timeout(3600)]
+pytestmark = [pytest.mark.needs("engine", "cluster"), pytest.mark.timeout(3600)]
 
 
 @dataclass(frozen=True)

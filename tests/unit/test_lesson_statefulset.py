@@ -17,20 +17,41 @@ from labsupport.experiments.steps import Step
 from labsupport.experiments.trial import Trial
 from labsupport.lessons.statefulset import (
     Replacement,
+    ablation_table,
+    alive_on,
     identity_of,
     mounts_table,
     names_table,
+    nodes_of,
     order_explorer,
+    placement_table,
     pod_addresses,
+    read_ablations,
     read_answer,
+    read_connections,
     read_mounts,
+    share_a_node,
     stuck,
+    stuck_state,
+    stuck_table,
 )
 from labsupport.lessons.statefulset.exercise import FAULTS, FOLDER, Attempt
-from labsupport.lessons.statefulset.explorer import ORDERED, PARALLEL, by_the_rules, explanation, is_as_ruled
+from labsupport.lessons.statefulset.explorer import (
+    NOTHING,
+    ORDERED,
+    PARALLEL,
+    STOPPABLE,
+    Choice,
+    apply_command,
+    by_the_rules,
+    explanation,
+    in_short,
+    is_as_ruled,
+    of_set,
+    recorded_order,
+)
 from labsupport.lessons.statefulset.names import Answer
 from labsupport.lessons.statefulset.story import story_of
-from labsupport.observing.cluster import TimelineRecording
 from labsupport.project import this_project
 from tests.scripted import ScriptedRunner
 
@@ -85,6 +106,12 @@ class TestStory:
     def test_nothing_recorded_is_an_error_that_says_so(self) -> None:
         with pytest.raises(EvidenceError, match="nothing was written"):
             story_of([])
+
+    def test_a_part_of_it_is_about_some_sets_only(self) -> None:
+        assert len(self.story.about("web").records) == 8
+        assert [
+            each["name"] for each in story_of([event(1, "pod", "db-0"), event(2, "pod", "web-0")]).about("db").records
+        ] == ["db-0"]
 
     def test_figures_say_their_point(self) -> None:
         assert "web-0, web-1, web-2" in self.story.figure().alt
@@ -179,13 +206,17 @@ def test_a_replacement_tells_what_stayed_and_what_is_new() -> None:
 
 
 class RecordedLab:
-    """The part of a lab that the widget uses, in replay."""
+    """The part of a lab that the widget uses, in replay: asked for nothing."""
 
-    def record_timeline(self, trial: Trial, name: str) -> TimelineRecording:
-        def no_cluster() -> Any:
-            raise AssertionError("replay asked for a cluster")
+    def record_timeline(self, trial: Trial, name: str) -> Any:
+        raise AssertionError("replay asked for a cluster")
 
-        return TimelineRecording(trial, name, no_cluster, ())
+    def fault(self, trial: Trial, action: str, target: str) -> Any:
+        raise AssertionError("replay broke something")
+
+
+def choice(replicas: int = 3, policy: str = ORDERED, partition: int = 0, stopped: str = NOTHING) -> Choice:
+    return Choice(replicas, policy, partition, stopped)
 
 
 class TestExplorer:
@@ -195,33 +226,193 @@ class TestExplorer:
         logbook = Logbook(SLUG, load_ledger(project.claims), recorded)
         explorer = order_explorer(RecordedLab(), logbook.trial("order-by-hand"))
         attempts = explorer.play_all()
+        assert len(attempts) == 48
         assert [attempt.error for attempt in attempts if attempt.error] == []
+        assert not [each.position for each in attempts if each.played and "NOT as ruled" in str(each.played.shown)]
         seen = {tuple(each.position.values()): each.played.seen for each in attempts if each.played}
-        ordered = {(replicas, ORDERED): "1" for replicas in ("1", "3", "5")}
-        assert seen == {**ordered, ("1", PARALLEL): "1", ("3", PARALLEL): "3", ("5", PARALLEL): "5"}
-        assert all("NOT as ruled" not in str(each.played.shown) for each in attempts if each.played)
-
-    def test_rules_of_both_policies(self) -> None:
-        assert by_the_rules(2, ORDERED) == ["try-0 made", "try-0 ready", "try-1 made", "try-1 ready"]
-        assert by_the_rules(2, PARALLEL) == ["try-0 made", "try-1 made", "try-0 ready", "try-1 ready"]
+        assert seen["3", ORDERED, "0", NOTHING] == "then 0 1 2, update 2 1 0"
+        assert seen["3", ORDERED, "2", "kube-scheduler"] == "meanwhile 0, then 1 2, update 2"
+        assert seen["1", PARALLEL, "2", "etcd"] == "then 0"
 
     @pytest.mark.parametrize(
-        ("recorded", "policy", "ruled"),
+        ("position", "ruled"),
         [
-            ("0m 0r 1m 1r", ORDERED, True),
-            ("0m 1m 0r 1r", ORDERED, False),
-            ("1m 0m 1r 0r", PARALLEL, True),
-            ("0m 0r 1m 1r", PARALLEL, False),
-            ("0m 1m 0r", PARALLEL, False),
-            ("", ORDERED, False),
+            (choice(), ([], [0, 1, 2], [2, 1, 0])),
+            (choice(partition=2), ([], [0, 1, 2], [2])),
+            (choice(replicas=1, partition=2), ([], [0], [])),
+            (choice(stopped="kube-scheduler"), ([0], [1, 2], [2, 1, 0])),
+            (choice(policy=PARALLEL, stopped="kubelet@node-1"), ([0, 1, 2], [], [2, 1, 0])),
+            (choice(stopped="kube-controller-manager"), ([], [0, 1, 2], [2, 1, 0])),
+            (choice(policy=PARALLEL, stopped="etcd"), ([], [0, 1, 2], [2, 1, 0])),
+            (choice(stopped="coredns"), ([0, 1, 2], [], [2, 1, 0])),
         ],
     )
-    def test_a_recording_is_held_against_them(self, recorded: str, policy: str, ruled: bool) -> None:
-        words = [f"try-{each[0]} {'made' if each[1] == 'm' else 'ready'}" for each in recorded.split()]
-        assert is_as_ruled(by_the_rules(2, policy), words, policy) is ruled
+    def test_rules(self, position: Choice, ruled: tuple[list[int], ...]) -> None:
+        assert tuple(by_the_rules(position).values()) == ruled
 
-    def test_every_position_is_explained(self) -> None:
-        assert len({explanation(replicas, policy) for replicas in (1, 3, 5) for policy in (ORDERED, PARALLEL)}) == 3
+    @pytest.mark.parametrize(
+        ("then", "update", "policy", "ruled"),
+        [
+            ([0, 1, 2], [2, 1, 0], ORDERED, True),
+            ([0, 2, 1], [2, 1, 0], ORDERED, False),
+            ([0, 2, 1], [2, 1, 0], PARALLEL, True),
+            ([0, 1, 2], [1, 2, 0], PARALLEL, False),
+            ([0, 1], [2, 1, 0], PARALLEL, False),
+            ([0, 1, 2], [], ORDERED, False),
+        ],
+    )
+    def test_a_recording_is_held_against_them(
+        self, then: list[int], update: list[int], policy: str, ruled: bool
+    ) -> None:
+        recorded = {"meanwhile": [], "then": then, "update": update}
+        assert is_as_ruled(by_the_rules(choice(policy=policy)), recorded, policy) is ruled
+
+    def test_a_set_is_told_apart_from_its_neighbours(self) -> None:
+        stop = {**event(1, "component", "etcd", "broken"), "lanes": {"API server": 1}}
+        records = [
+            stop,
+            event(2, "set", "ordered-3-0", "made"),
+            event(3, "set", "ordered-3-2", "made"),
+            event(4, "pod", "ordered-3-0-0", "made", because=2),
+            {**event(5, "pod", "ordered-3-0-0"), "minor": True},
+            {**event(6, "component", "etcd", "mended"), "lanes": {"API server": 1}},
+            event(7, "pod", "ordered-3-0-1", "made", because=5),
+            event(8, "pod", "ordered-3-0-0", "made", because=4),
+        ]
+        kept = of_set(records, "ordered-3-0")
+        assert [record["number"] for record in kept] == [1, 2, 3, 4, 5, 6]
+        assert [record["because"] for record in kept] == [None, None, 2, None, None, 3]
+        assert in_short(recorded_order(story_of(kept)), ORDERED) == "meanwhile 0, then 1, update 0"
+
+    def test_every_position_says_why(self) -> None:
+        told = [
+            explanation(choice(r, p, n, s))
+            for r in (1, 3)
+            for p in (ORDERED, PARALLEL)
+            for n in (0, 2)
+            for s in STOPPABLE
+        ]
+        assert all(len(each.split()) > 10 for each in told)
+
+    def test_the_command_is_one_to_paste(self) -> None:
+        assert "s/NAME/parallel-3-2/; s/REPLICAS/3/" in apply_command(choice(policy=PARALLEL, partition=2), "first")
+
+
+def placed(*pods: tuple[str, str, bool, bool]) -> Step:
+    """Pods: name, node, ready, to end."""
+    items = [
+        {
+            "metadata": {
+                "name": name,
+                "labels": {"app": name.split("-")[0]},
+                **({"deletionTimestamp": "x"} if ends else {}),
+            },
+            "spec": {"nodeName": node} if node else {},
+            "status": {
+                "conditions": [
+                    {"type": "Ready", "status": str(ready)},
+                    {"type": "PodScheduled", "status": str(bool(node)), **({} if node else {"message": "no room"})},
+                ]
+            },
+        }
+        for name, node, ready, ends in pods
+    ]
+    return step(json.dumps({"items": items}))
+
+
+class TestPlacement:
+    pods = placed(("a-0", "node-1", True, False), ("a-1", "node-1", True, False), ("b-0", "", False, False))
+
+    def test_nodes_of_one_set(self) -> None:
+        assert nodes_of(self.pods, "a") == {"a-0": "node-1", "a-1": "node-1"}
+        assert share_a_node(nodes_of(self.pods, "a"))
+        assert nodes_of(self.pods, "b") == {"b-0": ""}
+        assert not share_a_node({"b-0": "", "b-1": "", "b-2": "node-1"})
+
+    def test_the_table_has_the_schedulers_words(self) -> None:
+        assert "no room" in placement_table(self.pods).text
+
+    def test_a_pod_that_is_to_end_is_not_alive(self) -> None:
+        lost = placed(
+            ("kept-0", "node-2", False, True), ("moved-x", "node-2", True, True), ("moved-y", "node-1", True, False)
+        )
+        assert alive_on(lost) == {"kept": "", "moved": "node-1"}
+
+
+FILES = """\
+u_str ESTAB 0 0 /run/labs/cluster/control-plane/etcd.sock 11 * 12 users:(("etcd",pid=5,fd=9))
+u_str ESTAB 0 0 * 12 * 11 users:(("kube-apiserver",pid=6,fd=7))
+u_str ESTAB 0 0 /run/containerd/containerd.sock 13 * 14 users:(("containerd",pid=8,fd=9))
+u_str ESTAB 0 0 * 14 * 13 users:(("kubelet",pid=9,fd=9))
+u_str LISTEN 0 4096 /run/labs/cluster/control-plane/etcd.sock 10 * 0 users:(("etcd",pid=5,fd=8))
+u_str ESTAB 0 0 /run/labs/cluster/control-plane/etcd.sock 15 * 99
+"""
+PORTS = """\
+ESTAB 0 0 10.200.0.1:6443 10.200.0.1:5000 users:(("kube-apiserver",pid=6,fd=1))
+ESTAB 0 0 10.200.0.1:5000 10.200.0.1:6443 users:(("kube-scheduler",pid=7,fd=1))
+ESTAB 0 0 10.200.0.1:5000 10.200.0.1:9443 users:(("other",pid=7,fd=1))
+TIME-WAIT 0 0 10.200.0.1:5001 10.200.0.1:6443
+"""
+
+
+class TestConnections:
+    def test_who_is_at_the_other_end(self) -> None:
+        found = read_connections(step(FILES), step(PORTS), step(PORTS.replace("kube-scheduler", "kubelet")))
+        assert found.of("etcd") == ["kube-apiserver"]
+        assert found.of("kube-apiserver") == ["kube-scheduler", "kubelet"]
+        assert "kube-scheduler, kubelet" in found.table().text
+
+    def test_nothing_found_is_nobody(self) -> None:
+        found = read_connections(step("nonsense\n\n"), step(""))
+        assert (found.of("etcd"), found.of("kube-apiserver")) == ([], [])
+
+
+def test_a_template_beside_the_pod_that_does_not_follow_it() -> None:
+    def pod(image: str) -> dict[str, Any]:
+        return {"metadata": {"name": "stuck-1"}, "spec": {"containers": [{"image": image}]}}
+
+    waiting = {"status": {"containerStatuses": [{"state": {"waiting": {"reason": "ErrImageNeverPull"}}}]}}
+    seen = step(json.dumps({"spec": {"template": pod("good")}})), step(json.dumps({**pod("bad"), **waiting}))
+    assert stuck_state(*seen) == {"template": "good", "pod": "bad"}
+    assert "ErrImageNeverPull" in stuck_table(*seen).text
+
+
+class TestAblation:
+    def records(self) -> list[dict[str, Any]]:
+        def part(number: int, tag: str) -> dict[str, Any]:
+            return {**event(number, "component", "kube-scheduler", tag), "lanes": {"scheduler": 4}}
+
+        return [
+            event(1, "pod", "old-0", "ready"),
+            part(2, "broken"),
+            event(3, "set", "more", "scaled"),
+            event(5, "pod", "more-0", "made"),
+            part(6, "mended"),
+            event(7, "pod", "more-0", "bound"),
+            {**event(9, "component", "etcd", "broken"), "lanes": {"API server": 1}},
+            event(10, "pod", "more-0", "ready"),
+        ]
+
+    said = step("container: started again\nby address: served\nby name: not served\n")
+
+    def test_steps_are_told_apart_by_when_they_came(self) -> None:
+        (found,) = read_ablations(story_of(self.records()), {"kube-scheduler": "more-0"}, {"kube-scheduler": self.said})
+        assert found.meanwhile == ("set scaled", "pod made")
+        assert found.later == ("pod gets its node", "pod running", "pod ready")
+        assert found.halted_before == "pod gets its node"
+        assert not found.resumed
+        assert found.fails == ["by name"]
+        text = ablation_table([found]).text
+        assert "meanwhile" in text
+        assert "later" in text
+
+    def test_a_script_that_said_nothing_proves_nothing(self) -> None:
+        (found,) = read_ablations(story_of(self.records()), {"kube-scheduler": "more-0"}, {"kube-scheduler": step("")})
+        assert found.fails == ["container", "by address", "by name"]
+
+    def test_what_was_not_stopped_is_an_error(self) -> None:
+        with pytest.raises(EvidenceError, match="coredns was broken"):
+            read_ablations(story_of(self.records()), {"coredns": "more-0"}, {"coredns": self.said})
 
 
 def running(**changed: Any) -> Attempt:
@@ -299,7 +490,7 @@ def documents(path: Path) -> Sequence[dict[str, Any]]:
 def test_manifests_pull_nothing(path: Path) -> None:
     """The node has lab/toolbox; without a policy kubelet would try to pull it, as it has no tag."""
     for each in documents(path):
-        spec = each["spec"].get("template", each).get("spec", {}) if each["kind"] in ("StatefulSet", "Pod") else {}
+        spec = each["spec"].get("template", each).get("spec", {}) if each.get("kind") in ("StatefulSet", "Pod") else {}
         for container in spec.get("containers", ()):
             assert container.get("imagePullPolicy") == "Never" or path.name == "broken.yaml"
 

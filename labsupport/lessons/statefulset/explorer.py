@@ -1,110 +1,272 @@
-"""The widget: how many replicas, which pod management policy; the order by the rules and the order recorded."""
+"""The widget: replicas, policy, partition, what stands still meanwhile; the order by the rules and the one recorded.
 
+A position makes a set while a component stands still, lets it go on, then changes the set's template.
+"""
+
+import itertools
 import shlex
-from collections.abc import Callable
-from typing import Protocol
+from collections.abc import Callable, Sequence
+from contextlib import nullcontext
+from dataclasses import dataclass
+from typing import Any, Protocol
 
 from labsupport.display.explorer import Explorer, Played, Position, Question
 from labsupport.display.markup import Shown, stack
 from labsupport.display.origin import Origin
-from labsupport.display.tables import Cell, Column, Table, table
+from labsupport.display.tables import Cell, Table, table
 from labsupport.experiments.trial import Trial
-from labsupport.lessons.recording import Recording
-from labsupport.lessons.statefulset.story import Story, read_story
+from labsupport.lessons.statefulset.story import Story, story_of
 
 ASSETS = "assets/08-statefulset"
-REPLICAS = ("1", "3", "5")
+REPLICAS, PARTITIONS = ("1", "3"), ("0", "2")
 ORDERED, PARALLEL = "OrderedReady", "Parallel"
+NOTHING = "nothing"
+STOPPABLE = (NOTHING, "kube-scheduler", "kube-controller-manager", "kubelet@node-1", "coredns", "etcd")
+# What of a new pod comes while this stands still; without it all comes.
+HALTS = {
+    "kube-controller-manager": (),
+    "etcd": (),
+    "kube-scheduler": ("made",),
+    "kubelet@node-1": ("made",),
+}
 PLENTY_SECONDS = 120
+PHASES = ("meanwhile", "then", "update")
+
+
+class Watching(Protocol):
+    """A timeline being recorded."""
+
+    def records(self) -> list[dict[str, Any]]: ...
 
 
 class Lab(Protocol):
     """The part of a lab that the widget needs."""
 
     @property
-    def record_timeline(self) -> Callable[[Trial, str], Recording]: ...
+    def record_timeline(self) -> Callable[[Trial, str], Watching]: ...
+
+    @property
+    def fault(self) -> Callable[[Trial, str, str], Any]: ...
+
+
+@dataclass(frozen=True)
+class Choice:
+    """One position, as numbers and words."""
+
+    replicas: int
+    policy: str
+    partition: int
+    stopped: str
+
+    @classmethod
+    def of(cls, position: Position) -> "Choice":
+        return cls(
+            int(position["replicas"]), position["policy"], int(position["partition"]), position["what stands still"]
+        )
+
+    @property
+    def set_name(self) -> str:
+        """A name of its own, so that sets of several positions can be there at once."""
+        return f"{'ordered' if self.policy == ORDERED else 'parallel'}-{self.replicas}-{self.partition}"
+
+    @property
+    def pods(self) -> list[str]:
+        return [f"{self.set_name}-{ordinal}" for ordinal in range(self.replicas)]
 
 
 def order_explorer(lab: Lab, trial: Trial) -> Explorer:
-    """Make the widget; each position makes the set `try` anew in `trial`, and removes it."""
+    """Make the widget; each position makes its set anew in `trial`, and removes it."""
+    done: dict[Choice, list[dict[str, Any]]] = {}
+
+    def look(choice: Choice) -> list[dict[str, Any]]:
+        if choice not in done:
+            done.update(_run(lab, trial, [choice]))
+        return done.pop(choice)
 
     def play(position: Position) -> Played:
-        replicas, policy = int(position["replicas"]), position["policy"]
-        recording = lab.record_timeline(trial, f"timeline of {replicas} {policy}")
-        trial.run(shlex.split(apply_command(position)), repeatable=True)
-        trial.run(
-            "kubectl rollout status statefulset/try --timeout=90s", within_seconds=PLENTY_SECONDS, repeatable=True
-        )
-        story = read_story(recording)
-        trial.run("kubectl delete statefulset try --cascade=foreground", within_seconds=PLENTY_SECONDS, repeatable=True)
-        return Played(_shown(story, replicas, policy), str(story.most_on_their_way()), explanation(replicas, policy))
+        choice = Choice.of(position)
+        seen = trial.observe(f"timeline: {' '.join(position.values())}", lambda: look(choice), repeatable=True)
+        story = story_of(seen.value)
+        return Played(_shown(story, choice), in_short(recorded_order(story), choice.policy), explanation(choice))
+
+    def prepare(positions: Sequence[Position]) -> None:
+        """Sets of one stop side by side: six stops take a minute, all positions one by one six."""
+        choices = [Choice.of(position) for position in positions] if trial.is_live else []
+        for _, together in itertools.groupby(sorted(choices, key=_stop), key=_stop):
+            done.update(_run(lab, trial, list(together)))
 
     return Explorer(
-        "One after the other, or all at once?",
-        {"replicas": REPLICAS, "policy": (ORDERED, PARALLEL)},
+        "Who waits for whom?",
+        {"replicas": REPLICAS, "policy": (ORDERED, PARALLEL), "partition": PARTITIONS, "what stands still": STOPPABLE},
         play,
-        question=Question("How many pods are on their way (made, not yet ready) at one time, at most?", example="2"),
-        preview=apply_command,
+        question=Question(
+            "Which pods are made, by number, while it stands still, then, and by the update?",
+            example="meanwhile 0, then 1 2, update 2",
+        ),
+        preview=lambda position: apply_command(Choice.of(position), "first"),
         origin=Origin(trial.recorded, trial.simulated),
+        prepare=prepare,
     )
 
 
-def apply_command(position: Position) -> str:
-    """What a position means, as one would type it."""
-    words = f"s/REPLICAS/{position['replicas']}/; s/POLICY/{position['policy']}/"
-    return shlex.join(["sh", "-c", f"sed '{words}' {ASSETS}/try.yaml | kubectl apply -f -"])
+def apply_command(choice: Choice, edition: str, option: str = "") -> str:
+    """How a position's set is made, or changed, as one would type it."""
+    values = {
+        "NAME": choice.set_name, "REPLICAS": choice.replicas, "POLICY": choice.policy, "PARTITION": choice.partition,
+        "value: EDITION": f"value: {edition}",
+    }  # fmt: skip
+    words = "; ".join(f"s/{name}/{value}/" for name, value in values.items())
+    return shlex.join(["sh", "-c", f"sed '{words}' {ASSETS}/try.yaml | kubectl apply{option} -f -"])
 
 
-def by_the_rules(replicas: int, policy: str) -> list[str]:
-    """What happens one after the other, as the manual has it; with Parallel each half comes in any order."""
-    pods = [f"try-{ordinal}" for ordinal in range(replicas)]
-    if policy == PARALLEL:
-        return [*(f"{pod} made" for pod in pods), *(f"{pod} ready" for pod in pods)]
-    return [f"{pod} {step}" for pod in pods for step in ("made", "ready")]
+def _stop(choice: Choice) -> int:
+    return STOPPABLE.index(choice.stopped)
 
 
-def recorded_order(story: Story) -> list[str]:
-    """What happened, in the words of `by_the_rules`."""
-    found = []
+def _run(lab: Lab, trial: Trial, choices: Sequence[Choice]) -> dict[Choice, list[dict[str, Any]]]:
+    """Make the sets of these positions, which all stop the same, side by side; return the timeline of each."""
+    stopped = choices[0].stopped
+    recording = lab.record_timeline(trial, f"sets, {stopped} stopped")
+    with nullcontext() if stopped == NOTHING else lab.fault(trial, "stop", stopped):
+        if stopped == "etcd":
+            trial.run(shlex.split(apply_command(choices[0], "first", " --request-timeout=2s")))
+        else:
+            _apply_all(trial, choices, "first")
+            _wait_for_halt(trial, choices)
+    _apply_all(trial, choices, "first")
+    _wait_for_all(trial, choices)
+    _apply_all(trial, choices, "second")
+    _wait_for_all(trial, choices)
+    records = recording.records()
+    trial.run("kubectl delete statefulsets,pods --selector app=try --cascade=foreground", within_seconds=PLENTY_SECONDS)
+    return {choice: of_set(records, choice.set_name) for choice in choices}
+
+
+def _apply_all(trial: Trial, choices: Sequence[Choice], edition: str) -> None:
+    for choice in choices:
+        trial.run(shlex.split(apply_command(choice, edition)))
+
+
+def _wait_for_halt(trial: Trial, choices: Sequence[Choice]) -> None:
+    """Wait for what is ruled to come meanwhile, and until a pod that needs none of what is stopped is ready.
+
+    By then, whatever else could come without it would have come too.
+    """
+    if choices[0].stopped == NOTHING:
+        return
+    trial.run(f"kubectl apply -f {ASSETS}/marker.yaml")
+    for pod in [f"{choice.set_name}-{each}" for choice in choices for each in by_the_rules(choice)["meanwhile"]]:
+        # One by one: of several, the first that is missing would end the wait.
+        trial.run(f"kubectl wait --for=create pod/{pod} --timeout=30s")
+    trial.run("kubectl wait --for=condition=Ready pod/marker --timeout=30s")
+
+
+def _wait_for_all(trial: Trial, choices: Sequence[Choice]) -> None:
+    for choice in choices:
+        trial.run(f"kubectl rollout status statefulset/{choice.set_name} --timeout=90s", within_seconds=PLENTY_SECONDS)
+
+
+def of_set(records: Sequence[dict[str, Any]], name: str) -> list[dict[str, Any]]:
+    """The part of a timeline that is about one set, without bookkeeping, numbered anew."""
+    kept = [
+        record
+        for record in records
+        if record["kind"] == "component"
+        or (record["kind"] == "set" and record["name"] == name)
+        or (record["pod"].rpartition("-")[0] == name and not record["minor"])
+    ]
+    kept = [record for record in kept if not record["minor"]]
+    number = {record["number"]: place for place, record in enumerate(kept, start=1)}
+    return [{**record, "number": number[record["number"]], "because": number.get(record["because"])} for record in kept]
+
+
+def by_the_rules(choice: Choice) -> dict[str, list[int]]:
+    """Which pods are made, by ordinal and in order, while the component stands still, afterwards, by the update."""
+    everyone = list(range(choice.replicas))
+    halts_at = HALTS.get(choice.stopped)
+    if choice.stopped == NOTHING:
+        meanwhile: list[int] = []
+    elif halts_at is None:
+        meanwhile = everyone
+    elif not halts_at:
+        meanwhile = []
+    else:
+        meanwhile = everyone[:1] if choice.policy == ORDERED else everyone
+    then = everyone[len(meanwhile) :]
+    return {
+        "meanwhile": meanwhile,
+        "then": then,
+        "update": [each for each in reversed(everyone) if each >= choice.partition],
+    }
+
+
+def recorded_order(story: Story) -> dict[str, list[int]]:
+    """What happened, in the form of `by_the_rules`."""
+    found: dict[str, list[int]] = {phase: [] for phase in PHASES}
+    phase, made = "then", set()
     for record in story.records:
-        tag = next((tag for tag in record["tags"] if tag in ("made", "ready")), "")
-        if record["kind"] == "pod" and tag:
-            found.append(f"{record['pod']} {tag}")
+        if record["kind"] == "component":
+            phase = "meanwhile" if "broken" in record["tags"] else "then"
+        elif record["kind"] == "pod" and "made" in record["tags"]:
+            ordinal = int(record["pod"].rpartition("-")[2])
+            found["update" if ordinal in made else phase].append(ordinal)
+            made.add(ordinal)
     return found
 
 
-def is_as_ruled(ruled: list[str], recorded: list[str], policy: str) -> bool:
-    """Whether the order recorded is one the rules allow."""
-    if policy == ORDERED:
-        return ruled == recorded
-    half = len(ruled) // 2
-    return sorted(ruled[:half]) == sorted(recorded[:half]) and sorted(ruled[half:]) == sorted(recorded[half:])
-
-
-def explanation(replicas: int, policy: str) -> str:
-    """Say why it comes out so."""
-    if replicas == 1:
-        return "With one pod there is nothing to wait for: both policies do the same."
-    if policy == PARALLEL:
-        return (
-            "Parallel: the controller makes all pods at once and waits for none. Their names and claims are the same."
-        )
-    return (
-        "OrderedReady, the default: the controller makes a pod when the one before it is ready, so one is on its way."
+def is_as_ruled(ruled: dict[str, list[int]], recorded: dict[str, list[int]], policy: str) -> bool:
+    """Whether the order recorded is one the rules allow: with Parallel, new pods come in any order."""
+    free = ("meanwhile", "then") if policy == PARALLEL else ()
+    return all(
+        sorted(ruled[phase]) == sorted(recorded[phase]) if phase in free else ruled[phase] == recorded[phase]
+        for phase in PHASES
     )
 
 
-def _shown(story: Story, replicas: int, policy: str) -> Shown:
-    ruled, recorded = by_the_rules(replicas, policy), recorded_order(story)
-    return stack(story.figure(f"{replicas} replicas, {policy}").shown(), _compared(ruled, recorded, policy).shown())
+def in_short(order: dict[str, list[int]], policy: str) -> str:
+    """An order as one would write a prediction; new pods by number where they come in any order."""
+    told = {phase: sorted(made) if policy == PARALLEL and phase != "update" else made for phase, made in order.items()}
+    return ", ".join(f"{phase} {' '.join(map(str, told[phase]))}" for phase in PHASES if told[phase])
 
 
-def _compared(ruled: list[str], recorded: list[str], policy: str) -> Table:
-    longest = max(len(ruled), len(recorded))
-    padded = [each + [""] * (longest - len(each)) for each in (ruled, recorded)]
+def explanation(choice: Choice) -> str:
+    """Say why it comes out so."""
+    why = {
+        NOTHING: "Nothing stands still.",
+        "coredns": "CoreDNS makes no pod and waits for none: only names are missing meanwhile.",
+        "etcd": "Without etcd the API server can store nothing, so there is no set that anyone could act on.",
+        "kube-controller-manager": "The set is stored, and nobody acts on it: the StatefulSet controller stands still.",
+        "kube-scheduler": "Pods are made, and wait for a node.",
+        "kubelet@node-1": "Pods are made and get their node, and nobody there starts them.",
+    }[choice.stopped]
+    rule = (
+        "OrderedReady, the default: the controller makes a pod when the one before it is ready."
+        if choice.policy == ORDERED
+        else "Parallel: the controller makes all pods at once and waits for none."
+    )
+    parts = [why, rule if choice.replicas > 1 else "One pod has none to wait for."]
+    if choice.replicas <= choice.partition:
+        parts.append("The update reaches only pods from number 2 on: there is none.")
+    elif choice.partition:
+        parts.append("The update reaches only pods from number 2 on.")
+    else:
+        parts.append("The update goes from the last pod to the first, one at a time, with either policy.")
+    return " ".join(parts)
+
+
+def _shown(story: Story, choice: Choice) -> Shown:
+    ruled, recorded = by_the_rules(choice), recorded_order(story)
+    return stack(
+        story.figure(f"{choice.set_name}: {choice.stopped} stands still").shown(),
+        _compared(ruled, recorded, choice.policy).shown(),
+    )
+
+
+def _compared(ruled: dict[str, list[int]], recorded: dict[str, list[int]], policy: str) -> Table:
     rows: list[list[Cell]] = [
-        [place + 1, rule or None, seen or None] for place, (rule, seen) in enumerate(zip(*padded, strict=True))
+        [phase, " ".join(map(str, ruled[phase])) or None, " ".join(map(str, recorded[phase])) or None]
+        for phase in PHASES
     ]
     verdict = "as ruled" if is_as_ruled(ruled, recorded, policy) else "NOT as ruled"
-    note = f"{verdict}; with Parallel, each half comes in any order" if policy == PARALLEL else verdict
-    return table("Rules and recording", [Column("step", "number"), "by the rules", "recorded"], rows, note=note)
+    note = f"{verdict}; with Parallel, new pods come in any order" if policy == PARALLEL else verdict
+    return table("Pods made, by number: rules and recording", ["", "by the rules", "recorded"], rows, note=note)

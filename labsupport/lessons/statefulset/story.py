@@ -40,6 +40,15 @@ class Story:
         """The pods in the order in which this kind of step came to them."""
         return list(dict.fromkeys(record["pod"] for record in self.records if look_of(record).name == step))
 
+    def sequence(self, its_set: str, *names: str) -> list[str]:
+        """What of these kinds of step came to the pods of a set, as “web-0: pod made”, in order, each once."""
+        found = [
+            f"{record['pod']}: {look_of(record).name}"
+            for record in self.records
+            if record["pod"].rpartition("-")[0] == its_set and look_of(record).name in names
+        ]
+        return list(dict.fromkeys(found))
+
     def cause(self, step: str, pod: str) -> str:
         """What caused the first step of this kind about a pod; empty when nothing did.
 
@@ -56,6 +65,16 @@ class Story:
             EvidenceError: there is no such step.
         """
         return str(self._first(step, pod)["lane"])
+
+    def authors(self, step: str) -> dict[str, str]:
+        """Which component wrote the first step of this kind about each pod; for “service”, about each Service made."""
+        found: dict[str, str] = {}
+        for record in self.records:
+            if step == record["kind"] and "made" in record["tags"]:
+                found.setdefault(record["name"], str(record["lane"]))
+            elif look_of(record).name == step:
+                found.setdefault(record["pod"], str(record["lane"]))
+        return found
 
     def _first(self, step: str, pod: str) -> Record:
         for record in self.records:
@@ -79,6 +98,17 @@ class Story:
             elif name in ("pod ready", "pod gone"):
                 waiting.discard(record["pod"])
         return most
+
+    def about(self, *sets: str) -> "Story":
+        """The part of it that is about these sets and their pods, and what you broke."""
+        kept = [
+            record
+            for record in self.records
+            if record["kind"] == "component"
+            or (record["kind"] in ("set", "service") and record["name"] in sets)
+            or record["pod"].startswith(tuple(f"{name}-" for name in sets))
+        ]
+        return Story(tuple(kept))
 
     def figure(self, title: str = "Who did what, when, and because of what") -> Figure:
         """All of it, to scale."""

@@ -221,6 +221,9 @@ def kubelet_configuration(folder: Path, plan: NetworkPlan) -> dict[str, Any]:
         "serializeImagePulls": False,
         # It renews its lease four times in this time: see LOST_AFTER_SECONDS of the control plane.
         "nodeLeaseDurationSeconds": 4,
+        # How soon a node that was lost says that it is back; how often one that is well says so stays as it was.
+        "nodeStatusUpdateFrequency": "1s",
+        "nodeStatusReportFrequency": "5m",
         "kubeAPIQPS": 200,
         "kubeAPIBurst": 400,
         "healthzPort": 10248,
