@@ -926,16 +926,15 @@ timeline.about("kept", "moved").figure("A node is lost")
 # **See.** First the places.
 
 # %%
-authors = timeline.authors("pod gets its node")
+authors = sorted(set(timeline.authors("pod gets its node").values()))
 trial.expect(
     "ss-04-a",
-    confirmed=equals(sorted(set(authors.values())), ["scheduler"], "who gave pods their nodes"),
-    refuted=contains(authors.values(), "StatefulSet controller", "who gave pods their nodes"),
+    confirmed=equals(authors, ["scheduler"], "who gave pods their nodes"),
+    refuted=contains(authors, "StatefulSet controller", "who gave pods their nodes"),
 )
 
 # %%
 loose, apart = statefulset.nodes_of(pods, "loose"), statefulset.nodes_of(pods, "apart")
-crowded = [sorted(nodes.values()) for nodes in (loose, apart)]
 what = "whether two pods share a node, in `loose` and in `apart`"
 sharing = [statefulset.share_a_node(nodes) for nodes in (loose, apart)]
 trial.expect(
