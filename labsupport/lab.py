@@ -6,6 +6,7 @@
 import os
 import time
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -33,12 +34,12 @@ from labsupport.experiments.progress import ProgressFile
 from labsupport.experiments.runners import NothingRecorded
 from labsupport.experiments.scrubbing import Scrubber
 from labsupport.experiments.steps import Observation
-from labsupport.experiments.trial import Trial
+from labsupport.experiments.trial import Trial, words_of
 from labsupport.lessons.catalog import Lesson, exercises_of, lesson
 from labsupport.lessons.needs import Needs
 from labsupport.observing.cluster import TimelineRecording, etcd_content, log_lines, refusal_of
 from labsupport.observing.dataplanes import FrameRecording, pods_connected, policy_in_force
-from labsupport.observing.engines import engine_started
+from labsupport.observing.engines import engine_started, engines_started
 from labsupport.observing.faults import Fault
 from labsupport.observing.logs import LogReceivers
 from labsupport.observing.network import FrameCapture, path_seen, topologies_seen
@@ -234,6 +235,28 @@ class Lab:
             {"url", "commands"}: where builds find it, and what one would type to make it.
         """
         return git_served(trial, self._backends.places, name, at=at)
+
+    def start_engines(
+        self, trial: Trial, folder: str, *, prepare: str = "", release: str = "today", images: Sequence[str] = ()
+    ) -> Observation:
+        """Start an engine for each NAME.json in a folder, all at the same time, as `start_engine` does.
+
+        Args:
+            prepare: a command to run first on each machine, as root, with the engine's name as its last word.
+
+        Returns:
+            {name: {"started", "says"}}.
+        """
+        places = self._backends.places
+
+        def start(file: Path) -> "Engine":
+            places.start_machine(file.stem)
+            if prepare:
+                argv = [*words_of(prepare), file.stem]
+                places.runner(f"{file.stem}-machine").run(argv).or_raise()
+            return places.start_engine(file.stem, file, release=release, images=images)
+
+        return engines_started(trial, {file.stem: partial(start, file) for file in sorted(Path(folder).glob("*.json"))})
 
     def attach_disk(self, trial: Trial, name: str, *, on: str, at: str, megabytes: int) -> Observation:
         """Give a place (see `trial.run(…, on=…)`) an empty disk with a file system, mounted at `at` for this trial.

@@ -1,9 +1,10 @@
 """What a daemon says when it is started in a certain way."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
-from labsupport.errors import EngineError
+from labsupport.errors import CommandFailed, EngineError
 from labsupport.experiments.steps import Observation
 from labsupport.experiments.trial import Trial
 
@@ -11,14 +12,27 @@ if TYPE_CHECKING:
     from labsupport.systems.engines.engine import Engine
 
 
-def engine_started(trial: Trial, name: str, start: Callable[[], "Engine"]) -> Observation:
+Start = Callable[[], "Engine"]
+
+
+def engine_started(trial: Trial, name: str, start: Start) -> Observation:
     """Start an engine; return {"started", "says"}: whether it answers, and what the daemon said if not."""
+    return trial.observe(f"start of the engine {name}", lambda: _outcome(start))
+
+
+def engines_started(trial: Trial, starts: Mapping[str, Start]) -> Observation:
+    """Start several engines at the same time; return {name: {"started", "says"}}."""
 
     def look() -> dict[str, Any]:
-        try:
-            start()
-        except EngineError as error:
-            return {"started": False, "says": error.happened}
-        return {"started": True, "says": ""}
+        with ThreadPoolExecutor(max_workers=len(starts)) as pool:
+            return dict(zip(starts, pool.map(_outcome, starts.values()), strict=True))
 
-    return trial.observe(f"start of the engine {name}", look)
+    return trial.observe(f"start of the engines {', '.join(starts)}", look)
+
+
+def _outcome(start: Start) -> dict[str, Any]:
+    try:
+        start()
+    except (EngineError, CommandFailed) as error:
+        return {"started": False, "says": error.happened}
+    return {"started": True, "says": ""}
