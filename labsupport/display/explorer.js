@@ -20,6 +20,23 @@ function choice(name, options, chosen) {
   return select;
 }
 
+// Options that lie upon each other, each a button of one group; read and set by its value, like a choice.
+function pile(name, options, chosen) {
+  const group = `lab-${crypto.getRandomValues(new Uint32Array(1))[0].toString(16)}`;
+  const buttons = options.map((option) => {
+    const button = make("input", { type: "radio", name: group, value: option });
+    button.checked = option === chosen;
+    return button;
+  });
+  const list = make("div", { class: "lab-pile", role: "radiogroup", "aria-label": name },
+    ...buttons.map((button) => make("label", {}, button, make("span", { text: button.value }))));
+  Object.defineProperty(list, "value", {
+    get: () => buttons.find((button) => button.checked).value,
+    set: (option) => buttons.forEach((button) => { button.checked = button.value === option; }),
+  });
+  return list;
+}
+
 // A label beside its control, tied to it by id: a name that is read out, without the options.
 function labelled(text, control, attributes = {}) {
   control.id = `lab-${crypto.getRandomValues(new Uint32Array(1))[0].toString(16)}`;
@@ -32,7 +49,7 @@ function render({ model, el }) {
   const position = model.get("position");
 
   const controls = make("fieldset", {}, make("legend", { text: "1. Set" }));
-  const selects = names.map((name) => choice(name, view.controls[name], position[name]));
+  const selects = names.map((name) => (view.stacked.includes(name) ? pile : choice)(name, view.controls[name], position[name]));
   names.forEach((name, index) => controls.append(labelled(name, selects[index])));
 
   const asked = view.answers.length > 0

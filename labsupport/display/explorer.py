@@ -74,6 +74,7 @@ class Explorer:
         preview: the command a position means, shown before it runs.
         origin: where the results come from; replay carries its banner inside the widget.
         prepare: gets all positions before `play_all` plays each: what can be done for many at once.
+        stacked: controls whose options lie upon each other, first one on top, each to be clicked.
     """
 
     def __init__(
@@ -86,6 +87,7 @@ class Explorer:
         preview: Callable[[Position], str] | None = None,
         origin: Origin = LIVE,
         prepare: Callable[[Sequence[Position]], None] = lambda positions: None,
+        stacked: Sequence[str] = (),
     ) -> None:
         for name, options in controls.items():
             if not options or len(set(options)) != len(options):
@@ -97,6 +99,7 @@ class Explorer:
         self._play = play
         self._preview = preview
         self._origin = origin
+        self._stacked = tuple(stacked)
         self._prepare = prepare
         self._face: Any = None
 
@@ -171,6 +174,7 @@ class Explorer:
                 "answers": list(self.question.answers),
                 "example": self.question.example,
                 "origin": str(self._where().html),
+                "stacked": list(self._stacked),
             },
             position=start,
             preview=self._preview(start) if self._preview else "",
