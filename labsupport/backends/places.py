@@ -48,7 +48,7 @@ class EngineAt:
             engine.close()
 
     def end(self) -> None:
-        """End the machine, daemon and files with it; a daemon told to stop first would wait 10 s for some containers."""
+        """End the machine, daemon and files with it; a daemon told to stop would wait 10 s for containers."""
         engine, self.engine = self.engine, None
         if engine is not None:
             engine.close()

@@ -30,6 +30,12 @@ LESSONS = (
         Needs(engine=True, nodes=1, images=("lab/toolbox",)),
     ),
     Lesson(
+        "03-storage-drivers",
+        "What storage drivers do with your bytes",
+        "labsupport.lessons.storage",
+        Needs(engine=True, images=("lab/toolbox",), engines=("old",), tools=("btrfs",)),
+    ),
+    Lesson(
         "04-network-drivers",
         "Network drivers, and the way of a packet",
         "labsupport.lessons.network",

@@ -1,0 +1,189 @@
+"""The exercise: predict how `docker system df` grows in five steps. Takes them, and compares."""
+
+import json
+import re
+import shlex
+from dataclasses import dataclass
+from pathlib import Path
+
+import yaml
+
+from labsupport.errors import EvidenceError
+from labsupport.experiments.exercises import Exercise, Requirement
+from labsupport.process.commands import CommandResult, Runner
+
+FOLDER = Path("assets/03-storage-drivers/exercise")
+ANSWER = FOLDER / "prediction.yaml"
+STEPS = FOLDER / "five-steps.sh"
+CLOSE_ENOUGH_MB = 0.6
+KEYS = (
+    "images_total", "images_active", "containers_total", "containers_active", "containers_mb",
+    "containers_reclaimable_mb", "volumes_mb",
+)  # fmt: skip
+_SIZE = re.compile(r"([\d.]+)\s*([kMGT]?B)")
+_MEGABYTES = {"B": 1e-6, "kB": 1e-3, "MB": 1.0, "GB": 1e3, "TB": 1e6}
+
+
+@dataclass(frozen=True)
+class Usage:
+    """A prediction, why it can't be read if so, and by how much `docker system df` grew."""
+
+    predicted: dict[str, float]
+    unreadable: str = ""
+    said: dict[str, float] | None = None
+
+    def agrees(self, key: str) -> bool:
+        """Whether one number is as predicted; sizes may be off by what folders and their entries take."""
+        if self.said is None or key not in self.predicted:
+            return False
+        margin = CLOSE_ENOUGH_MB if key.endswith("_mb") else 0.0
+        return abs(self.predicted[key] - self.said[key]) <= margin
+
+
+def predict_usage(runner: Runner, seed: int = 0) -> Exercise[Usage]:
+    """Make the exercise; it takes the five steps through `runner`. It is the same for every seed."""
+    del seed
+    attempt = _Attempt(runner)
+    return Exercise(
+        "predict-usage",
+        f"Write {ANSWER.name}: by how much `docker system df` grows in the five steps of {STEPS.name}.",
+        attempt.look,
+        lambda seen: bool(seen.predicted or seen.unreadable),
+        REQUIREMENTS,
+        hints=HINTS,
+        praise="Every number is as you said. You know what is counted once, what twice, and what a container owns.",
+        after_each_check=attempt.remove,
+        remove=attempt.remove,
+    )
+
+
+def _is(key: str, what: str, why: str) -> Requirement[Usage]:
+    def next_step(seen: Usage) -> str:
+        return f"{what} is not {seen.predicted.get(key, 0):g}. {why}"
+
+    return Requirement(what, lambda seen: seen.agrees(key), next_step)
+
+
+REQUIREMENTS: tuple[Requirement[Usage], ...] = (
+    Requirement(
+        "it can be read",
+        lambda seen: not seen.unreadable,
+        lambda seen: (
+            f"The prediction can't be read: {seen.unreadable}. It has a line `key: number` for each of "
+            f"{', '.join(KEYS)}."
+        ),
+    ),
+    Requirement(
+        "the steps ran",
+        lambda seen: seen.said is not None,
+        lambda seen: "The five steps did not run to their end, so nothing can be compared. Try again.",
+    ),
+    _is("images_total", "the number of new images", "Is a second name a second image?"),
+    _is(
+        "images_active",
+        "the number of images that became active",
+        "An image is active when a container was made from it, running or not. Is lab/toolbox, which step 1 builds on, "
+        "such an image?",
+    ),
+    _is("containers_total", "the number of new containers", "A stopped container is still a container."),
+    _is("containers_active", "the number of active containers", "For containers, active means running."),
+    _is(
+        "containers_mb",
+        "the size of the containers in MB",
+        "Count what is in their own layers. What did the one byte of step 4 bring along? And is the volume in a layer?",
+    ),
+    _is(
+        "containers_reclaimable_mb",
+        "what is reclaimable of the containers",
+        "`docker container prune` removes stopped ones only. Which layer would go, and how much is in it?",
+    ),
+    _is("volumes_mb", "the size of the volumes in MB", "Only step 3 writes into a volume."),
+)
+
+HINTS = (
+    "Experiment 3 measured what the first write to a file of the image costs, however little is written.",
+    "A volume is a folder outside every layer: what is written there is in no container's size.",
+    "An image is its layers and its configuration. A name only points to it.",
+    "SIZE of containers: 3 MB of the first, and the whole file that the second changed. RECLAIMABLE: only the stopped.",
+)
+
+
+class _Attempt:
+    """Takes the steps, asks for the usage, and removes what that made."""
+
+    def __init__(self, runner: Runner) -> None:
+        self._runner = runner
+        self._made = False
+
+    def look(self) -> Usage:
+        predicted, unreadable = read_prediction(ANSWER.read_text(encoding="utf-8") if ANSWER.exists() else "")
+        if unreadable or not predicted:
+            return Usage(predicted, unreadable)
+        self._made = True
+        before = self._usage()
+        if not self._run(f"sh {STEPS}").succeeded:
+            return Usage(predicted)
+        after = self._usage()
+        return Usage(predicted, said={key: after[key] - before[key] for key in KEYS})
+
+    def remove(self) -> None:
+        if self._made:
+            self._run("docker rm --force steps-a steps-b")
+            self._run("docker volume rm --force steps")
+            self._run("docker image rm --force steps:one steps:two")
+            self._made = False
+
+    def _usage(self) -> dict[str, float]:
+        return read_usage(self._run("docker system df --format json").or_raise().stdout)
+
+    def _run(self, command: str) -> CommandResult:
+        return self._runner.run(shlex.split(command))
+
+
+def read_prediction(text: str) -> tuple[dict[str, float], str]:
+    """Return the numbers of a prediction, and why it can't be read, if so; neither for one that is not written yet."""
+    try:
+        found = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        return {}, f"{error}".splitlines()[0]
+    if found is None:
+        return {}, ""
+    if not isinstance(found, dict):
+        return {}, "it is no list of keys and numbers"
+    if lacking := [key for key in KEYS if found.get(key) is None]:
+        return {}, f"it lacks {', '.join(lacking)}"
+    wrong = [key for key in KEYS if isinstance(found[key], bool) or not isinstance(found[key], int | float)]
+    if wrong:
+        return {}, f"{wrong[0]} is no number: {found[wrong[0]]!r}"
+    return {key: float(found[key]) for key in KEYS}, ""
+
+
+def read_usage(printed: str) -> dict[str, float]:
+    """Read `docker system df --format json`, a line for each kind of thing.
+
+    Raises:
+        EvidenceError: it printed something else.
+    """
+    try:
+        rows = {row["Type"]: row for row in map(json.loads, printed.splitlines())}
+        return {
+            "images_total": float(rows["Images"]["TotalCount"]),
+            "images_active": float(rows["Images"]["Active"]),
+            "containers_total": float(rows["Containers"]["TotalCount"]),
+            "containers_active": float(rows["Containers"]["Active"]),
+            "containers_mb": megabytes(rows["Containers"]["Size"]),
+            "containers_reclaimable_mb": megabytes(rows["Containers"]["Reclaimable"]),
+            "volumes_mb": megabytes(rows["Local Volumes"]["Size"]),
+        }
+    except (KeyError, TypeError, ValueError) as error:
+        raise EvidenceError(
+            "docker system df --format json", f"it can't be read: {error!r}: {printed[:200]!r}", "run check() again"
+        ) from None
+
+
+def megabytes(text: str) -> float:
+    """Read a size such as "13.1MB (23%)"."""
+    found = _SIZE.match(text)
+    if not found:
+        raise ValueError(f"no size: {text!r}")
+    return float(found[1]) * _MEGABYTES[found[2]]
