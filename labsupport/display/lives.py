@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 NOBODY = "-"
 GAP = 0.7
 # How many small letters the drawing has room for from left to right.
-LETTERS_ACROSS = 94
+LETTERS_ACROSS = 78
 
 
 @dataclass(frozen=True)
@@ -88,19 +88,21 @@ def spans(life: Life, lane: str) -> list[tuple[int, int, str]]:
 
 def _paint(axes: "Axes", lives: Sequence[Life], strip: Strip) -> None:
     height = len(strip.lanes) + 1 + GAP
-    longest = max((len(life.turns) for life in lives), default=1)
+    # Some room at the right: what a life ends with is told in full.
+    width = max((len(life.turns) for life in lives), default=1) + 0.9
     for row, life in enumerate(lives):
         top = row * height
         _paint_people(axes, life, strip, top)
         for line, lane in enumerate(strip.lanes, 1):
             _name(axes, lane, top + line, MUTED, 7)
             for first, after, state in spans(life, lane):
-                label = shortened(state, (after - first) * LETTERS_ACROSS / longest)
+                room = (after if after < len(life.turns) else width) - first
+                label = shortened(state, room * LETTERS_ACROSS / width)
                 _bar(axes, strip.hues.get(state, MUTED), (first, after), top + line, label)
         _name(axes, life.name, top, INK, 8.5)
     for above, _ in pairwise(range(len(lives))):
         axes.axhline((above + 1) * height - 0.5 - GAP / 2, color=LINE.light, linewidth=0.8)
-    axes.set_xlim(0, longest)
+    axes.set_xlim(0, width)
     axes.set_ylim(len(lives) * height - GAP - 0.4, -0.7)
     axes.set_axis_off()
     _explain_letters(axes, lives, strip)

@@ -21,7 +21,7 @@ AREA = "machine-image"
 CONTEXT = "context.tar"
 MEGABYTES = 250
 # What init.py, engines, clusters and experiments run inside; what these depend on comes along.
-PACKAGES = (*ORDINARY_PACKAGES, "conntrack", "e2fsprogs", "ethtool", "kmod", "python3")
+PACKAGES = (*ORDINARY_PACKAGES, "conntrack", "e2fsprogs", "ethtool", "git", "kmod", "python3")
 # Empty folders in the package, links in a running Debian: containerd writes below /var/run.
 LINKS = {"var/run": "../run", "var/lock": "../run/lock"}
 
