@@ -36,6 +36,7 @@ FEATURES = (
     Feature("vxlan", "VXLAN", "vxlan", "overlay networks, Flannel, Calico", "vxlan"),
     Feature("macvlan", "MACVLAN", "macvlan", "the macvlan network driver", "macvlan"),
     Feature("ipvlan", "IPVLAN", "ipvlan", "the ipvlan network driver", "ipvlan"),
+    Feature("IPsec (ESP)", "INET_ESP", "esp4", "encrypted overlay networks"),
     Feature("nftables", "NF_TABLES", "nf_tables", "kube-proxy in nftables mode"),
     Feature("iptables", "NETFILTER_XTABLES", "x_tables", "published ports and services"),
     Feature("ipset", "IP_SET", "ip_set", "network policies"),
