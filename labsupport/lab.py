@@ -352,9 +352,10 @@ class Lab:
         return FrameRecording(trial, name, node, interface, lambda: self.cluster)
 
     def receivers(self, trial: Trial) -> LogReceivers:
-        """Return the log collectors of the engine's machine, all of them listening; in replay there are none."""
+        """Return the log collectors of the engine's machine, all listening and empty; in replay there are none."""
         receivers = LogReceivers(trial, lambda: self.machine)
-        receivers.start()
+        # The engine cannot end a container while its driver waits for a collector that is gone.
+        self._backends.places.undo_at_the_end("what was done to the collectors", receivers.start, first=True)
         return receivers
 
     def settled(self) -> "Settled":

@@ -64,6 +64,7 @@ class Places:
         self._of_trial: dict[str, EngineAt] = {}
         self._used: dict[str, Mapping[str, Any]] = {}
         self._to_undo: list[tuple[str, Callable[[], None]]] = []
+        self._to_undo_first: list[tuple[str, Callable[[], None]]] = []
 
     def runner(self, name: str) -> Runner:
         """Return what runs commands at a place: "" this computer, "machine", "old", "old-machine", a node's name.
@@ -172,9 +173,13 @@ class Places:
         self._of_trial[name] = EngineAt(_used_by_this_process(node))
         return node
 
-    def undo_at_the_end(self, what: str, undo: Callable[[], None]) -> None:
-        """Have something undone when the trial ends, the latest first."""
-        self._to_undo.append((what, undo))
+    def undo_at_the_end(self, what: str, undo: Callable[[], None], *, first: bool = False) -> None:
+        """Have something undone when the trial ends, the latest first; `first`: before its objects are removed."""
+        (self._to_undo_first if first else self._to_undo).append((what, undo))
+
+    def undo_first(self) -> list[str]:
+        """Undo what has to be before any object can be removed; say what."""
+        return _undone(self._to_undo_first)
 
     def tidy(self) -> list[str]:
         """End what the trial started, and remove what it made on kept engines; say what."""
@@ -184,6 +189,12 @@ class Places:
             undo()
         with ThreadPoolExecutor() as pool:
             list(pool.map(EngineAt.end, self._of_trial.values()))
+        ended = [*_undone(self._to_undo), *(f"the engine {name}" for name in self._of_trial)]
+        for at in self._of_trial.values():
+            # Without stopping the daemon first: it would wait 10 s for containers that do not hear it.
+            if at.engine is not None:
+                at.engine.close()
+            at.machine.close()
         self._of_trial.clear()
         self._used.clear()
         removed = []
@@ -346,3 +357,12 @@ def _is_abandoned(machine: "Machine") -> bool:
         return False
     pid, _, started_at = user.read_text().partition(" ")
     return not Owner(int(pid), started_at).is_alive()
+
+
+def _undone(to_undo: list[tuple[str, Callable[[], None]]]) -> list[str]:
+    done = []
+    while to_undo:
+        what, undo = to_undo.pop()
+        undo()
+        done.append(what)
+    return done

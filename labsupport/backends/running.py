@@ -113,7 +113,7 @@ class Backends:
 
     def remove_since(self, before: "Existing") -> list[str]:
         """Remove what was made since; say what, a line for each part that had something."""
-        removed: list[Any] = [*self.undo_faults()]
+        removed: list[Any] = [*self.undo_faults(), *self.places.undo_first()]
         if self.cluster is not None and before.on_cluster is not None:
             removed.append(self.cluster.remove_since(before.on_cluster))
         if self.engine is not None and before.on_engine is not None:

@@ -28,6 +28,10 @@ LESSONS = (
         "What runs where, and how an experiment works",
         "labsupport.lessons.start",
         Needs(engine=True, nodes=1, images=("lab/toolbox",)),
+        "02-log-drivers",
+        "Where a container's log lines go",
+        "labsupport.lessons.logs",
+        Needs(engine=True, images=("lab/toolbox",), engines=("old", "systemd"), tools=("syslog",)),
     ),
     Lesson(
         "03-storage-drivers",

@@ -15,6 +15,9 @@ class LogReceivers:
 
     def __init__(self, trial: Trial, machine: Callable[[], "Machine"]) -> None:
         self._receivers = _receivers(machine()) if trial.is_live else None
+        self.start()
+        if self._receivers is not None:
+            self._receivers.forget()
 
     def start(self, *names: str) -> None:
         """Have these run and listen, all if none is named; one that was killed starts anew, one that stalls goes on."""

@@ -1,5 +1,6 @@
 """CloudWatch Logs: moto's server, and the credentials that the engine's daemon finds in its home folder."""
 
+import shlex
 import sys
 
 # What AWS's own documentation uses for examples; moto takes any.
@@ -13,3 +14,9 @@ CREDENTIALS_FILE = "~/.aws/credentials"
 
 def argv(address: str, port: int) -> list[str]:
     return [sys.executable, "-m", "moto.server", "-H", address, "-p", str(port)]
+
+
+def forget(address: str, port: int) -> str:
+    """The command that empties the server."""
+    code = f"import urllib.request as ask; ask.urlopen('http://{address}:{port}/moto-api/reset', b'')"
+    return shlex.join([sys.executable, "-I", "-c", code])

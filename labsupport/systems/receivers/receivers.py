@@ -98,6 +98,11 @@ class Receivers:
             every_seconds=0.05,
         )
 
+    def forget(self) -> None:
+        """Have every collector hold nothing, as if it had just started for the first time."""
+        files = " ".join(f": > {sink.file};" for sink in SINKS.values())
+        _run(self._machine, f"{files} {cloudwatch.forget(ADDRESS, SINKS['cloudwatch'].port)}")
+
     def wait_for(self, name: str, text: str, lines: int = 1) -> None:
         """Return when a collector has written `lines` lines with this text.
 

@@ -1,0 +1,38 @@
+# What becomes of a container's lines: sh fate.sh DRIVER STATE MODE
+# The container writes 4000 lines of 1000 bytes, some two seconds long. STATE is what its collector does meanwhile:
+# listens; is absent; stalls for a while; dies, and does not come back.
+driver=$1 state=$2 mode=$3
+here=assets/02-log-drivers
+collector=${driver%-*}
+pid=$(cat /run/receivers/$collector.pid 2>/dev/null)
+uptime() { cut -d' ' -f1 /proc/uptime; }
+tell() { [ -z "$pid" ] || kill -"$1" "$pid" 2>/dev/null; }
+
+docker rm --force fate >/dev/null 2>&1
+buffers=/proc/sys/net/ipv4/tcp_wmem
+before=$(cat $buffers)
+echo 4096 16384 131072 >$buffers # so that a stall is felt before megabytes are written
+[ "$state" != absent ] || tell KILL
+if ! docker run --detach --name fate $(sh $here/under.sh "$driver" fate "$mode") \
+    lab/toolbox sh -c "$(cat $here/writer.sh)" writer 100 40 >/tmp/fate 2>&1; then
+    echo "refused: $(grep -o "Error.*" /tmp/fate)"
+    exit
+fi
+case $state in
+stalls) sleep 0.5 && tell STOP && sleep 2 && tell CONT ;;
+dies) sleep 0.5 && tell KILL ;;
+esac
+timeout 4 docker wait fate >/dev/null || echo "still writing, four seconds later"
+echo "$before" >$buffers
+docker cp fate:/progress - | tar -xO | awk -v now="$(uptime)" '
+    NR > 1 && $1 - at > most { most = $1 - at } { at = $1; lines = $2 }
+    END { if (lines < 4000) most = now - at; print "written: " lines; printf "longest pause: %.2f\n", most }'
+arrived=$(sh $here/arrived.sh fate)
+for again in 1 2 3 4 5 6 7 8; do # until no more come
+    seen=$arrived
+    sleep 0.15
+    arrived=$(sh $here/arrived.sh fate)
+    [ "$arrived" != "$seen" ] || break
+done
+echo "arrived: $(echo $arrived)"
+echo "docker logs: $(docker logs fate 2>/dev/null | wc -l)"

@@ -1,0 +1,19 @@
+# Two containers write 8000 lines each to one Fluentd collector, which stalls for two seconds: it keeps its port open,
+# and reads nothing. Prints when the stall began and ended, in seconds since the machine started.
+# The kernel of this machine is told to keep less for a connection, or the stall would be felt some megabytes later.
+buffers=/proc/sys/net/ipv4/tcp_wmem
+before=$(cat $buffers)
+echo 4096 16384 131072 >$buffers
+for mode in blocking non-blocking; do
+    docker run --detach --name stall-$mode --log-driver fluentd --log-opt tag={{.Name}} --log-opt mode=$mode \
+        lab/toolbox sh -c "$(cat assets/02-log-drivers/writer.sh)" writer 100 80 >/dev/null
+done
+collector=$(cat /run/receivers/fluentd.pid)
+sleep 1
+kill -STOP "$collector"
+echo "stalled $(cut -d' ' -f1 /proc/uptime)"
+sleep 2
+kill -CONT "$collector"
+echo "resumed $(cut -d' ' -f1 /proc/uptime)"
+docker wait stall-blocking stall-non-blocking >/dev/null
+echo "$before" >$buffers

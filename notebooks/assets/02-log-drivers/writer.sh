@@ -1,0 +1,15 @@
+# In a container: writes $2 batches of $1 numbered lines of about 1000 bytes, with a short rest after each batch, and
+# notes in /progress when it was how far: seconds since the machine started, lines.
+fill=$(printf '%0980d' 0)
+line=0
+batch=0
+while [ $batch -lt "$2" ]; do
+    last=$((line + $1))
+    while [ $line -lt $last ]; do
+        line=$((line + 1))
+        echo "$line $fill"
+    done
+    echo "$(cut -d' ' -f1 /proc/uptime) $line" >>/progress
+    sleep 0.05
+    batch=$((batch + 1))
+done
