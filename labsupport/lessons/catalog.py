@@ -28,6 +28,8 @@ LESSONS = (
         "What runs where, and how an experiment works",
         "labsupport.lessons.start",
         Needs(engine=True, nodes=1, images=("lab/toolbox",)),
+    ),
+    Lesson(
         "02-log-drivers",
         "Where a container's log lines go",
         "labsupport.lessons.logs",
