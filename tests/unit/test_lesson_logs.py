@@ -86,7 +86,7 @@ def test_docker_logs_is_read_with_and_without_the_copy() -> None:
 def test_answers_are_told_apart_and_lose_the_engine_s_wrapping() -> None:
     answers = logs.read_answers(step(f"gelf, UDP | started\nfluentd | {REFUSAL}"), "title")
     assert (answers.started, answers.refused) == (["gelf, UDP"], ["fluentd"])
-    assert answers["fluentd"].startswith("failed to initialize logging driver: dial tcp")
+    assert answers["fluentd"].startswith("dial tcp 127.0.0.1:9")
     assert "connection refused" in answers.table().text
 
 

@@ -57,9 +57,9 @@ class Deliveries:
         return self.by_driver[driver].texts
 
     def table(self) -> Shown:
-        columns: list[str | Column] = [
-            Column("driver", "code"), "both lines there?", Column("streams told apart by", "code"),
-            "label and variable there?", Column("what it adds", "prose"), "docker logs", "docker logs, cache-disabled",
+        columns = [
+            Column("driver", "code"), "both lines?", "docker logs", "cache-disabled", Column("streams by", "code"),
+            "label, variable?", Column("what it adds", "prose"),
         ]  # fmt: skip
         made = table("Where the lines went", columns, [self._row(driver) for driver in self.by_driver])
         return self.origin.above(made.shown())
@@ -69,11 +69,11 @@ class Deliveries:
         return [
             driver,
             found.is_complete,
+            "shows them" if driver in self.readable else "refuses",
+            "shows them" if driver in self.readable_without_copy else "refuses",
             found.told_apart_by or "nothing",
             found.has_label_and_variable,
             ", ".join(found.added) or None,
-            "shows them" if driver in self.readable else "refuses",
-            "shows them" if driver in self.readable_without_copy else "refuses",
         ]
 
 
@@ -138,8 +138,8 @@ def _of_records(
     return read
 
 
-# The line itself, and what our receivers add.
-_OWN = ("log", "short_message", "line", "message", "MESSAGE", "over", "event")
+# The line itself, what our receivers add, and what the journal says of every line.
+_OWN = ("log", "short_message", "line", "message", "MESSAGE", "_BOOT_ID", "over", "event")
 
 
 def _syslog(driver: str, lines: Sequence[str]) -> Delivery:

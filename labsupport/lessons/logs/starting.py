@@ -11,7 +11,12 @@ from labsupport.experiments.steps import Step
 
 STARTED = "started"
 # What the engine puts before what the driver says.
-WRAPPED = ("Error response from daemon: ", "docker: ", "failed to create task for container: ")
+WRAPPED = (
+    "docker: ",
+    "Error response from daemon: ",
+    "failed to create task for container: ",
+    "failed to initialize logging driver: ",
+)
 
 
 @dataclass(frozen=True)
@@ -60,5 +65,5 @@ def read_answers(step: Step, title: str) -> Answers:
 
 def _without_wrapping(said: str) -> str:
     for words in WRAPPED:
-        said = said.removeprefix("docker: ").removeprefix(words)
-    return said.rstrip(";")
+        said = said.removeprefix(words)
+    return "; ".join(part for part in said.split(";") if part)

@@ -20,7 +20,8 @@ until [ "$ended" = "$names " ]; do
         file=$(cat /tmp/$name)
         line=$(tail -n 2 "$file" | grep -o '"log":"[0-9]*' | tail -n 1 | cut -d'"' -f4)
         bytes=$(stat --format %s "$file"* | awk '{ all += $1 } END { print all }')
-        [ -z "$bytes" ] || echo "$name ${line:-0} $bytes" # there is no file for a moment when one is renamed
+        # A file is not there for a moment while it is renamed, and its last line may be half written.
+        [ -z "$line" ] || [ -z "$bytes" ] || echo "$name $line $bytes"
         [ "$line" != 100000 ] || ended="$ended$name "
     done
 done
