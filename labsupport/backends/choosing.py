@@ -42,6 +42,8 @@ class LabOptions:
 
 # Values that take a machine.
 BY_NAME = frozenset({"private", "embedded", "namespaces", "container"})
+# Their programs run with the Python packages of this computer, which are not in that machine's image.
+NO_COLLECTORS_IN_CONTAINER = "the log collectors do not run in the container machine of this edition"
 
 
 @dataclass(frozen=True)
@@ -54,7 +56,12 @@ class Plan:
 
     def why_not(self, needs: Needs) -> str:
         """Why not all of `needs` can be live; empty when it can."""
-        return (self.no_engine if needs.engine else "") or (self.no_cluster if needs.nodes else "")
+        no_collectors = self.machine == "container" and "syslog" in needs.tools
+        return (
+            (self.no_engine if needs.engine else "")
+            or (self.no_cluster if needs.nodes else "")
+            or (NO_COLLECTORS_IN_CONTAINER if no_collectors else "")
+        )
 
     def within(self, needs: Needs) -> Needs:
         """The part of `needs` that can be live."""

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 import pytest
 
 from labsupport.errors import UsageError
+from labsupport.process.commands import Invocation
 from labsupport.project import this_project
 from labsupport.systems.machines.machine import Machine
 from labsupport.systems.receivers.receivers import Receivers
@@ -36,8 +37,9 @@ def pid_of(machine: Machine, name: str) -> str:
 def test_they_listen_take_lines_and_forget_them(machine: Machine) -> None:
     receivers = Receivers(machine)
     receivers.start(*receivers.names)
-    message = '{"version":"1.1","host":"here","short_message":"first line"}'
-    shell(machine, f"""bash -c "printf '%s' '{message}' > /dev/udp/127.0.0.1/12201" """)
+    send = "import socket; socket.socket(type=socket.SOCK_DGRAM).sendto(open(0, 'rb').read(), ('127.0.0.1', 12201))"
+    message = '{"version": "1.1", "host": "here", "short_message": "first line"}'
+    machine.runner.run(["python3", "-c", send], invocation=Invocation(message)).or_raise()
     receivers.wait_for("gelf", "first line")
     receivers.forget()
     assert shell(machine, "cat /var/log/receivers/gelf.jsonl /var/log/syslog") == ""

@@ -29,6 +29,12 @@ def test_an_ordinary_user_gets_recorded_evidence_and_the_reason() -> None:
     assert tool_groups(chosen.within(BOTH)) == ()
 
 
+def test_log_collectors_are_not_to_be_had_in_a_container_machine() -> None:
+    collectors = Needs(engine=True, tools=("syslog",))
+    assert "log collectors" in Plan("container").why_not(collectors)
+    assert Plan("namespaces").why_not(collectors) == Plan("container").why_not(BOTH) == ""
+
+
 def test_root_without_the_right_to_namespaces_gets_recorded_evidence_too() -> None:
     contained = Capability("namespaces machine", False, "this root may not make namespaces", "use another computer")
     assert plan(LabOptions(), contained).machine is None

@@ -57,7 +57,7 @@ class Deliveries:
         return self.by_driver[driver].texts
 
     def table(self) -> Shown:
-        columns = [
+        columns: list[str | Column] = [
             Column("driver", "code"), "both lines?", "docker logs", "cache-disabled", Column("streams by", "code"),
             "label, variable?", Column("what it adds", "prose"),
         ]  # fmt: skip

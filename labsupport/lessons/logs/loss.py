@@ -115,7 +115,8 @@ class Deaths:
 
     def table(self) -> Shown:
         numbers = [Column(name, "number") for name in ("arrived", "lost")]
-        columns = [Column("driver", "code"), *numbers, "which lines", Column("docker logs shows", "number")]
+        shown = Column("docker logs shows", "number")
+        columns: list[str | Column] = [Column("driver", "code"), *numbers, "which lines", shown]
         rows: list[list[Cell]] = [
             [name, death.arrived.count, LINES_OF_EACH - death.arrived.count,
              death.arrived.missing(LINES_OF_EACH) or "none", death.shown]

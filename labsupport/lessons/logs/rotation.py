@@ -38,7 +38,7 @@ class Rotation:
             for name, found in self.samples.items()
         ]
         numbers = ("lines written", "most bytes seen", "bytes at the end", "samples")
-        columns = ["options", *(Column(name, "number") for name in numbers)]
+        columns: list[str | Column] = ["options", *(Column(name, "number") for name in numbers)]
         title = "Bytes on disk while a container writes"
         drawn = lines(
             title,

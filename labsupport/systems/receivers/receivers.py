@@ -84,15 +84,14 @@ class Receivers:
             MachineError: one of them ended instead of listening; the message has its own words.
             WaitExpired: one of them does not listen.
         """
-        sinks = [_sink(name) for name in names]
+        sinks, started = [_sink(name) for name in names], set[str]()
         for sink in sinks:
-            service = self._service(sink)
-            if service is None:
-                self._machine.start(_service_name(sink), _with_pid_file(sink, sink.start(sink, self._machine)))
-            else:
+            if service := self._running(sink):
                 service.signal(signal.SIGCONT)
+            else:
+                self._start(sink, started)
         wait_until(
-            lambda: self._all_listen(sinks),
+            lambda: self._all_listen(sinks, started),
             f"{', '.join(names)} to listen",
             within_seconds=STARTED_WITHIN_SECONDS,
             every_seconds=0.05,
@@ -118,7 +117,7 @@ class Receivers:
             do=f"look at {file} on the machine",
         )
 
-    def _service(self, sink: Sink) -> Service | None:
+    def _running(self, sink: Sink) -> Service | None:
         """The collector's process, if it runs; another process may have started it."""
         try:
             service = self._machine.service(_service_name(sink))
@@ -126,10 +125,16 @@ class Receivers:
             return None
         return service if service.is_running() else None
 
-    def _all_listen(self, sinks: Sequence[Sink]) -> bool:
+    def _start(self, sink: Sink, started: set[str]) -> None:
+        started.add(sink.name)
+        self._machine.start(_service_name(sink), _with_pid_file(sink, sink.start(sink, self._machine)))
+
+    def _all_listen(self, sinks: Sequence[Sink], started: set[str]) -> bool:
         for sink in sinks:
             service = self._machine.service(_service_name(sink))
-            if service.exit_code is not None:
+            if service.exit_code is not None and sink.name not in started:
+                self._start(sink, started)  # it had been killed a moment before, and was still there
+            elif service.exit_code is not None:
                 said = service.log.read_text(errors="replace").strip()[-400:] if service.log.exists() else ""
                 raise MachineError(
                     f"start the receiver {sink.name}",
