@@ -555,11 +555,12 @@ trial.check(
 
 # %% [markdown]
 # **Explain.** What was on its way when the collector died is lost, even over TCP: the kernel had taken it, and nobody
-# answers for it. Over UDP all lines are lost until the collector is back, mostly without an error to anybody. The
-# `fluentd` driver tries to connect again for as long as it takes; meanwhile the container waits, and the engine can
-# neither stop nor kill it until the driver lets go of its line. `gelf` over UDP shows a second loss: what the driver
-# could not send, the engine's copy does not get either. (`fluentd-async`, `fluentd-max-retries`: *Fluentd logging
-# driver*.)
+# answers for it. Over UDP all lines are lost until the collector is back. The `fluentd` driver tries to connect again
+# for as long as it takes; meanwhile the container waits, and the engine can neither stop nor kill it until the driver
+# lets go of its line. `fluentd-async` and `splunk` keep what they could not send, and send it later, if the container
+# is still there by then. Look at the last column too: what a driver could not send and gave back as an error (`gelf`
+# over UDP, `syslog` over TCP), the engine's own copy does not get either. (Docker manual: *Fluentd logging driver*,
+# *Splunk logging driver*.)
 
 # %% [markdown]
 # ## 9. Drivers that are not there

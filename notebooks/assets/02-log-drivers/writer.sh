@@ -1,5 +1,5 @@
 # In a container: writes $2 batches of $1 numbered lines of about 1000 bytes, with a short rest after each batch, and
-# notes in /progress when it was how far: seconds since the machine started, lines.
+# notes in $3 (or /progress) when it was how far: seconds since the machine started, lines.
 fill=$(printf '%0980d' 0)
 line=0
 batch=0
@@ -9,7 +9,7 @@ while [ $batch -lt "$2" ]; do
         line=$((line + 1))
         echo "$line $fill"
     done
-    echo "$(cut -d' ' -f1 /proc/uptime) $line" >>/progress
+    echo "$(cut -d' ' -f1 /proc/uptime) $line" >>"${3:-/progress}"
     sleep 0.05
     batch=$((batch + 1))
 done
