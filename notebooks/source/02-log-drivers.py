@@ -173,6 +173,8 @@ trial.run("sh assets/02-log-drivers/everywhere.sh where", on="machine")
 trial.run(
     "sh assets/02-log-drivers/everywhere.sh bare --log-opt cache-disabled=true", on="machine"
 )
+
+# %%
 trial.run(
     "docker run --name where-journald --log-driver journald --log-opt labels=app --log-opt env=STAGE "
     "--label app=shop --env STAGE=test lab/toolbox sh -c 'echo to stdout; echo to stderr >&2'",
