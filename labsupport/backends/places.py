@@ -183,18 +183,9 @@ class Places:
 
     def tidy(self) -> list[str]:
         """End what the trial started, and remove what it made on kept engines; say what."""
-        ended = [what for what, _ in self._to_undo] + [f"the engine {name}" for name in self._of_trial]
-        while self._to_undo:
-            _, undo = self._to_undo.pop()
-            undo()
+        ended = [*_undone(self._to_undo), *(f"the engine {name}" for name in self._of_trial)]
         with ThreadPoolExecutor() as pool:
             list(pool.map(EngineAt.end, self._of_trial.values()))
-        ended = [*_undone(self._to_undo), *(f"the engine {name}" for name in self._of_trial)]
-        for at in self._of_trial.values():
-            # Without stopping the daemon first: it would wait 10 s for containers that do not hear it.
-            if at.engine is not None:
-                at.engine.close()
-            at.machine.close()
         self._of_trial.clear()
         self._used.clear()
         removed = []
