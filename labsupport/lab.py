@@ -37,6 +37,7 @@ from labsupport.experiments.steps import Observation
 from labsupport.experiments.trial import Trial, words_of
 from labsupport.lessons.catalog import Lesson, exercises_of, lesson
 from labsupport.lessons.needs import Needs
+from labsupport.lessons.workbench import Workbench
 from labsupport.observing.cluster import TimelineRecording, etcd_content, log_lines, refusal_of
 from labsupport.observing.dataplanes import FrameRecording, pods_connected, policy_in_force
 from labsupport.observing.engines import engine_started, engines_started
@@ -47,7 +48,6 @@ from labsupport.observing.nodes import node_joined
 from labsupport.observing.sources import git_served
 from labsupport.observing.volumes import disk_attached
 from labsupport.observing.whereabouts import whereabouts_of
-from labsupport.process.commands import Runner
 from labsupport.process.ownership import Owner
 from labsupport.process.progress import Progress
 from labsupport.project import Project, this_project
@@ -380,7 +380,7 @@ class Lab:
                     f"{self.notebook} has none of that name",
                     f"one of: {', '.join(made)}",
                 )
-            self._exercises[name] = self._wired(made[name](self._exercise_runner(), self.seed))
+            self._exercises[name] = self._wired(made[name](self._workbench(), self.seed))
         return self._exercises[name]
 
     def explore(self, explorer: Explorer) -> Explorer:
@@ -455,8 +455,8 @@ class Lab:
         exercise.look, exercise.after_each_check = look_after_noting, remove_what_came_since
         return exercise
 
-    def _exercise_runner(self) -> Runner:
-        return self._backends.runner if self.is_live else NothingRecorded(f"{self.notebook}/exercise", self._reason)
+    def _workbench(self) -> Workbench:
+        return self._backends.runner if self.is_live else _NothingLive(f"{self.notebook}/exercise", self._reason)
 
     def _mode(self) -> Live | Recorded:
         backends = self._backends
@@ -478,6 +478,14 @@ class Lab:
 
     def _nothing_live(self, tried: str) -> NoReturn:
         raise UsageError(tried, f"nothing is live here: {self._reason}", "`./lab doctor` says how to change that")
+
+
+class _NothingLive(NothingRecorded):
+    """What an exercise has where nothing is live: every use says why."""
+
+    def start_engine(self, name: str, daemon_json: Mapping[str, Any] | Path, *, images: Sequence[str] = ()) -> None:
+        del daemon_json, images
+        self.run(["start", "the", "engine", name])
 
 
 class Settled:

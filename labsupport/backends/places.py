@@ -280,6 +280,10 @@ class PlacesRunner:
         runner = self._places.runner(invocation.place)
         return runner.run(argv, within_seconds=within_seconds, invocation=replace(invocation, place=""))
 
+    def start_engine(self, name: str, daemon_json: Mapping[str, Any] | Path, *, images: Sequence[str] = ()) -> None:
+        """Start an engine as `Places.start_engine` does: what exercises try a daemon.json on."""
+        self._places.start_engine(name, daemon_json, images=images)
+
 
 class _InMachine:
     """A root shell on a machine, in the notebook's folder where that is visible there."""

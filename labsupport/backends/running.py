@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 from labsupport.backends.choosing import Plan
 from labsupport.backends.places import Places, PlacesRunner
 from labsupport.errors import UsageError
-from labsupport.process.commands import Runner
 
 if TYPE_CHECKING:
     from labsupport.systems.clusters.embedded import EmbeddedCluster
@@ -57,7 +56,7 @@ class Backends:
         return {**engine, **cluster, "PATH": os.pathsep.join(dict.fromkeys([*first, *folders]))}
 
     @property
-    def runner(self) -> Runner:
+    def runner(self) -> PlacesRunner:
         """Runs commands on this computer that find the engine and the cluster, or at the place they name."""
         return PlacesRunner(self.places)
 
@@ -71,7 +70,10 @@ class Backends:
         """What belongs to this one run in outputs, and what to call it in evidence."""
         if self.machine is None:
             return {}
+        from labsupport.systems.toolchain.store import cache_folder
+
         return {
+            str(cache_folder()): "<cache>",
             str(self.machine.folder): "<run>",
             self.machine.address: "<machine>",
             self.machine.host_address: "<this-computer>",

@@ -9,7 +9,7 @@ from typing import Any
 from labsupport.errors import UsageError
 from labsupport.experiments.exercises import Exercise
 from labsupport.lessons.needs import Needs
-from labsupport.process.commands import Runner
+from labsupport.lessons.workbench import Workbench
 
 
 @dataclass(frozen=True)
@@ -28,6 +28,12 @@ LESSONS = (
         "What runs where, and how an experiment works",
         "labsupport.lessons.start",
         Needs(engine=True, nodes=1, images=("lab/toolbox",)),
+    ),
+    Lesson(
+        "01-cgroup-drivers",
+        "Cgroup drivers, limits, and the daemon's settings",
+        "labsupport.lessons.cgroups",
+        Needs(engine=True, nodes=1, images=("lab/toolbox", "lab/registry"), engines=("old", "systemd")),
     ),
     Lesson(
         "02-log-drivers",
@@ -94,10 +100,10 @@ def lesson(slug: str) -> Lesson:
     )
 
 
-MakeExercise = Callable[[Runner, int], Exercise[Any]]
+MakeExercise = Callable[[Workbench, int], Exercise[Any]]
 
 
 def exercises_of(about: Lesson) -> Mapping[str, MakeExercise]:
-    """Return what makes each exercise of a notebook, by name, from the runner its commands go to and the seed."""
+    """Return what makes each exercise of a notebook, by name, from what it may use of a lab, and the seed."""
     made: Mapping[str, MakeExercise] = import_module(about.module).EXERCISES
     return made

@@ -56,6 +56,18 @@ def replay(folder: Path, places: dict[str, str] | None = None) -> Trial:
     return book.trial("t", settles="df-08")
 
 
+def test_one_command_with_two_inputs_is_two_answers(tmp_path: Path) -> None:
+    def act(trial: Trial) -> list[str]:
+        return [trial.run("sh -s", stdin=said).output for said in ("one", "two", "one")]
+
+    script: dict[str, Scripted] = {"sh": lambda argv, invocation: Reply(f"{invocation.stdin} said")}
+    assert record(tmp_path, act, script) == ["one said", "two said", "one said"]
+    trial = replay(tmp_path)
+    assert act(trial) == ["one said", "two said", "one said"]
+    with pytest.raises(NotRecorded, match="one more"):
+        trial.run("sh -s", stdin="two")
+
+
 def test_a_replayed_trial_gives_the_same_steps_values_and_verdict(tmp_path: Path) -> None:
     def act(trial: Trial) -> Any:
         step = trial.run("docker run x", stdin="in", environment={"A": "b"})

@@ -9,7 +9,7 @@ import shlex
 import socket
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +36,8 @@ class Start:
     argv: tuple[str, ...]
     folders: EngineFolders
     environment: Mapping[str, str]
+    # How long the log was already: an earlier daemon of this machine may have written it.
+    log_bytes: int = 0
 
     @property
     def command(self) -> str:
@@ -69,7 +71,8 @@ def start_daemon(
         flags: more of the daemon's own flags.
     """
     _check_socket_path(folders.socket)
-    start = _prepare(tools, folders, daemon_json, flags)
+    log = machine.folder / "log" / f"{SERVICE_NAME}.log"
+    start = replace(_prepare(tools, folders, daemon_json, flags), log_bytes=log.stat().st_size if log.exists() else 0)
     started = time.monotonic()
     service = machine.start(SERVICE_NAME, start.argv, environment=start.environment)
     # Here, while the daemon gets ready: it takes a tenth of a second, and Engine.client needs it right afterwards.
@@ -159,10 +162,9 @@ def wait_for_answer(machine: Machine, service: Service, start: Start, *, within_
 
 def _refused(start: Start, service: Service, before: str = "") -> EngineError:
     # The log goes with the machine, so what matters of it has to be in the message.
-    log = service.log.read_text(errors="replace") if service.log.exists() else ""
-    return EngineError(
-        start.command, before + refusal_in(log), "correct what it names; `./lab doctor` says what works here"
-    )
+    log = service.log.read_bytes()[start.log_bytes :] if service.log.exists() else b""
+    said = before + refusal_in(log.decode(errors="replace"))
+    return EngineError(start.command, said, "correct what it names; `./lab doctor` says what works here")
 
 
 def _prepare(

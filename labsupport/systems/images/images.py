@@ -64,7 +64,8 @@ class Images:
                 downloader = self._toolchain.bin_folder("wget")
                 staging.stage_debian(context, self._toolchain.debian_root(PACKAGES), downloader, self._host)
             case _:
-                staging.stage_program(context, self._toolchain.path(recipe.name))
+                for tool in recipe.tools:
+                    staging.stage_program(context, self._toolchain.path(tool))
 
     def _run_build(self, recipe: Recipe, context: Path, archive: Path) -> None:
         argv = [

@@ -35,6 +35,7 @@ RECIPES = {
     for recipe in (
         Recipe("toolbox", base=None, tools=("images",), seconds=2, megabytes=6),
         Recipe("agnhost", base="toolbox", tools=("agnhost",), seconds=3, megabytes=70),
+        Recipe("registry", base="toolbox", tools=("registry", "slow-link"), seconds=4, megabytes=60),
         Recipe("debian", base=None, tools=("images",), seconds=60, megabytes=150),
     )
 }

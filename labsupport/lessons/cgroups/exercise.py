@@ -1,0 +1,140 @@
+"""The exercise: write a daemon.json that does five things. Looks at the engine that starts with it, not at the text."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from labsupport.errors import EngineError
+from labsupport.experiments.exercises import Exercise, Requirement
+from labsupport.lessons.workbench import Workbench
+from labsupport.process.commands import Invocation
+
+ANSWER = Path("assets/01-cgroup-drivers/my-daemon.json")
+PLACE = "exercise"
+REGISTRY = "10.200.0.1:5000"
+DATA_ROOT = "/var/lib/elsewhere"
+MOST_BYTES = 1_000_000
+UNITS = {"k": 1_000, "m": 1_000_000, "g": 1_000_000_000}
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What came of the learner's file: `refused` when no engine starts with it; the rest is empty then."""
+
+    text: str
+    refused: str = ""
+    info: Mapping[str, Any] = field(default_factory=dict)
+    log_config: Mapping[str, Any] = field(default_factory=dict)
+    chatter: str = ""
+
+    @property
+    def log_bytes(self) -> int | None:
+        """The most that one container's log can take; None without a bound, or where the bound is no number."""
+        options = self.log_config.get("Config") or {}
+        size = str(options.get("max-size", "")).lower().removesuffix("b")
+        number, unit = (size[:-1], UNITS[size[-1]]) if size[-1:] in UNITS else (size, 1)
+        files = str(options.get("max-file", "1"))
+        return int(number) * unit * int(files) if number.isdigit() and files.isdigit() else None
+
+    @property
+    def trusts_registry(self) -> bool:
+        known = self.info.get("RegistryConfig", {}).get("IndexConfigs", {})
+        return REGISTRY in known and not known[REGISTRY].get("Secure", True)
+
+
+def write_daemon_json(bench: Workbench, seed: int = 0) -> Exercise[Seen]:
+    """Make the exercise; it starts an engine with the answer on `bench`. It is the same for every seed."""
+    del seed
+    return Exercise(
+        "daemon-json",
+        f"Write {ANSWER.name}: the engine that starts with it must meet the five requirements.",
+        lambda: _look(bench),
+        lambda seen: bool(seen.text),
+        REQUIREMENTS,
+        hints=HINTS,
+        praise="The engine starts, and does all five. `dockerd --validate` alone could not have told you.",
+    )
+
+
+REQUIREMENTS: tuple[Requirement[Seen], ...] = (
+    Requirement(
+        "the engine starts",
+        lambda seen: not seen.refused,
+        lambda seen: f"No engine starts with your file yet. The daemon says: {seen.refused}",
+    ),
+    Requirement(
+        "data elsewhere",
+        lambda seen: seen.info.get("DockerRootDir") == DATA_ROOT,
+        lambda seen: (
+            f"The engine starts, and keeps its data in {_data_root(seen)}; it should be {DATA_ROOT}. Which key is that?"
+        ),
+    ),
+    Requirement(
+        "logs of the local driver, bounded",
+        lambda seen: (
+            seen.log_config.get("Type") == "local" and seen.log_bytes is not None and seen.log_bytes <= MOST_BYTES
+        ),
+        lambda seen: (
+            f"A new container logs with {seen.log_config.get('Type')} and the options "
+            f"{json.dumps(seen.log_config.get('Config') or {})}. It should be local, and size times files at most 1 MB."
+        ),
+    ),
+    Requirement(
+        "containers outlive the daemon",
+        lambda seen: bool(seen.info.get("LiveRestoreEnabled")),
+        lambda seen: "`docker info` says Live Restore Enabled: false. Ending this daemon would end its containers.",
+    ),
+    Requirement(
+        "the registry in plain HTTP",
+        lambda seen: seen.trusts_registry,
+        lambda seen: (
+            f"The engine would speak HTTPS only to {REGISTRY}: `docker info` does not list it below Insecure "
+            "Registries. Name it with its port, and without a scheme."
+        ),
+    ),
+    Requirement(
+        "a quiet daemon",
+        lambda seen: "level=info" not in seen.chatter,
+        lambda seen: (
+            f"The daemon wrote {seen.chatter.count('level=info')} lines of level info. Warnings and worse are enough."
+        ),
+    ),
+)
+
+HINTS = (
+    "All keys that you need are in the table of the sample file above; values differ.",
+    'max-size and max-file belong into log-opts, and both are texts: "500k", "2".',
+    'live-restore is true, not "true"; insecure-registries is a list of HOST:PORT.',
+    'log-level is "warn".',
+)
+
+
+def _look(bench: Workbench) -> Seen:
+    text = _answer()
+    if not text:
+        return Seen("")
+    try:
+        bench.start_engine(PLACE, ANSWER, images=("lab/toolbox",))
+    except EngineError as error:
+        return Seen(text, refused=error.happened)
+    info = bench.run(["docker", "info", "--format", "{{json .}}"], invocation=Invocation(place=PLACE)).or_raise()
+    bench.run(["docker", "create", "--name", "new", "lab/toolbox", "true"], invocation=Invocation(place=PLACE))
+    asked = ["docker", "inspect", "--format", "{{json .HostConfig.LogConfig}}", "new"]
+    created = bench.run(asked, invocation=Invocation(place=PLACE)).or_raise()
+    log = ["sh", "-c", "cat /proc/$(pidof dockerd)/fd/2"]
+    chatter = bench.run(log, invocation=Invocation(folder=Path("/"), place=f"{PLACE}-machine")).or_raise()
+    return Seen(text, "", json.loads(info.stdout), json.loads(created.stdout), chatter.stdout)
+
+
+def _answer() -> str:
+    """The answer; nothing when there is none, or only the cell's invitation or an empty object."""
+    lines = ANSWER.read_text(encoding="utf-8").splitlines() if ANSWER.exists() else []
+    text = "\n".join(line for line in lines if not line.lstrip().startswith("#"))
+    return text if text.strip().strip("{}").strip() else ""
+
+
+def _data_root(seen: Seen) -> str:
+    root = str(seen.info.get("DockerRootDir"))
+    return "the folder that the lab chose for it" if root.endswith("/engine/docker") else root

@@ -1,0 +1,3 @@
+module labsupport.invalid/toolchain/slow-link
+
+go 1.26.0
