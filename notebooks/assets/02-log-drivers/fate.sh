@@ -2,6 +2,7 @@
 # The container writes 4000 lines of 1000 bytes, some two seconds long. STATE is what its collector does meanwhile:
 # listens; is absent; stalls for a while; dies, and does not come back.
 driver=$1 state=$2 mode=$3
+tag=fate-$$ # of this run only
 here=assets/02-log-drivers
 collector=${driver%-*}
 pid=$(cat /run/receivers/$collector.pid 2>/dev/null)
@@ -14,7 +15,7 @@ buffers=/proc/sys/net/ipv4/tcp_wmem
 before=$(cat $buffers)
 echo 4096 16384 131072 >$buffers # so that a stall is felt before megabytes are written
 [ "$state" != absent ] || tell KILL
-if ! docker run --detach --name fate --volume /tmp/fate:/fate $(sh $here/under.sh "$driver" fate "$mode") \
+if ! docker run --detach --name fate --volume /tmp/fate:/fate $(sh $here/under.sh "$driver" "$tag" "$mode") \
     lab/toolbox sh -c "$(cat $here/writer.sh)" writer 100 40 /fate/progress >/tmp/fate/said 2>&1; then
     echo "refused: $(grep -o "Error.*" /tmp/fate/said)"
     echo "$before" >$buffers
@@ -29,11 +30,11 @@ echo "$before" >$buffers
 awk -v now="$(uptime)" '
     NR > 1 && $1 - at > most { most = $1 - at } { at = $1; lines = $2 }
     END { if (lines < 4000) most = now - at; print "written: " lines; printf "longest pause: %.2f\n", most }' /tmp/fate/progress
-arrived=$(sh $here/arrived.sh fate)
+arrived=$(sh $here/arrived.sh "$tag")
 for again in 1 2 3 4 5 6 7 8; do # until no more come
     seen=$arrived
     sleep 0.15
-    arrived=$(sh $here/arrived.sh fate)
+    arrived=$(sh $here/arrived.sh "$tag")
     [ "$arrived" != "$seen" ] || break
 done
 echo "arrived: $(echo $arrived)"
