@@ -545,8 +545,8 @@ trial = lab.trial("withdrawn", settles=["st-03-a", "st-03-b", "st-04", "st-05-b"
 trial.predict("")
 
 # %% [markdown]
-# **Do.** Start them all. Each has nothing but its driver in `daemon.json`. The log of an engine that refuses says
-# more than its last line.
+# **Do.** Start them all. Each has its driver in `daemon.json`; that of today also says that it wants a graph
+# driver. The log of an engine that refuses says more than its last line.
 
 # %%
 today = lab.start_engines(trial, "assets/03-storage-drivers/withdrawn")
@@ -628,8 +628,8 @@ trial.expect(
 # **Explain.** Two very different refusals look alike. *Not registered*: the program has no such driver any more, and
 # no kernel will bring it back. *Not supported*: the program has it, and this kernel lacks what it needs. `aufs` was a
 # patch that never became part of Linux. `devicemapper` copied blocks, not files, and needs the kernel's
-# device-mapper; where that is there, the engine of 2020 starts with it. Both went with Docker 24 and 25, `overlay`
-# too. (Docker manual: *Deprecated features*.)
+# device-mapper; where that is there, the engine of 2020 starts with it. `aufs` and `overlay` went with
+# Docker 24, `devicemapper` with 25. (Docker manual: *Deprecated features*.)
 
 # %% [markdown]
 # ## Try it yourself
