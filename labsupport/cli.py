@@ -316,11 +316,16 @@ def verify(notebooks: Notebooks = None, machine: Machine = MachineChoice.AUTO, a
 
 @app.command()
 def generate() -> None:
-    """Write notebooks/*.ipynb from notebooks/source/*.py (for maintainers). Stored outputs are kept."""
+    """Write notebooks/*.ipynb from notebooks/source/*.py, and docs/ledger.md (for maintainers).
+
+    Stored outputs are kept.
+    """
+    from labsupport.documents import write_documents
     from labsupport.notebooks import generate_all
 
-    changed = generate_all(this_project())
-    print("\n".join(f"wrote notebooks/{one.path.name}" for one in changed) or "All notebooks were up to date.")
+    project = this_project()
+    changed = [*(one.path for one in generate_all(project)), *write_documents(project)]
+    print("\n".join(f"wrote {path.relative_to(project.root)}" for path in changed) or "All was up to date.")
 
 
 def _options(engine: EngineChoice, cluster: ClusterChoice, machine: MachineChoice) -> "LabOptions":

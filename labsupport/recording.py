@@ -5,6 +5,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from labsupport.documents import write_documents
 from labsupport.experiments.claims import Disagreement, Ledger, Status, load_ledger
 from labsupport.experiments.comparison import Difference, against_ledger, compare_folders, promote, unsupported
 from labsupport.experiments.evidence import Evidence, read_folder
@@ -86,6 +87,7 @@ def record(project: Project, executed: Sequence[tuple[str, Path]]) -> list[Path]
         text = with_stored_output(notebook.read_text(encoding="utf-8"), path.read_text(encoding="utf-8"))
         notebook.write_text(text, encoding="utf-8")
         written.append(notebook)
+    written += write_documents(project)
     for path in written:
         # Under sudo the clone, and what is committed from it, is the caller's.
         give_to_caller(path, 0o644)

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from labsupport.cli import app
+from labsupport.documents import documents
 from labsupport.project import Project, this_project
 
 DOCUMENTS = sorted([*this_project().root.glob("*.md"), *(this_project().root / "docs").rglob("*.md")])
@@ -28,6 +29,11 @@ def test_commands_exist(document: Path) -> None:
     known = {command.name or getattr(command.callback, "__name__", "") for command in app.registered_commands}
     named = set(re.findall(r"\./lab ([a-z]+)", document.read_text()))
     assert named <= known
+
+
+def test_pages_made_from_ledger_and_evidence_are_up_to_date(project: Project) -> None:
+    outdated = [path.name for path, text in documents(project).items() if path.read_text(encoding="utf-8") != text]
+    assert not outdated, "run ./lab generate"
 
 
 def test_the_readme_gives_the_commands_that_ci_runs(project: Project) -> None:

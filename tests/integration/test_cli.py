@@ -92,4 +92,4 @@ def test_status_is_json_for_programs(project: Project) -> None:
 
 
 def test_generated_notebooks_are_up_to_date(project: Project) -> None:
-    assert lab(project, "generate").stdout == "All notebooks were up to date.\n"
+    assert lab(project, "generate").stdout == "All was up to date.\n"

@@ -145,11 +145,13 @@ def book_of(ledger: Ledger, evidences: Iterable[Evidence]) -> Book:
 def _row(entry: Entry) -> list[Cell]:
     claim, evidence = entry.claim, entry.evidence
     note = element("span", " ", prose(claim.note), class_="lab-muted lab-small") if claim.note else None
-    seen_on = _seen_on(evidence) if evidence else None
-    return [claim.id, join([prose(claim.sentence), note]), entry.mark, _settled_by(entry), seen_on]
+    return [claim.id, join([prose(claim.sentence), note]), entry.mark, _settled_by(entry), seen_on(evidence) or None]
 
 
-def _seen_on(evidence: Evidence) -> str:
+def seen_on(evidence: Evidence | None) -> str:
+    """Say with which engine and cluster, and when; empty without evidence."""
+    if evidence is None:
+        return ""
     systems = [text for text in (evidence.provenance.engine, evidence.provenance.cluster) if text]
     return f"{', '.join(systems).replace(' (built here)', '')}; {evidence.recorded}"
 

@@ -1,0 +1,25 @@
+"""Writes the pages of docs/ that are made from the ledger and the recorded evidence."""
+
+from pathlib import Path
+
+from labsupport.lessons.ledger import ledger_document, read_book
+from labsupport.project import Project
+
+
+def documents(project: Project) -> dict[Path, str]:
+    """Return each page that is made, and what it must say.
+
+    Raises:
+        LedgerError, EvidenceError: what it is made from is malformed.
+    """
+    return {project.root / "docs" / "ledger.md": ledger_document(read_book(project.claims, project.recorded_evidence))}
+
+
+def write_documents(project: Project) -> list[Path]:
+    """Write every page; return those that changed."""
+    changed = []
+    for path, text in documents(project).items():
+        if not path.exists() or path.read_text(encoding="utf-8") != text:
+            path.write_text(text, encoding="utf-8")
+            changed.append(path)
+    return changed
