@@ -112,8 +112,8 @@ def test_a_run_stopped_with_ctrl_c_ends_its_kernel_and_the_next_one_works(own_cl
     stopped = LocalRunner(home).start(words, log=log)
     executed = own_clone.build / "run" / "executed" / "06-dockerfile-instructions.ipynb"
     wait_until(executed.exists, "the first cell to run", within_seconds=60, last_seen=log.read_text)
-    kernels = psutil.Process(stopped.pid).children(recursive=True)
-    assert kernels
+    command = psutil.Process(stopped.pid)
+    kernels = wait_until(lambda: command.children(recursive=True), "its kernel", within_seconds=60)
     stopped.signal(signal.SIGINT)
     assert stopped.wait(30) == 130
     assert "Stopped." in log.read_text()

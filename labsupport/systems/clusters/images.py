@@ -18,8 +18,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from labsupport.errors import ClusterError, MachineError
-from labsupport.process.commands import Runner
+from labsupport.errors import ClusterError, CommandFailed, MachineError
+from labsupport.process.commands import LocalRunner, Runner
 from labsupport.process.progress import Listener, Progress
 from labsupport.systems.clusters.components import Component
 from labsupport.systems.clusters.readiness import wait_with
@@ -128,11 +128,12 @@ class ImageSeeds:
         self.folder.mkdir(parents=True, exist_ok=True)
         draft = self.folder / f".{seed.name}.{by}"
         try:
-            shutil.copytree(made, draft, symlinks=True)
+            # Images may hold devices: whoever opens a /dev/full to copy it never comes to its end.
+            LocalRunner().run(["cp", "--archive", str(made), str(draft)], within_seconds=300).or_raise()
             draft.rename(seed)
         except FileExistsError:
             pass  # another lab was faster
-        except OSError as error:
+        except (OSError, CommandFailed) as error:
             if not seed.is_dir():
                 raise ClusterError(
                     f"keep prepared images in {seed}", str(error), "free some space there, or remove broken caches"
