@@ -32,7 +32,7 @@ def live(project: Project) -> LiveRun:
     """Run all notebooks as `./lab verify` does. Nothing else in the suite executes them live."""
     from labsupport.backends import LabOptions
 
-    results = execute(project, [], LabOptions(engine="private"), recording=True)
+    results = execute(project, [], LabOptions(engine="private"), jobs=2, recording=True)
     verification = verify(project, [one.slug for one in results])
     return LiveRun(results, verification, write_report(project, results))
 
