@@ -43,7 +43,11 @@ class LabOptions:
 # Values that take a machine.
 BY_NAME = frozenset({"private", "embedded", "namespaces", "container"})
 # Their programs run with the Python packages of this computer, which are not in that machine's image.
-NO_COLLECTORS_IN_CONTAINER = "the log collectors do not run in the container machine of this edition"
+MORE_THAN_A_CONTAINER_MACHINE_HAS = (
+    "the container machine of this edition has the engine and the cluster, "
+    "and not the other engines, collectors, captures and disks that this notebook takes"
+)
+TOOLS_IN_CONTAINER = frozenset(["git"])
 
 
 @dataclass(frozen=True)
@@ -56,11 +60,11 @@ class Plan:
 
     def why_not(self, needs: Needs) -> str:
         """Why not all of `needs` can be live; empty when it can."""
-        no_collectors = self.machine == "container" and "syslog" in needs.tools
+        more = bool(needs.engines) or not TOOLS_IN_CONTAINER.issuperset(needs.tools)
         return (
             (self.no_engine if needs.engine else "")
             or (self.no_cluster if needs.nodes else "")
-            or (NO_COLLECTORS_IN_CONTAINER if no_collectors else "")
+            or (MORE_THAN_A_CONTAINER_MACHINE_HAS if more and self.machine == "container" else "")
         )
 
     def within(self, needs: Needs) -> Needs:
