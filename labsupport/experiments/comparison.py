@@ -3,6 +3,7 @@
 `promote` is the one way live evidence becomes recorded evidence.
 """
 
+import re
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
@@ -12,6 +13,9 @@ from typing import Any
 from labsupport.errors import EvidenceError
 from labsupport.experiments.claims import Disagreement, Ledger, Status, Verdict
 from labsupport.experiments.evidence import Evidence, StepRecord, find_recorded, read, read_folder, recorded_path, write
+
+# What a cluster gives out to pods and Services, in whatever order they come: another in every run.
+ASSIGNED_ADDRESS = re.compile(r"\b10\.(?:96|244)\.\d{1,3}\.\d{1,3}\b")
 
 
 class Kind(StrEnum):
@@ -214,7 +218,7 @@ def _steps(recorded: Evidence, live: Evidence) -> Iterator[Difference]:
 def _by_key(evidence: Evidence) -> dict[tuple[str, str | None], list[StepRecord]]:
     steps: dict[tuple[str, str | None], list[StepRecord]] = {}
     for step in evidence.steps:
-        steps.setdefault((step.key, step.stdin), []).append(step)
+        steps.setdefault((ASSIGNED_ADDRESS.sub("<address>", step.key), step.stdin), []).append(step)
     return steps
 
 

@@ -243,3 +243,9 @@ def test_what_is_not_fit_is_not_recorded(tmp_path: Path, message: str) -> None:
         promote(live, recorded, "06-x")
     assert message in caught.value.happened
     assert [path.name for path in (recorded / "06-x").iterdir()] == ["before@private.json"]
+
+
+def test_addresses_that_a_cluster_gives_out_are_no_difference_and_others_are() -> None:
+    recorded = evidence(steps=(step("probe 10.244.0.3 10.96.81.96"),))
+    assert not list(compare(recorded, evidence(steps=(step("probe 10.244.0.2 10.96.7.1"),))))
+    assert [one for one in compare(recorded, evidence(steps=(step("probe 10.200.0.2 10.96.7.1"),))) if one.matters]
