@@ -71,5 +71,6 @@ def test_what_is_started_is_executable(project: Project) -> None:
 
 
 def test_nothing_generated_is_tracked(tracked: list[Path], project: Project) -> None:
-    parts = {part for path in tracked for part in path.relative_to(project.root).parts}
-    assert not parts & {".venv", "build", "work", "__pycache__", ".ipynb_checkpoints"}
+    relative = [path.relative_to(project.root) for path in tracked]
+    assert not {path.parts[0] for path in relative} & {".venv", "build", "work"}
+    assert not {part for path in relative for part in path.parts} & {"__pycache__", ".ipynb_checkpoints"}
