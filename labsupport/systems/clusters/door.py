@@ -45,6 +45,13 @@ class ApiDoor:
         except OSError:
             return 0
 
+    def text(self, path: str) -> str:
+        """Return what the server says at `path`, whatever the status; empty where nobody answers."""
+        try:
+            return self._exchange("GET", path, None, "text/plain")[1].decode(errors="replace")
+        except OSError:
+            return ""
+
     def get(self, path: str) -> dict[str, Any]:
         return self._succeed("GET", path)
 

@@ -95,6 +95,7 @@ class EmbeddedCluster(ReachableCluster):
             lambda: are_usable(self.door, len(self.nodes)),
             "pods to be able to run",
             within_seconds=within_seconds,
+            door=self.door,
         )
 
     def load_images(self, *archives: Path) -> list[str]:

@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from labsupport.process.waiting import wait_until
-from labsupport.systems.clusters.components import Component
+from labsupport.systems.clusters.components import Component, last_words
 from labsupport.systems.clusters.door import ApiDoor
 
 READY_WITHIN_SECONDS = 60.0
@@ -34,12 +34,16 @@ def wait_with(
     what: str,
     *,
     within_seconds: float = READY_WITHIN_SECONDS,
+    door: ApiDoor | None = None,
 ) -> None:
     """Wait until `look` is true, and say at once when a component ends instead of waiting for nothing.
 
+    Args:
+        door: where it is given, an expired wait also tells what the API server says of its own health.
+
     Raises:
         ClusterError: a component ended; the message has its own last words.
-        WaitExpired: it took longer; the message says what runs and where the logs are.
+        WaitExpired: it took longer; the message says what runs, and each one's last words: logs go with the cluster.
     """
 
     def look_around() -> bool:
@@ -50,11 +54,23 @@ def wait_with(
         return False
 
     wait_until(
-        look_around, what, within_seconds=within_seconds, every_seconds=0.01, last_seen=lambda: _state(components)
+        look_around,
+        what,
+        within_seconds=within_seconds,
+        every_seconds=0.01,
+        last_seen=lambda: "\n".join([*_health(door), *(_state(component) for component in components)]),
+        do="look for what does not answer; a computer that is busy with other things may need another try",
     )
 
 
-def _state(components: Sequence[Component]) -> str:
-    running = [component.name for component in components if component.is_running()]
-    logs = sorted({str(component.log.parent) for component in components})
-    return f"running: {', '.join(running) or 'nothing'}; their logs are in {' and '.join(logs)}"
+def _state(component: Component) -> str:
+    state = "runs" if component.is_running() else "does not run"
+    return f"{component.name} {state}; its last words: {last_words(component.log)}"
+
+
+def _health(door: ApiDoor | None) -> list[str]:
+    """What the API server's own check of its health found wrong."""
+    if door is None:
+        return []
+    wrong = [line for line in door.text("/healthz?verbose").splitlines() if not line.startswith("[+]")]
+    return [f"the API server on its health: {'; '.join(wrong) or 'no answer'}"]

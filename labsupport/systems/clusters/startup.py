@@ -228,7 +228,7 @@ class Startup:
             steps[:] = [step for step in steps if not step()]
             return not steps and are_usable(door, needed)
 
-        wait_with(self.components, all_done, "pods to be able to run")
+        wait_with(self.components, all_done, "pods to be able to run", door=door)
 
     def _starter(self, name: str, plane: ControlPlane) -> Callable[[], None]:
         return lambda: self._start(name, plane.client(name, self.tools.path(name)))
