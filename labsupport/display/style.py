@@ -50,6 +50,7 @@ SERIES = (
     Hue("series-5", "#7a6400", "#e6cf3c"),
     Hue("series-6", "#505a64", "#b9c2cb"),
 )
+LONG_WORD = 18
 HATCHES = ("", "///", "...", "xxx", "\\\\\\", "++")
 MARKERS = ("o", "s", "^", "D", "v", "P")
 
@@ -86,9 +87,11 @@ def verdict_mark(verdict: str) -> Mark:
 
 
 def chip(mark: Mark, word: str | None = None) -> Markup:
-    """A small label: symbol, word, border."""
+    """A small label: symbol, word, border; one with many words may take two lines."""
     symbol = element("span", mark.symbol, class_="lab-symbol", aria_hidden="true")
-    return element("span", symbol, " ", word or mark.word, class_=f"lab-chip lab-hue-{mark.hue}")
+    said = word or mark.word
+    long = " lab-long" if len(said) > LONG_WORD else ""
+    return element("span", symbol, " ", said, class_=f"lab-chip{long} lab-hue-{mark.hue}")
 
 
 @cache

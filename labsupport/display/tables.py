@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Literal
 
 from labsupport.display.markup import Markup, Shown, element, join
@@ -9,6 +10,11 @@ from labsupport.display.style import Mark, chip
 
 Cell = str | int | float | bool | Mark | Markup | None
 Kind = Literal["text", "prose", "code", "number"]
+
+# How narrow a column may get before the table scrolls: letters of code, and ems of prose, alone and among others.
+MOST_CODE_LETTERS = 26
+PROSE_EMS, CROWDED_PROSE_EMS = 17.0, 11.0
+EMS_A_LETTER = 0.5
 
 
 @dataclass(frozen=True)
@@ -48,9 +54,27 @@ class Table:
             if index < self.header_columns:
                 cells.append(element("th", _cell_html(cell), scope="row", class_=_css(column)))
             else:
-                cells.append(element("td", _cell_html(cell), class_=_css(column)))
+                cells.append(element("td", _cell_html(cell), class_=_css(column), style=self._least_widths[index]))
         new_group = self.header_columns > 1 and before is not None and before[0] != row[0]
         return element("tr", *cells, class_="lab-group-start" if new_group else None)
+
+    @cached_property
+    def _least_widths(self) -> list[str | None]:
+        """For each column a style that keeps it from getting too narrow for what it has; long words may break."""
+        prose = sum(column.kind == "prose" for column in self.columns)
+        most = {"code": MOST_CODE_LETTERS, "prose": PROSE_EMS if prose < 3 else CROWDED_PROSE_EMS}
+        styles: list[str | None] = []
+        for index, column in enumerate(self.columns):
+            texts = [_cell_text(row[index]) for row in self.rows]
+            if column.kind == "code":
+                longest = max((len(word) for text in texts for word in text.split()), default=0)
+                styles.append(f"min-width: calc({min(longest, most['code'])}ch + 1.7em)")
+            elif column.kind == "prose":
+                longest = max((len(text) for text in texts), default=0)
+                styles.append(f"min-width: {min(longest * EMS_A_LETTER + 1.7, most['prose']):.1f}em")
+            else:
+                styles.append(None)
+        return styles
 
     @property
     def text(self) -> str:

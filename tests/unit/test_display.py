@@ -30,7 +30,7 @@ from labsupport.display.style import (
     Hue,
     stylesheet,
 )
-from labsupport.display.tables import Column, facts, table
+from labsupport.display.tables import CROWDED_PROSE_EMS, MOST_CODE_LETTERS, PROSE_EMS, Column, facts, table
 from labsupport.errors import EngineError, NotRecorded
 from labsupport.experiments.checks import equals
 from labsupport.experiments.claims import Claim, Verdict
@@ -254,6 +254,20 @@ def test_a_table_has_caption_scopes_and_a_text_twin() -> None:
     assert lines[1].split() == ["form", "argv", "s"]
     assert lines[3].split() == ["exec", '["a"]', "0.20"]
     assert lines[4].split() == ["shell", "-", "10"]
+
+
+def test_a_column_is_never_narrower_than_its_words_need_nor_wider_than_it_must() -> None:
+    columns = ["name", Column("path", "code"), Column("why", "prose")]
+    page = table("Seen", columns, [["a", "/docker/ID", "short"], ["b", "x" * 80, "long " * 40]]).html
+    assert f"min-width: calc({MOST_CODE_LETTERS}ch + 1.7em)" in page
+    assert f"min-width: {PROSE_EMS}em" in page
+    assert "min-width: calc(10ch + 1.7em)" in table("Seen", columns, [["a", "/docker/ID", "short"]]).html
+
+
+def test_several_columns_of_prose_share_the_page() -> None:
+    crowded = [Column(name, "prose") for name in ("one", "two", "three")]
+    page = table("Seen", ["name", *crowded], [["a", *["words " * 30] * 3]]).html
+    assert page.count(f"min-width: {CROWDED_PROSE_EMS}em") == 3
 
 
 def test_a_table_refuses_a_row_that_does_not_fit() -> None:

@@ -90,7 +90,7 @@ class Book:
     def reading_table(self) -> Table:
         """A row a claim: what its author expected, and what the experiment said."""
         columns: list[str | Column] = [
-            "claim",
+            Column("claim", "code"),
             Column("sentence", "prose"),
             "expected",
             "verdict",
