@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from labsupport.systems.machines.own_engine import USUAL_HOST, host_in_use, unfit
+from labsupport.systems.machines.own_engine import NOTHING_LIVE, USUAL_HOST, host_in_use, unfit
 
 PLAIN = {"KernelVersion": os.uname().release, "OperatingSystem": "Debian GNU/Linux 12", "SecurityOptions": None}
 
@@ -47,3 +47,9 @@ def test_the_engine_in_use_is_that_of_the_variable_then_of_the_context_then_the_
     assert host_in_use(tmp_path) == "unix:///mine.sock"
     monkeypatch.setenv("DOCKER_HOST", "unix:///said.sock")
     assert host_in_use(tmp_path) == "unix:///said.sock"
+
+
+def test_what_stands_for_no_live_engine_is_not_the_users(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("DOCKER_CONTEXT", raising=False)
+    monkeypatch.setenv("DOCKER_HOST", f"unix://{NOTHING_LIVE}/engine/nothing-is-live")
+    assert host_in_use(tmp_path) == USUAL_HOST

@@ -22,13 +22,15 @@ if TYPE_CHECKING:
 
 IMAGE_LABEL = "labsupport.image=machine"
 USUAL_HOST = "unix:///var/run/docker.sock"
+# What the environment of a kernel names where the lab has no live engine.
+NOTHING_LIVE = Path(__file__).parents[2] / "absent"
 REQUEST_WITHIN_SECONDS = 120
 GONE_WITHIN_SECONDS = 20
 
 
 def _is_of_a_lab(host: str) -> bool:
-    """Whether that is the socket of a lab's engine, which kernels and shells of the lab have in their environment."""
-    return any(Path(host.removeprefix("unix://")).is_relative_to(root) for root in run_roots())
+    """Whether that is the lab's own doing: its engine's socket, or what stands for none, in its kernels and shells."""
+    return any(Path(host.removeprefix("unix://")).is_relative_to(root) for root in (*run_roots(), NOTHING_LIVE))
 
 
 def host_in_use(home: Path | None = None) -> str:
