@@ -134,13 +134,13 @@ class Explorer:
         rows = [
             [*attempt.position.values(), attempt.prediction or None, _outcome(attempt)] for attempt in self.attempts
         ]
-        return table(f"{self.title}: tried so far", columns, rows, header_columns=len(self.controls))
+        return table(self.title, columns, rows, note="tried so far", header_columns=len(self.controls))
 
     def fallback(self) -> Shown:
         """What stands where widgets do not render: the controls, and what has been tried."""
         rows = [[name, ", ".join(options)] for name, options in self.controls.items()]
         count = len(list(self.positions()))
-        known = table(f"{self.title}: {count} positions", ["control", "options"], rows, note=self.question.text)
+        known = table(self.title, ["control", "options"], rows, note=f"{count} positions. {self.question.text}")
         hint = "This is a widget: open the notebook in JupyterLab to set the controls, predict and run."
         parts = [known.shown(), Shown(element("p", hint, class_="lab-muted"), hint)]
         if self.attempts:

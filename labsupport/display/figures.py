@@ -138,12 +138,16 @@ def dots(
                 marker=MARKERS[index % len(MARKERS)],
                 color=SERIES[index % len(SERIES)].light,
                 alpha=0.75,
-                label=measure.group if measure.group and measure.group not in named else None,
+                label=None if measure.group in named else measure.group or "one run",
                 zorder=3,
+                clip_on=False,
             )
             named.add(measure.group)
             axes.plot([_median(measure.values)] * 2, [row - 0.3, row + 0.3], color=INK.light, linewidth=2, zorder=4)
-        _dress(axes, [measure.name for measure in measures], axis, limit, legend=groups != [""])
+        axes.plot(
+            [], [], color=INK.light, linestyle="none", marker="|", markersize=13, markeredgewidth=2, label="median"
+        )
+        _dress(axes, [measure.name for measure in measures], axis, limit, legend=True)
 
     rows: list[list[Cell]] = [
         [each.name, each.group, len(each.values), _median(each.values), min(each.values), max(each.values)]

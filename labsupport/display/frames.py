@@ -66,8 +66,14 @@ def _paint(axes: "Axes", layers: Sequence[Record]) -> None:
             starts[place] + widths[place] / 2, 0.55, f"{layer['name']}\n{layer['length']} B", ha="center", va="center",
             fontsize=7.5, color=INK.light, bbox={"facecolor": PAPER.light, "edgecolor": "none", "pad": 1.2},
         )  # fmt: skip
-    _bracket(axes, 0.0, 1.0, 0.3, "on the wire: from one computer to the other", below=True)
-    if inner < len(names):
+    bare = inner == len(names)
+    outside = (
+        "on the wire: as the container sent it, with no envelope"
+        if bare
+        else "on the wire: from one computer to the other"
+    )
+    _bracket(axes, 0.0, 1.0, 0.3, outside, below=True)
+    if not bare:
         _bracket(axes, starts[inner], 1.0, 0.8, "inside: from one container to the other", below=False)
 
 

@@ -21,6 +21,7 @@ def letters_figure(
     *,
     letters: str,
     below: str,
+    corner: tuple[str, str],
     alt: str,
     twin: Table,
 ) -> Figure:
@@ -29,6 +30,7 @@ def letters_figure(
     Args:
         works: (row, column) → for each of `letters` whether it is written.
         below: what the letters stand for.
+        corner: what the rows are, and what the columns are.
     """
 
     def paint(axes: "Axes") -> None:
@@ -40,6 +42,7 @@ def letters_figure(
         axes.tick_params(length=0)
         axes.spines[:].set_visible(False)
         axes.set_xlabel(below, fontsize=8)
+        _write_corner(axes, corner)
         for row in range(len(rows)):
             axes.axhline(row + 0.5, color=LINE.light, linewidth=0.8)
         for (row, column), marks in works.items():
@@ -47,7 +50,15 @@ def letters_figure(
                 x = column + (place - (len(letters) - 1) / 2) * APART
                 _write(axes, x, row, letter if does else "·", bold=does)
 
-    return draw(title, paint, alt=alt, twin=twin, rows=len(rows) + 1.5)
+    return draw(title, paint, alt=alt, twin=twin, rows=len(rows) + 1.8)
+
+
+def _write_corner(axes: "Axes", corner: tuple[str, str]) -> None:
+    down, across = corner
+    axes.annotate(
+        f"{across} →\n{down} ↓", (0, 1), xycoords="axes fraction", xytext=(-6, 3), textcoords="offset points",
+        ha="right", va="bottom", fontsize=8, color=MUTED.light, linespacing=1.6,
+    )  # fmt: skip
 
 
 def _write(axes: "Axes", x: float, y: float, text: str, *, bold: bool) -> None:

@@ -1,11 +1,11 @@
 """Draws lives side by side: for each thing a strip of steps, with who did each and the states it left.
 
-Takes plain steps; knows no cluster. One step to the right for each step of that life: the order, not the time, counts.
+Takes plain steps; knows no cluster. The order counts, not the time: a step is as wide as the words in it need.
 """
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import accumulate, pairwise
 from typing import TYPE_CHECKING
 
 from labsupport.display.figures import Figure, draw
@@ -17,8 +17,10 @@ if TYPE_CHECKING:
 
 NOBODY = "-"
 GAP = 0.7
-# How many small letters the drawing has room for from left to right.
+# In small letters: what the drawing has room for from left to right, the narrowest step, and what a box adds to a word.
 LETTERS_ACROSS = 78
+NARROWEST_STEP = 2.4
+AROUND_A_WORD = 2.2
 
 
 @dataclass(frozen=True)
@@ -41,11 +43,12 @@ class Life:
 
 @dataclass(frozen=True)
 class Strip:
-    """How states and people are drawn: a hue for each state, a letter for each of those who act."""
+    """How states and people are drawn: a hue for each state, a letter for each of those who act, words for nobody."""
 
     lanes: Sequence[str]
     hues: Mapping[str, Hue]
     letters: Mapping[str, str]
+    nobody: str
 
 
 def lives_figure(title: str, lives: Sequence[Life], strip: Strip, *, alt: str) -> Figure:
@@ -86,32 +89,43 @@ def spans(life: Life, lane: str) -> list[tuple[int, int, str]]:
     return [each for each in found if each[2]]
 
 
+def edges_of(life: Life, lanes: Sequence[str]) -> list[float]:
+    """Where each step of a life begins, and where the last one ends, in small letters from the left."""
+    widths = [NARROWEST_STEP] * len(life.turns)
+    boxes = [box for lane in lanes for box in spans(life, lane)]
+    for first, after, state in sorted(boxes, key=lambda box: box[1] - box[0]):
+        missing = len(state) + AROUND_A_WORD - sum(widths[first:after])
+        for place in range(first, after):
+            widths[place] += max(missing, 0.0) / (after - first)
+    return list(accumulate(widths, initial=0.0))
+
+
 def _paint(axes: "Axes", lives: Sequence[Life], strip: Strip) -> None:
     height = len(strip.lanes) + 1 + GAP
-    # Some room at the right: what a life ends with is told in full.
-    width = max((len(life.turns) for life in lives), default=1) + 0.9
-    for row, life in enumerate(lives):
+    edges = [edges_of(life, strip.lanes) for life in lives]
+    width = max((each[-1] for each in edges), default=1.0)
+    for row, (life, places) in enumerate(zip(lives, edges, strict=True)):
         top = row * height
-        _paint_people(axes, life, strip, top)
+        _paint_people(axes, life, strip, top, places)
         for line, lane in enumerate(strip.lanes, 1):
             _name(axes, lane, top + line, MUTED, 7)
             for first, after, state in spans(life, lane):
-                room = (after if after < len(life.turns) else width) - first
-                label = shortened(state, room * LETTERS_ACROSS / width)
-                _bar(axes, strip.hues.get(state, MUTED), (first, after), top + line, label)
+                start, end = places[first], places[after]
+                label = shortened(state, (end - start) * LETTERS_ACROSS / max(width, LETTERS_ACROSS))
+                _bar(axes, strip.hues.get(state, MUTED), (start, end), top + line, label)
         _name(axes, life.name, top, INK, 8.5)
     for above, _ in pairwise(range(len(lives))):
         axes.axhline((above + 1) * height - 0.5 - GAP / 2, color=LINE.light, linewidth=0.8)
-    axes.set_xlim(0, width)
+    axes.set_xlim(0, max(width, LETTERS_ACROSS / 2))
     axes.set_ylim(len(lives) * height - GAP - 0.4, -0.7)
     axes.set_axis_off()
     _explain_letters(axes, lives, strip)
 
 
-def _paint_people(axes: "Axes", life: Life, strip: Strip, line: float) -> None:
-    for place, turn in enumerate(life.turns):
+def _paint_people(axes: "Axes", life: Life, strip: Strip, line: float, places: Sequence[float]) -> None:
+    for turn, place in zip(life.turns, places, strict=False):
         axes.text(
-            place + 0.12, line, strip.letters.get(turn.who, NOBODY), ha="left", va="center", fontsize=7.5,
+            place + 0.5, line, strip.letters.get(turn.who, NOBODY), ha="left", va="center", fontsize=7.5,
             color=INK.light, weight="bold",
         )  # fmt: skip
         axes.plot([place, place], [line - 0.35, line + len(strip.lanes) + 0.4], color=LINE.light, linewidth=0.6)
@@ -123,13 +137,13 @@ def shortened(state: str, letters: float) -> str:
     return state if len(state) <= room else f"{state[: max(1, room - 1)]}…"
 
 
-def _bar(axes: "Axes", hue: Hue, steps: tuple[int, int], line: float, label: str) -> None:
-    first, after = steps
+def _bar(axes: "Axes", hue: Hue, span: tuple[float, float], line: float, label: str) -> None:
+    start, end = span
     axes.barh(
-        line, after - first - 0.06, left=first + 0.03, height=0.72, facecolor=PAPER.light, edgecolor=hue.light,
+        line, end - start - 0.25, left=start + 0.12, height=0.72, facecolor=PAPER.light, edgecolor=hue.light,
         linewidth=1.3, zorder=2,
     )  # fmt: skip
-    axes.text(first + 0.12, line, label, ha="left", va="center", fontsize=6.5, color=hue.light, zorder=3)
+    axes.text(start + 0.6, line, label, ha="left", va="center", fontsize=6.5, color=hue.light, zorder=3)
 
 
 def _name(axes: "Axes", text: str, line: float, hue: Hue, size: float) -> None:
@@ -142,6 +156,8 @@ def _name(axes: "Axes", text: str, line: float, hue: Hue, size: float) -> None:
 def _explain_letters(axes: "Axes", lives: Sequence[Life], strip: Strip) -> None:
     acting = {turn.who for life in lives for turn in life.turns}
     told = [f"{letter} {who}" for who, letter in strip.letters.items() if who in acting]
+    if acting - set(strip.letters):
+        told.append(f"{NOBODY} {strip.nobody}")
     axes.annotate(
         f"who acted:  {'  ·  '.join(told)}", (0.5, 1), xycoords="axes fraction", xytext=(0, 8),
         textcoords="offset points", ha="center", va="bottom", fontsize=7.5, color=INK.light, annotation_clip=False,

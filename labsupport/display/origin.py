@@ -57,7 +57,10 @@ class Origin:
         if self.recorded is None:
             return Shown(Markup(""), "")
         versions = ", ".join(self.recorded.versions) or "unknown versions"
-        said = f"Nothing below runs now. It was recorded on {self.recorded.date} with {versions}."
+        said = (
+            f"Nothing below runs now. It was recorded on {self.recorded.date} with {versions}. Words in <…> stand for "
+            "names, addresses and paths that are others on every run."
+        )
         rest = [f"Why: {self.recorded.reason}."] if self.recorded.reason else []
         rest += [f"Simulated parts: {', '.join(self.simulated)}."] if self.simulated else []
         html = element(

@@ -40,11 +40,13 @@ def tiles(
     alt: str,
     twin: Table,
     marked: str,
+    below: str = "",
 ) -> Figure:
     """Draw the boxes, the first row on top with a line below it.
 
     Args:
         marked: the row that gets a background; empty for none.
+        below: a line that explains the looks.
     """
 
     def paint(axes: "Axes") -> None:
@@ -53,7 +55,8 @@ def tiles(
         for box in boxes:
             _paint_box(axes, columns.index(box.column), rows.index(box.row), box)
         axes.set_yticks(range(len(rows)), rows)
-        axes.set_xticks(range(len(columns)), columns, rotation=20, ha="right")
+        axes.set_xticks(range(len(columns)), [name.replace("/", "/\n") for name in columns], fontsize=8.5)
+        axes.set_xlabel(below, fontsize=8, labelpad=8)
         axes.set_ylim(len(rows) - 0.45, -0.6)
         axes.set_xlim(-0.55, len(columns) - 0.45)
         axes.axhline(0.5, color=LINE.light, linewidth=1.2)

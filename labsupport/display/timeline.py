@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 
 Record = Mapping[str, Any]
 MOST_LABELLED_PODS = 6
+# A component of one node is called kubelet@node-1; what happens to the whole of a node is told of node-1.
+ON_A_NODE = re.compile(r"node-\d+$")
+POINTS_A_LETTER = 4.2
 LANE_INCHES, FEW_PODS_INCHES, MANY_PODS_INCHES, INCHES_A_ROW = 0.18, 0.15, 0.085, 0.36
 
 
@@ -62,6 +65,16 @@ MINOR = Look("bookkeeping", "|", MUTED)
 
 
 @dataclass(frozen=True)
+class Silence:
+    """From where to where a lane stands still; on one node only, where a node is named."""
+
+    lane: str
+    begin: float
+    end: float
+    node: str
+
+
+@dataclass(frozen=True)
 class Lanes:
     """Where each record of a timeline is drawn."""
 
@@ -90,17 +103,22 @@ class Lanes:
         return list(itertools.accumulate((LANE_INCHES + self.line_inches * each for each in lines), initial=0.0))
 
     @cached_property
-    def silences(self) -> list[tuple[str, float, float]]:
-        """While a component stood still: each of its lanes, from where to where; to the end, if it never went on."""
+    def silences(self) -> list[Silence]:
+        """While components stood still; to the end, if one never went on."""
         found, since = [], {}
         for record in self.records:
             if "broken" in record["tags"]:
                 since[record["name"]] = record
             elif "mended" in record["tags"] and record["name"] in since:
-                begin, _ = self.place(since.pop(record["name"]))
-                found += [(lane, begin, self.place(record)[0]) for lane in record["lanes"]]
+                begun = since.pop(record["name"])
+                found += self._silent(begun, self.place(record)[0])
         last = self.place(self.records[-1])[0]
-        return found + [(lane, self.place(begun)[0], last) for begun in since.values() for lane in begun["lanes"]]
+        return found + [each for begun in since.values() for each in self._silent(begun, last)]
+
+    def _silent(self, begun: Record, end: float) -> list[Silence]:
+        on_node = ON_A_NODE.search(begun["name"])
+        begin, _ = self.place(begun)
+        return [Silence(lane, begin, end, on_node.group() if on_node else "") for lane in begun["lanes"]]
 
     @property
     def line_inches(self) -> float:
@@ -168,6 +186,8 @@ def _story_of(pod: str, records: Sequence[Record]) -> tuple[Record, ...]:
 
 
 def _paint(axes: "Axes", lanes: Lanes) -> None:
+    from matplotlib.transforms import blended_transform_factory
+
     _paint_silences(axes, lanes)
     _paint_causes(axes, lanes)
     by_look: dict[Look, list[tuple[float, float]]] = {}
@@ -178,9 +198,12 @@ def _paint(axes: "Axes", lanes: Lanes) -> None:
         if look in by_look:
             _scatter(axes, look, by_look[look], size)
     _label(axes, lanes)
+    # In the middle of the drawing, names of lanes included: with long ones the axes alone are too narrow for it.
+    across = blended_transform_factory(axes.figure.transFigure, axes.transAxes)
     axes.legend(
-        loc="lower center", bbox_to_anchor=(0.38, 1.0), ncols=3, fontsize=8, handletextpad=0.3, columnspacing=1.2
-    )
+        loc="lower center", bbox_to_anchor=(0.52, 1.0), bbox_transform=across, ncols=3, fontsize=8,
+        handletextpad=0.3, columnspacing=1.2,
+    )  # fmt: skip
 
 
 def _scatter(axes: "Axes", look: Look, places: Sequence[tuple[float, float]], size: float) -> None:
@@ -198,12 +221,18 @@ def _scatter(axes: "Axes", look: Look, places: Sequence[tuple[float, float]], si
 
 
 def _paint_silences(axes: "Axes", lanes: Lanes) -> None:
-    for number, (lane, begin, end) in enumerate(lanes.silences):
-        place = lanes.names.index(lane)
+    for number, silence in enumerate(lanes.silences):
+        place = lanes.names.index(silence.lane)
         axes.fill_between(
-            [begin, end], lanes.borders[place], lanes.borders[place + 1], facecolor="none", hatch="////",
-            edgecolor=LINE.light, linewidth=0, label="stands still" if number == 0 else None, zorder=0,
+            [silence.begin, silence.end], lanes.borders[place], lanes.borders[place + 1], facecolor="none",
+            hatch="////", edgecolor=LINE.light, linewidth=0, label="stands still" if number == 0 else None, zorder=0,
         )  # fmt: skip
+        if silence.node:
+            axes.text(
+                silence.begin, lanes.borders[place] + LANE_INCHES / 2, f" only {silence.node}", fontsize=6.5,
+                ha="left", va="center", color=INK.light, zorder=1,
+                bbox={"facecolor": PAPER.light, "edgecolor": "none", "pad": 0.6},
+            )  # fmt: skip
 
 
 def _paint_causes(axes: "Axes", lanes: Lanes) -> None:
@@ -223,7 +252,8 @@ def _label(axes: "Axes", lanes: Lanes) -> None:
     axes.tick_params(axis="y", length=0, pad=4)
     if len(lanes.pods) > 1:
         several_sets = len({pod.rpartition("-")[0] for pod in lanes.pods}) > 1
-        axes.tick_params(axis="y", pad=48 if several_sets else 14)
+        longest = max(len(pod) for pod in lanes.pods) if several_sets else 1
+        axes.tick_params(axis="y", pad=10 + POINTS_A_LETTER * longest)
         shown = lanes.pods if len(lanes.pods) <= MOST_LABELLED_PODS else [lanes.pods[0], lanes.pods[-1]]
         for lane, pod in itertools.product(sorted(lanes.with_pods), shown):
             axes.annotate(

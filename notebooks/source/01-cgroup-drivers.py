@@ -1240,8 +1240,8 @@ effect = cgroups.Effect
 told = [
     effect("data-root", sample.output.split()[3], control.output.split()[3]),
     effect("exec-opts", asked_for.output, control.output.split()[0]),
-    effect("registry-mirrors", by_mirror.output, cgroups.last_words(no_mirror)),
-    effect("insecure-registries", by_http.output, cgroups.last_words(no_http)),
+    effect("registry-mirrors", f"pulls {by_mirror.output}", cgroups.last_words(no_mirror)),
+    effect("insecure-registries", f"pulls {by_http.output}", cgroups.last_words(no_http)),
     effect("max-concurrent-downloads", f"{at_once[0]} at once", f"{at_once[1]} at once"),
 ]
 

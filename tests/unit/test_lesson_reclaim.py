@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from labsupport.display.lives import Life, Turn, lives_figure, shortened, spans
+from labsupport.display.lives import NARROWEST_STEP, Life, Turn, edges_of, lives_figure, shortened, spans
 from labsupport.errors import EvidenceError
 from labsupport.experiments.claims import load_ledger
 from labsupport.experiments.exercises import Standing, judge
@@ -122,6 +122,12 @@ class TestStrips:
     @pytest.mark.parametrize(("letters", "shown"), [(9.5, "Available"), (8.9, "Availab…"), (2, "A…"), (0.2, "A…")])
     def test_a_name_is_cut_to_its_room(self, letters: float, shown: str) -> None:
         assert shortened("Available", letters) == shown
+
+    def test_a_step_is_as_wide_as_its_words_need(self) -> None:
+        states = ({"volume": "Terminating"}, {"volume": "Bound"}, {"volume": "Bound"}, {"volume": ""})
+        edges = edges_of(Life("a", tuple(Turn(0, "you", "", state) for state in states)), ["volume"])
+        assert edges[1] >= len("Terminating") and edges[3] - edges[1] >= len("Bound")
+        assert edges[4] - edges[3] == pytest.approx(NARROWEST_STEP)
 
     def test_somebody_without_a_letter_is_drawn_all_the_same(self) -> None:
         life = Life("a", (Turn(0, "a stranger", "", {"volume": "Odd"}),))

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from labsupport.display.timeline import Lanes, look_of, timeline_figure, timeline_table
+from labsupport.display.timeline import Lanes, Silence, look_of, timeline_figure, timeline_table
 
 ROWS = {"you": 0, "StatefulSet controller": 2, "kubelet": 5}
 
@@ -85,10 +85,17 @@ def test_a_lane_in_which_something_stood_still_is_marked_from_then_until_it_went
     stop = {**record(7, "you", "component", "kubelet@node-1", "broken"), "lanes": {"kubelet": 5}}
     start = {**record(9, "you", "component", "kubelet@node-1", "mended"), "lanes": {"kubelet": 5}}
     whole = Lanes((*records(3), stop, start), evenly=False)
-    assert whole.silences == [("kubelet", stop["at"], start["at"])]
+    assert whole.silences == [Silence("kubelet", stop["at"], start["at"], "node-1")]
     for_ever = Lanes((*records(1), stop, record(8, "you", "set", "web", "made")), evenly=True)
-    assert for_ever.silences == [("kubelet", 4.0, 5.0)]
-    assert "stands still" in timeline_figure("Stopped", whole.records, alt="A kubelet stands still.").svg
+    assert for_ever.silences == [Silence("kubelet", 4.0, 5.0, "node-1")]
+    drawn = timeline_figure("Stopped", whole.records, alt="A kubelet stands still.").svg
+    assert "stands still" in drawn and "only node-1" in drawn
+
+
+@pytest.mark.parametrize(("name", "node"), [("node-2", "node-2"), ("kube-scheduler", ""), ("etcd", "")])
+def test_only_what_is_of_one_node_is_said_to_be(name: str, node: str) -> None:
+    stop = {**record(7, "you", "component", name, "broken"), "lanes": {"scheduler": 5}}
+    assert [silence.node for silence in Lanes((*records(1), stop), evenly=False).silences] == [node]
 
 
 def test_what_stood_still_has_its_lane_though_nothing_came_from_it() -> None:

@@ -146,7 +146,7 @@ def _paint_connection(axes: "Axes", each: Connection) -> None:
     if each.label:
         share = min(0.24 / (y2 - y1), 0.5)
         axes.text(
-            x1 + (x2 - x1) * share, y1 + (y2 - y1) * share, each.label, fontsize=5.5, ha="center", va="center",
+            x1 + (x2 - x1) * share, y1 + (y2 - y1) * share, each.label, fontsize=TINY, ha="center", va="center",
             color=MUTED.light, zorder=2.5, bbox={"facecolor": PAPER.light, "edgecolor": "none", "pad": 0.8},
         )  # fmt: skip
 

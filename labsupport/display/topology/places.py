@@ -66,6 +66,8 @@ class Host:
         self.machine = next(space for space in spaces if space["kind"] == "machine")
         self.sharing = [space for space in spaces if space["same_as"] == self.machine["name"]]
         apart = [space for space in spaces if not space["same_as"] and space is not self.machine]
+        # Those on one network stand side by side, so that their wires do not cross.
+        apart.sort(key=lambda space: (str(space["network"]), str(space["name"])))
         self.containers = [space for space in apart if space["kind"] == "container"]
         self.overlays = [space for space in apart if space["kind"] == "overlay"]
 

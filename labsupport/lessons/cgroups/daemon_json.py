@@ -203,7 +203,8 @@ def effects_table(effects: Sequence[Effect]) -> Shown:
 def _briefly(seen: object) -> str:
     """A value as people say it; of a long message its end, which says what went wrong."""
     if isinstance(seen, Mapping):
-        return ", ".join(f"{name} {value}" for name, value in seen.items()) or "none"
+        said = {name: f"{value} lines" if isinstance(value, int) else value for name, value in seen.items()}
+        return ", ".join(f"{name}: {value}" for name, value in said.items()) or "none"
     text = str(seen)
     return text if len(text) <= LONGEST else f"… {text[-LONGEST:]}"
 

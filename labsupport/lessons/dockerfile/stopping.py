@@ -99,7 +99,7 @@ class Stops:
             alt=f"Horizontal bars, one for each of {len(self.by_name)} containers. {killed} of them last as long as "
             "the grace and are killed; the others end almost at once, but not in all of those was the service told.",
             axis="seconds",
-            limit=Limit(self.grace_seconds, "grace"),
+            limit=Limit(self.grace_seconds, "grace period"),
         )
         return self.origin.above(drawn.shown())
 

@@ -58,8 +58,8 @@ class Deliveries:
 
     def table(self) -> Shown:
         columns: list[str | Column] = [
-            Column("driver", "code"), "both lines?", "docker logs", "cache-disabled", Column("streams by", "code"),
-            "label, variable?", Column("what it adds", "prose"),
+            Column("driver", "code"), "both lines?", "docker logs", "docker logs, cache-disabled",
+            Column("streams by", "code"), "label, variable?", Column("what it adds", "prose"),
         ]  # fmt: skip
         made = table("Where the lines went", columns, [self._row(driver) for driver in self.by_driver])
         return self.origin.above(made.shown())

@@ -79,11 +79,12 @@ class Stall:
         numbers = ["lines written", "longest pause (s)", "lines at the collector", "lost"]
         columns: list[str | Column] = ["mode", *(Column(name, "number") for name in numbers), "which",
                    Column("lines docker logs shows", "number")]  # fmt: skip
+        paused = " and ".join(f"{each.longest_pause:.1f} s with {mode}" for mode, each in self.writers.items())
         drawn = lines(
             title,
             [Line(mode, each.progress) for mode, each in self.writers.items()],
-            alt="Two curves of lines written over seconds. While the collector stalls, the blocking container's curve "
-            "becomes flat soon and goes on after; the non-blocking one's rises evenly throughout.",
+            alt="Two curves of lines written over seconds; a flat piece is a container that stands still. The longest "
+            f"such pause is {paused}.",
             x="seconds",
             y="lines written",
             twin=table(title, columns, rows),

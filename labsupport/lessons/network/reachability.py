@@ -64,7 +64,8 @@ class Reach:
             [KINDS[target] for target in self.targets],
             cells,
             letters="".join(WAYS.values()),
-            below="A address · N name · P published port: a letter where it works, a dot where not",
+            below="A by address · N by name · P by published port: a letter where it works, a dot where not",
+            corner=("who asks", "who is asked"),
             alt="A grid: a row for each network that a container asks from, a column for each it asks. In each cell "
             "A, N, P stand for address, name, published port, a letter where the right one answered: "
             f"{sum(self.answers.values())} of {len(self)} did.",

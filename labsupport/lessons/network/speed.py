@@ -43,7 +43,7 @@ class Speed:
         choose = min if best is min else max
         own, host = values[driver], values["host"]
         return [
-            driver, what, len(own), float(median(own)), min(own), max(own), median(own) / median(host),
+            driver, what, len(own), round(median(own)), min(own), max(own), median(own) / median(host),
             choose(own) / choose(host),
         ]  # fmt: skip
 

@@ -48,6 +48,7 @@ STRIP = Strip(
         YOU: "Y", "volume controller": "V", "protection controllers": "P", "local-path provisioner": "L",
         "scheduler": "S", "kubelet": "K",
     },
+    "seen on the disk",
 )  # fmt: skip
 
 

@@ -29,6 +29,7 @@ def layers_figure(stack: Stack, chosen: str = "") -> Shown:
         "to be seen in the container. The topmost row is the mount, and says which layer each name comes from.",
         twin=_twin(stack, paths),
         marked=chosen,
+        below="solid: seen in the container · dashed: not seen, a layer above hides or replaces it",
     )
     return stack.origin.above(drawn.shown())
 

@@ -27,11 +27,12 @@ class Growth:
     def figure(self) -> Shown:
         first = next(iter(self.after.values()))
         size = max(layer.bytes_of(self.path) for layer in first.lower) / MEBIBYTE
+        told = "; ".join(f"{done}: {self.mebibytes_after(done):g} MiB" for done in self.after)
         drawn = bars(
             f"{self.path} in the container's own layer",
             [Measure(done, (self.mebibytes_after(done),)) for done in self.after],
             alt=f"Horizontal bars: how much of {self.path}, a file of {size:.0f} MiB, is in the container's own layer "
-            f"after each of {len(self.after)} things done to it. It is nothing or all of it, never a part.",
+            f"after each of {len(self.after)} things done to it. {told}.",
             axis="MiB on disk",
             unit="MiB",
         )

@@ -3,6 +3,7 @@
 Owns the rules of the overlay file system as far as a reader needs them; looks at no directory itself.
 """
 
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -108,14 +109,17 @@ class Stack:
 
     def table(self) -> Shown:
         """Every directory, lowest first, and what it does; the mount itself is the last row."""
+        parent = os.path.commonpath([layer.directory for layer in self.layers])
         rows: list[list[Cell]] = [
-            [layer.name, layer.size_bytes, _sentence(self.effects(layer.name)), layer.directory]
+            [layer.name, f"{layer.size_bytes:,}", _sentence(self.effects(layer.name)),
+             f"…{layer.directory.removeprefix(parent)}"]
             for layer in self.layers
-        ]
+        ]  # fmt: skip
         rows.append([MERGED, None, f"shows {', '.join(map(short, self.sees))}", f"type {self.mount}"])
         columns: list[str | Column] = ["layer", Column("bytes", "number"), Column("below /data it", "prose"),
                                        Column("directory", "code")]  # fmt: skip
-        made = table(f"The layers of the container {self.container}", columns, rows, note="lowest first")
+        note = f"lowest first; … is {parent}"
+        made = table(f"The layers of the container {self.container}", columns, rows, note=note)
         return self.origin.above(made.shown())
 
     def _built(self) -> Iterator[tuple[Layer, list[Effect], dict[str, str]]]:

@@ -90,16 +90,16 @@ class Rounds:
         return _ratios(self.kilobytes(driver), self.kilobytes(self._reference(driver)))
 
     def time_figure(self) -> Shown:
-        return self._figure("Seconds", self.time, "seconds, as a ratio")
+        return self._figure("Time of the same work", self.time, "times as long")
 
     def disk_figure(self) -> Shown:
-        return self._figure("Bytes on disk", self.disk, "bytes on disk, as a ratio")
+        return self._figure("Disk that the same work takes", self.disk, "times as many bytes")
 
     def table(self) -> Shown:
         """Medians of what was measured, and the ratios with their ranges."""
         columns: list[str | Column] = [
             Column("driver", "code"), Column("rounds", "number"), Column("seconds", "number"),
-            Column("time ratio", "number"), "its range", Column("MB", "number"), Column("disk ratio", "number"),
+            Column("time ratio", "number"), "its range", Column("MB added", "number"), Column("disk ratio", "number"),
             "its range",
         ]  # fmt: skip
         rows: list[list[Cell]] = [
@@ -122,11 +122,11 @@ class Rounds:
         ]
         count = len(self.seconds[self.against])
         drawn = dots(
-            f"{title}: each driver by overlay2 of the same engine",
+            f"{title}, against overlay2 of the same release",
             measures,
             alt=f"Dots, {count} for each of {len(measures)} drivers, one a round, with the median as a bar across: "
-            f"{axis} to overlay2 in the same round. A line at 1 is where both need the same.",
-            axis=axis,
+            f"{axis} as overlay2 in the same round. A line at 1 is where both need the same.",
+            axis=f"{axis} as overlay2 in the same round",
             unit="times",
             limit=Limit(1.0, "the same"),
         )
