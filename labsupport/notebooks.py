@@ -14,7 +14,10 @@ from typing import Any
 from labsupport.errors import UsageError
 from labsupport.project import Project
 
-SOLUTION = re.compile(r"^[ \t]*### BEGIN SOLUTION\n.*?^[ \t]*### END SOLUTION[ \t]*$", re.MULTILINE | re.DOTALL)
+# Lines with `!` are comments in the source, and so are the marks around them.
+SOLUTION = re.compile(
+    r"^[ \t]*(?:# )?### BEGIN SOLUTION\n.*?^[ \t]*(?:# )?### END SOLUTION[ \t]*$", re.MULTILINE | re.DOTALL
+)
 INVITATION = "# Write your answer here, then run this cell."
 COMPARED = "nbval-check-output"
 KERNEL = {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"}

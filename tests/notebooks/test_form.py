@@ -48,6 +48,10 @@ def test_it_is_made_from_its_source(path: Path) -> None:
     assert generate(source.read_text(encoding="utf-8"), text) == text, "run ./lab generate"
 
 
+def test_no_solution_reaches_the_learners(path: Path) -> None:
+    assert not [named(cell) for cell in code_cells(path) if "SOLUTION" in cell.source]
+
+
 def test_one_title_and_headings_in_order(path: Path) -> None:
     fence = re.compile(r"^```.*?^```", re.MULTILINE | re.DOTALL)
     text = "\n\n".join(fence.sub("", cell.source) for cell in markdown_cells(path))

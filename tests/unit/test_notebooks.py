@@ -86,6 +86,12 @@ def test_a_file_to_write_gets_its_lines_without_comment_marks_and_without_the_so
     )
 
 
+def test_commands_between_marks_are_a_solution_too() -> None:
+    source = "# %%\n# ### BEGIN SOLUTION\n# !docker network connect back web\n# ### END SOLUTION\n"
+    cell = json.loads(generate(source, None))["cells"][0]
+    assert "".join(cell["source"]) == "# Write your answer here, then run this cell."
+
+
 def test_generating_twice_gives_the_same_bytes() -> None:
     assert generate(SOURCE, generate(SOURCE, None)) == generate(SOURCE, None)
 
