@@ -88,7 +88,7 @@ def _front(
 
 def _notebooks(notebooks: Sequence[ExecutedNotebook], findings: Findings) -> Markup:
     columns: list[str | Column] = [
-        "notebook",
+        Column("notebook", "prose"),
         "outcome",
         "verdicts",
         Column("cells", "number"),

@@ -52,7 +52,9 @@ class Table:
         cells = []
         for index, (column, cell) in enumerate(zip(self.columns, row, strict=True)):
             if index < self.header_columns:
-                cells.append(element("th", _cell_html(cell), scope="row", class_=_css(column)))
+                # Code that names a row is never broken, and so needs no least width.
+                least = self._least_widths[index] if column.kind == "prose" else None
+                cells.append(element("th", _cell_html(cell), scope="row", class_=_css(column), style=least))
             else:
                 cells.append(element("td", _cell_html(cell), class_=_css(column), style=self._least_widths[index]))
         new_group = self.header_columns > 1 and before is not None and before[0] != row[0]

@@ -122,8 +122,7 @@ class Exercise(Generic[World]):
         try:
             world = self.look()
         except NotRecorded as error:
-            message = f"This exercise needs a live engine or cluster. {error.do}."
-            return Outcome(self.name, Standing.UNAVAILABLE, message)
+            return Outcome(self.name, Standing.UNAVAILABLE, f"{error.do[:1].upper()}{error.do[1:]}.")
         except LabError as error:
             return Outcome(self.name, Standing.COULD_NOT_LOOK, f"This could not be checked.\n{error}")
         return judge(self, world)

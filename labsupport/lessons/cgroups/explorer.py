@@ -97,7 +97,7 @@ def explanation(record: Record, position: Position) -> str:
         KILLED: f"The workload wants 80 MB. At {position['memory']} the kernel has no more to give, and kills.",
         NO_FORK: f"The workload wants 12 processes. With {position['pids']} in its cgroup, the next fork fails; "
         "the shell gives up.",
-        ENDED: "No limit it has met ends it.",
+        ENDED: "It has met no limit that ends it.",
     }[outcome(record)]
     throttled = max((sample[4] for sample in record["samples"]), default=0)
     if throttled:

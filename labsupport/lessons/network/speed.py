@@ -32,7 +32,7 @@ class Speed:
 
     def table(self) -> Table:
         columns: list[str | Column] = [
-            "driver", "what", Column("rounds", "number"), Column("median", "number"), Column("least", "number"),
+            "what", "driver", Column("rounds", "number"), Column("median", "number"), Column("least", "number"),
             Column("most", "number"), Column("median : host", "number"), Column("best : host", "number"),
         ]  # fmt: skip
         rows = [self._row(driver, "µs a round trip", self.round_trips, min) for driver in DRIVERS]
@@ -43,7 +43,7 @@ class Speed:
         choose = min if best is min else max
         own, host = values[driver], values["host"]
         return [
-            driver, what, len(own), round(median(own)), min(own), max(own), median(own) / median(host),
+            what, driver, len(own), round(median(own)), min(own), max(own), median(own) / median(host),
             choose(own) / choose(host),
         ]  # fmt: skip
 
