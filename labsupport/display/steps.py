@@ -25,6 +25,7 @@ def step_shown(step: Step) -> Shown:
     )
     parts = [
         element("pre", step.command, class_="lab-command", data_place=step.place or None),
+        _given(step.stdin),
         _stream("stdout", step.stdout),
         _stream("stderr", step.stderr),
         silent,
@@ -87,6 +88,15 @@ def exit_code_in_words(code: int) -> str:
 def _block(seen: Step | Observation, name: str, parts: Sequence[Markup | None]) -> Markup:
     above = Origin.of(seen).line_unless_plain()
     return element("div", above.html if above else None, *parts, class_="lab-step", role="group", aria_label=name)
+
+
+def _given(text: str) -> Markup | None:
+    """What the command reads, such as the script of `sh -s`, folded away."""
+    if not text:
+        return None
+    count = len(text.rstrip("\n").split("\n"))
+    summary = element("summary", f"given to read: {count} line{'' if count == 1 else 's'}")
+    return element("details", summary, element("pre", text.rstrip("\n")), class_="lab-given")
 
 
 def _stream(name: str, text: str) -> Markup | None:

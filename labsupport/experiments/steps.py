@@ -31,8 +31,8 @@ class Recording:
 class Step:
     """One command of a trial and what it left: exit code, both streams, seconds.
 
-    `place` is where it ran; empty for this computer. `recorded` is None when it ran live.
-    `simulated` names the parts of the system that were not the real thing.
+    `place` is where it ran; empty for this computer. `stdin` is what it was given to read. `recorded` is None when it
+    ran live. `simulated` names the parts of the system that were not the real thing.
     """
 
     experiment: str
@@ -45,6 +45,7 @@ class Step:
     recorded: Recording | None = None
     simulated: tuple[str, ...] = ()
     place: str = ""
+    stdin: str = ""
 
     @property
     def command(self) -> str:

@@ -138,7 +138,7 @@ class Trial:
         self._steps += 1
         return Step(
             self.experiment, self._steps, tuple(argv), result.exit_code, result.stdout, result.stderr, result.seconds,
-            self.recorded, self.simulated, on,
+            self.recorded, self.simulated, on, stdin or "",
         )  # fmt: skip
 
     def observe(self, name: str, look: Callable[[], Any], *, repeatable: bool = False) -> Observation:

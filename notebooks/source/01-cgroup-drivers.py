@@ -251,6 +251,10 @@ trial.expect(
 # the past: the engines that this is said of (1.9 to 1.13) cannot be had here, so that half stays open in the ledger.
 # By their source, systemd was the default where available up to 1.9, and cgroupfs from 1.10 on, not from 1.13.
 # (Docker manual: *dockerd*, *Options for the runtime*.)
+#
+# So, of your own engine: `docker info` shows driver and cgroup version, and the folder `/run/systemd/system` is there
+# where systemd runs. If the driver is not the one that follows from these two, somebody has set it: look for
+# `native.cgroupdriver` in `daemon.json` and in the flags of dockerd.
 
 # %% [markdown]
 # ## 4. A third driver called unified?
@@ -774,9 +778,15 @@ trial.expect(
         checks.exit_code_is(running, 0),
     ),
 )
-trial.check(checks.output_contains(limited, "/kubepods.slice/kubepods-burstable.slice/kubepods-"))
-trial.check(checks.output_lacks(outside, ":/kubepods.slice/"))
-trial.check(checks.output_is(both, "2"))
+
+# %%
+trial.check(
+    checks.all_of(
+        checks.output_contains(limited, "/kubepods.slice/kubepods-burstable.slice/kubepods-"),
+        checks.output_lacks(outside, ":/kubepods.slice/"),
+        checks.output_is(both, "2"),
+    )
+)
 
 # %% [markdown]
 # **Explain.** Nothing failed, and that is the trouble. kubelet made the pod's group, `kubepods.slice/…`, and put the
@@ -814,7 +824,7 @@ trial.check(
 )
 
 # %% [markdown]
-# The kernel killed the large container (137 = 128 + SIGKILL), and what is left is in the pod's group.
+# The kernel killed the large container (137 is 128 + 9, SIGKILL), and what is left is in the pod's group.
 #
 # ## 11. The other way round
 #
@@ -944,6 +954,16 @@ trial.expect(
 # goes by the answer: the wrong line in its file is not even read. With containerd 1.6 the same kubelet found nobody
 # to ask, and fell back to its file. So what is said of the mismatch is true of nodes with an older runtime. (KEP-4033,
 # *Discover cgroup driver from CRI*.)
+#
+# What breaks on a mismatch, then:
+#
+# | runtime | it uses | kubelet is told | what happens |
+# |---|---|---|---|
+# | containerd 1.6 | `cgroupfs` | `systemd` | pods run, and nothing enforces the limit of a pod |
+# | containerd 1.6 | `systemd` | `cgroupfs` | pods stay in `ContainerCreating`; the reason is in their events |
+# | containerd 2 | `systemd` | `cgroupfs` | nothing breaks: kubelet goes by what the runtime says |
+#
+# In the first two the node is Ready all the same: that it is tells you nothing.
 
 # %% [markdown]
 # ## 13. Three judges of a daemon.json
@@ -1014,8 +1034,12 @@ trial.expect(
 useless = [each.name for each in judged if each.starts and not each.runs]
 otherwise = [each.name for each in judged if not each.agrees]
 as_found = ["bad-max-size", "systemd-without-systemd"]
-trial.check(checks.equals(otherwise, [], "files our model judges otherwise"))
-trial.check(checks.equals(useless, as_found, "files whose engine runs nothing"))
+trial.check(
+    checks.all_of(
+        checks.equals(otherwise, [], "files our model judges otherwise"),
+        checks.equals(useless, as_found, "files whose engine runs nothing"),
+    )
+)
 
 # %% [markdown]
 # **Explain.** `--validate` reads the *form*: it knows every key, the type of its value, what a mirror looks like, and
@@ -1233,7 +1257,7 @@ trial.expect(
 )
 
 # %% [markdown]
-# **See.** All of it in one table.
+# **See.** All of it in one table; `live-restore` is from experiment 9.
 
 # %%
 effect = cgroups.Effect
@@ -1247,7 +1271,7 @@ told = [
 
 # %%
 told += [
-    effect("live-restore", "containers go on (experiment 9)", "containers end"),
+    effect("live-restore", f"{going_on[0]} of 2 containers go on", f"{going_on[1]} of 2 go on"),
     effect("log-driver", as_it_comes["Type"], control.output.split()[2]),
     effect("log-opts", as_it_comes["Config"], own_driver["Config"]),
     effect("log-level", sample_levels, control_levels),

@@ -308,8 +308,8 @@ trial.expect(
 # !cat assets/02-log-drivers/rotate.sh
 
 # %% [markdown]
-# **Predict.** Three containers write 100,000 lines of about 1,000 bytes, 106 MB of JSON each. Draw the three curves:
-# bytes on disk over lines written. How many lines will `docker logs` show of each of the two with limits?
+# **Predict.** Three containers write 100,000 lines of about 1,000 bytes each. Draw the three curves: bytes on disk over
+# lines written. How many lines will `docker logs` show of each of the two with limits?
 
 # %%
 trial = lab.trial("rotation", settles="lg-05-a")
@@ -457,10 +457,13 @@ trial.check(
 # %% [markdown]
 # **Explain.** Between your program and the collector are a pipe, the engine, and the kernel's buffers. When the
 # collector does not read, they fill up from the far end, and with `blocking` the program's next `write` waits: a log
-# collector can stop your service. It goes on a little after the collector does: TCP asks only now and then whether
-# there is room again. With `non-blocking` the engine takes every line into a buffer (`max-buffer-size`, 1 MB) and
-# drops lines when it is full: your service goes on, the collector has a hole, and nobody
-# is told. The engine's own copy has all of them. (Docker manual: *Configure the delivery mode of log messages*.)
+# collector can stop your service. In the drawing the curve turns flat later than the collector stalls, once the buffers
+# are full; and it rises again later than the collector does: TCP asks only now and then whether there is room again.
+#
+# So what you lose with `blocking` is time: your service stands still about as long as the collector does, and no line
+# is missing. With `non-blocking` the engine takes every line into a buffer (`max-buffer-size`, 1 MB) and drops lines
+# when it is full: your service goes on, the collector has a hole, and nobody is told. The engine's own copy has all of
+# them. (Docker manual: *Configure the delivery mode of log messages*.)
 
 # %% [markdown]
 # ## 7. Does it start without its collector?
@@ -629,15 +632,15 @@ trial.check(
 
 # %% [markdown]
 # **Explain.** A driver is either compiled into the engine or a plugin. A name that is not compiled in is looked for
-# among plugins, again and again for some fifteen seconds, whatever the reason: so a typing error, a Windows driver and
-# a withdrawn driver get the same slow answer. Docker 20.10 had `logentries`, and asked for its token; today's engine
-# does not know it. An option is compared with the driver's own list at once. (Docker manual: *Configure logging
+# among plugins, again and again for as long as the table says, whatever the reason: so a typing error, a Windows
+# driver and a withdrawn driver get the same slow answer. Docker 20.10 had `logentries`, and asked for its token;
+# today's engine does not know it. An option is compared with the driver's own list at once. (Docker manual: *Configure logging
 # drivers*, *Deprecated features*.)
 
 # %% [markdown]
 # ## Try every combination
 #
-# Choose a driver, what its collector does, and the mode. Predict, run, compare. Each run takes some four seconds.
+# Choose a driver, what its collector does, and the mode. Predict, run, compare. A run takes a few seconds.
 
 # %%
 trial = lab.trial("try")

@@ -162,6 +162,13 @@ def test_a_step_shows_command_streams_exit_code_and_seconds() -> None:
         assert part in shown.text
 
 
+def test_what_a_command_was_given_to_read_is_folded_below_it() -> None:
+    shown = step_shown(step(argv=("sh", "-s"), stdin="echo <one>\necho two\n"))
+    assert_balanced(shown.html)
+    assert "given to read: 2 lines" in shown.html and "echo &lt;one&gt;\necho two</pre>" in shown.html
+    assert "given to read" not in step_shown(step()).html
+
+
 def test_the_command_of_a_step_can_be_copied_as_it_stands() -> None:
     assert '<pre class="lab-command">docker run lab/toolbox echo &#39;a b&#39;</pre>' in step_shown(step()).html
 

@@ -77,7 +77,12 @@ def test_docker_logs_is_read_with_and_without_the_copy() -> None:
     assert found.readable == ("json-file", "syslog", "journald")
     assert found.readable_without_copy == ("json-file", "journald")
     assert found.texts("syslog") == BOTH
-    assert "severity" in found.table().text
+    assert "severity" in found.table().text and "/var/log/syslog" in found.table().text
+
+
+def test_lines_that_are_nowhere_are_said_to_be() -> None:
+    found = logs.read_deliveries([step(""), step("")], [step(""), step("")], {"syslog": step(""), "none": step("")})
+    assert found.table().text.count("nowhere") == 2
 
 
 # ---- starting --------------------------------------------------------------------------------------------------------

@@ -14,6 +14,13 @@ from labsupport.experiments.steps import Step
 
 DRIVERS = ("json-file", "local", "syslog", "journald", "fluentd", "gelf", "splunk", "awslogs", "none")
 SAID = {"stdout": "to stdout", "stderr": "to stderr"}
+# Where the lines of each driver are looked for.
+PLACES: Mapping[str, str] = {
+    "json-file": "a file of the engine's, JSON", "local": "a file of the engine's, binary",
+    "syslog": "/var/log/syslog of the machine", "journald": "the journal of the machine",
+    "fluentd": "the Fluentd collector", "gelf": "the GELF collector", "splunk": "Splunk's HTTP collector",
+    "awslogs": "a stream of CloudWatch Logs",
+}  # fmt: skip
 NOT_READABLE = "configured logging driver does not support reading"
 LABEL_AND_VARIABLE = ("shop", "test")
 # As the syslog driver writes them: severity, then tag and process, then the line.
@@ -58,7 +65,7 @@ class Deliveries:
 
     def table(self) -> Shown:
         columns: list[str | Column] = [
-            Column("driver", "code"), "both lines?", "docker logs", "docker logs, cache-disabled",
+            Column("driver", "code"), "found in", "both lines?", "docker logs", "docker logs, cache-disabled",
             Column("streams by", "code"), "label, variable?", Column("what it adds", "prose"),
         ]  # fmt: skip
         made = table("Where the lines went", columns, [self._row(driver) for driver in self.by_driver])
@@ -68,6 +75,7 @@ class Deliveries:
         found = self.by_driver[driver]
         return [
             driver,
+            PLACES[driver] if found.lines else "nowhere",
             found.is_complete,
             "shows them" if driver in self.readable else "refuses",
             "shows them" if driver in self.readable_without_copy else "refuses",
