@@ -8,7 +8,7 @@ from labsupport.display.markup import Markup, Shown, element, join, prose
 from labsupport.display.origin import Origin
 from labsupport.display.style import CHECKED, chip, verdict_mark
 from labsupport.experiments.checks import Check
-from labsupport.experiments.steps import Observation, Step
+from labsupport.experiments.steps import Observation, Step, pasteable
 from labsupport.experiments.trial import Judgement
 
 LINES_AT_ONCE = 24
@@ -24,7 +24,7 @@ def step_shown(step: Step) -> Shown:
         element("span", "live") if step.recorded is None else None,
     )
     parts = [
-        element("pre", step.command, class_="lab-command", data_place=step.place or None),
+        element("pre", pasteable(step.argv), class_="lab-command", data_place=step.place or None),
         _given(step.stdin),
         _stream("stdout", step.stdout),
         _stream("stderr", step.stderr),

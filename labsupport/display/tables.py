@@ -12,7 +12,7 @@ Cell = str | int | float | bool | Mark | Markup | None
 Kind = Literal["text", "prose", "code", "number"]
 
 # How narrow a column may get before the table scrolls: letters of code, and ems of prose, alone and among others.
-MOST_CODE_LETTERS = 26
+MOST_CODE_LETTERS = 24
 PROSE_EMS, CROWDED_PROSE_EMS = 17.0, 11.0
 EMS_A_LETTER = 0.5
 

@@ -3,13 +3,15 @@
 import datetime
 import json
 import shlex
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from labsupport.errors import EvidenceError
 
 SHOWN_LINES = 40
+# What a shell takes for more than a letter, within double quotes.
+SPECIAL = frozenset('"$`\\!')
 
 
 @dataclass(frozen=True)
@@ -118,6 +120,12 @@ class Observation:
     def __repr__(self) -> str:
         shown = json.dumps(self.value, indent=2, ensure_ascii=False)
         return "\n".join([*_notes(self.recorded, self.simulated), f"{self.name}:", *_shown(shown, "")])
+
+
+def pasteable(argv: Sequence[str]) -> str:
+    """Join words for a shell: like shlex.join, but with double quotes around single ones where they change nothing."""
+    plainly = [f'"{word}"' if "'" in word and not SPECIAL & set(word) else shlex.quote(word) for word in argv]
+    return " ".join(plainly)
 
 
 def plain(seen: object) -> object:

@@ -131,7 +131,7 @@ trial.check(equals([left.output, volumes.output, pods.output], ["", "", ""], "wh
 # Is the engine itself broken? Run the first cell of the notebook again: the lab it opens is a new one. With `./lab
 # start` the lab is the server's: `./lab reset` in a terminal takes everything back, and a new start is a new lab.
 #
-# Where next? Any notebook from 01 on, in any order. Each takes about 25 minutes and says at its top what it is about.
+# Where next? Any notebook from 01 on, in any order. Each takes 25 to 40 minutes and says at its top what it is about.
 #
 # ## What we settled
 

@@ -634,8 +634,8 @@ trial.check(
 # **Explain.** A driver is either compiled into the engine or a plugin. A name that is not compiled in is looked for
 # among plugins, again and again for as long as the table says, whatever the reason: so a typing error, a Windows
 # driver and a withdrawn driver get the same slow answer. Docker 20.10 had `logentries`, and asked for its token;
-# today's engine does not know it. An option is compared with the driver's own list at once. (Docker manual: *Configure logging
-# drivers*, *Deprecated features*.)
+# today's engine does not know it. An option is compared with the driver's own list at once. (Docker manual:
+# *Configure logging drivers*, *Deprecated features*.)
 
 # %% [markdown]
 # ## Try every combination

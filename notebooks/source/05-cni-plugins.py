@@ -108,12 +108,20 @@ broken
 # %%
 gone = equals(inside_in_the_end.lines, inside_before.lines, "what is in the pod after DEL")
 trial.check(contains(inside_after.output, address, "the pod's interfaces after ADD"))
+
+# %%
 trial.check(contains(routes.output, "default via 10.99.0.1", "the pod's routes after ADD"))
+
+# %%
 trial.check(all_of(exit_code_is(checked, 0), exit_code_is(deleted, 0), gone))
+
+# %%
 trial.check(exit_code_is(deleted_again, 0))
 
 # %%
 trial.check(exit_code_is(broken, 1))
+
+# %%
 trial.check(contains(broken.json(), "msg", "what it says of a broken configuration"))
 
 # %% [markdown]

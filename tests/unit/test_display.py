@@ -2,6 +2,7 @@
 
 import datetime
 import re
+import shlex
 from html.parser import HTMLParser
 
 import pytest
@@ -36,7 +37,7 @@ from labsupport.experiments.checks import equals
 from labsupport.experiments.claims import Claim, Verdict
 from labsupport.experiments.exercises import Exercise, Outcome, Requirement, Standing
 from labsupport.experiments.progress import ExerciseProgress, NotebookProgress, Progress
-from labsupport.experiments.steps import Observation, Recording, Step
+from labsupport.experiments.steps import Observation, Recording, Step, pasteable
 from labsupport.experiments.trial import Judgement
 
 RECORDING = Recording(datetime.date(2026, 11, 23), ("Docker 29.0.1", "Linux 6.18"), "no engine can run here", "private")
@@ -171,6 +172,15 @@ def test_what_a_command_was_given_to_read_is_folded_below_it() -> None:
 
 def test_the_command_of_a_step_can_be_copied_as_it_stands() -> None:
     assert '<pre class="lab-command">docker run lab/toolbox echo &#39;a b&#39;</pre>' in step_shown(step()).html
+
+
+@pytest.mark.parametrize(
+    ("word", "shown"),
+    [("a 'b' | c", "\"a 'b' | c\""), ("echo '$$'", "'echo '\"'\"'$$'\"'\"''"), ("a b", "'a b'"), ("ab", "ab")],
+)
+def test_a_command_has_quotes_that_one_can_read_and_that_change_nothing(word: str, shown: str) -> None:
+    assert pasteable(["sh", "-c", word]) == f"sh -c {shown}"
+    assert shlex.split(pasteable(["sh", "-c", word])) == ["sh", "-c", word]
 
 
 def test_output_is_escaped() -> None:

@@ -49,7 +49,14 @@ def ends_table(ends: Mapping[str, End], files: Mapping[str, Sequence[str]], pods
         pods: `kubectl get pods --output name`, to tell whose recycler was made.
     """
     places = [f"file on the {place}" for place in files]
-    columns: list[str | Column] = ["volume", "kind", Column("path", "code"), "ends as", *places, "recycler there"]
+    columns: list[str | Column] = [
+        "volume",
+        "kind",
+        Column("path", "code"),
+        "ends as",
+        *places,
+        "recycler pod still there",
+    ]
     rows: list[list[Cell]] = []
     for end in ends.values():
         there = [has_file(end, found) if end.kind in ("hostPath", "local") else None for found in files.values()]

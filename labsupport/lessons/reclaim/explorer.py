@@ -1,12 +1,11 @@
 """The widget: reclaim policy, kind of volume, and step; the states by the rules, and as the cluster has them."""
 
-import shlex
 from dataclasses import dataclass
 
 from labsupport.display.explorer import Explorer, Played, Position, Question
 from labsupport.display.origin import Origin
 from labsupport.display.tables import Cell, Table, table
-from labsupport.experiments.steps import Step
+from labsupport.experiments.steps import Step, pasteable
 from labsupport.experiments.trial import Trial
 
 ASSETS = "assets/07-pv-reclaim"
@@ -51,7 +50,7 @@ def apply_command(position: Position) -> str:
     """What makes a position's volume and claim, as one would type it."""
     words = f"s/NAME/{name_of(position)}/; s/POLICY/{position['policy']}/"
     manifest = f"{ASSETS}/try-{FILES[position['volume']]}.yaml"
-    return shlex.join(["sh", "-c", f"sed '{words}' {manifest} | kubectl apply -f -"])
+    return pasteable(["sh", "-c", f"sed '{words}' {manifest} | kubectl apply -f -"])
 
 
 def by_the_rules(position: Position) -> States:
@@ -162,7 +161,7 @@ def apply_claim(position: Position) -> str:
     manifest = f"{ASSETS}/try-{FILES[position['volume']]}.yaml"
     words = f"s/NAME/{name_of(position)}/; 1,/^---/{{/^---/!d}}" if position["volume"] != DYNAMIC else ""
     words = words or f"s/NAME/{name_of(position)}/"
-    return shlex.join(["sh", "-c", f"sed '{words}' {manifest} | kubectl apply -f -"])
+    return pasteable(["sh", "-c", f"sed '{words}' {manifest} | kubectl apply -f -"])
 
 
 def _compared(ruled: States, found: States) -> Table:

@@ -8,7 +8,7 @@ from labsupport.display.figures import Figure
 from labsupport.display.tables import Cell, Column, Table, table
 from labsupport.experiments.steps import Observation
 
-TITLE = "What runs where, at this moment"
+TITLE = "What runs where"
 
 
 def drawing(seen: Observation) -> Figure:

@@ -14,6 +14,7 @@ from labsupport.display.explorer import Explorer, Played, Position, Question
 from labsupport.display.markup import Shown, stack
 from labsupport.display.origin import Origin
 from labsupport.display.tables import Cell, Table, table
+from labsupport.experiments.steps import pasteable
 from labsupport.experiments.trial import Trial
 from labsupport.lessons.statefulset.story import Story, story_of
 
@@ -106,7 +107,7 @@ def order_explorer(lab: Lab, trial: Trial) -> Explorer:
 def apply_command(choices: Sequence[Choice], edition: str) -> str:
     """How the sets of some positions are made, or changed, as one would type it."""
     texts = "; ".join(f"sed '{_words(choice, edition)}' {ASSETS}/try.yaml" for choice in choices)
-    return shlex.join(
+    return pasteable(
         ["sh", "-c", f"({texts}) | kubectl apply -f -" if len(choices) > 1 else f"{texts} | kubectl apply -f -"]
     )
 
