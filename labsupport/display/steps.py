@@ -11,6 +11,7 @@ from labsupport.experiments.checks import Check
 from labsupport.experiments.steps import Observation, Step, pasteable
 from labsupport.experiments.trial import Judgement
 
+NOTHING = "nothing"
 LINES_AT_ONCE = 24
 
 
@@ -118,6 +119,7 @@ def _check_symbol(check: Check) -> Markup:
 
 
 def _check_body(check: Check) -> Markup:
-    expected = "" if check.passed and check.expected == check.seen else f"expected {check.expected}; "
-    seen = f"{CHECKED[check.passed].word}: {expected}seen {check.seen}"
-    return join([prose(check.sentence), element("span", seen, class_="lab-seen")])
+    expected = "" if check.passed and check.expected == check.seen else f"expected {check.expected or NOTHING}; "
+    seen = f"{CHECKED[check.passed].word}: {expected}seen {check.seen or NOTHING}"
+    sentence = f"{check.sentence}{NOTHING}" if check.sentence.endswith(" is ") else check.sentence
+    return join([prose(sentence), element("span", seen, class_="lab-seen")])

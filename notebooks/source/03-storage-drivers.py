@@ -15,7 +15,15 @@ seed = 0
 
 # %%
 from labsupport import open_lab
-from labsupport.experiments.checks import all_of, any_of, contains, equals, less_than, more_than
+from labsupport.experiments.checks import (
+    all_of,
+    any_of,
+    contains,
+    equals,
+    less_than,
+    more_than,
+    output_matches,
+)
 from labsupport.lessons import storage
 
 lab = open_lab("03-storage-drivers", engine=engine, cluster=cluster, seed=seed)
@@ -53,25 +61,25 @@ mount_old
 # **See.**
 
 # %%
-from labsupport.experiments.checks import output_contains, output_is, output_matches
-
+said, what = [old.output, today.output], "the driver of a fresh engine: of 2020, of today"
 trial.expect(
     "st-01-a",
-    confirmed=all_of(output_is(old, "overlay2"), output_is(today, "overlay2")),
-    outdated=all_of(output_is(old, "overlay2"), output_is(today, "overlayfs")),
-    refuted=output_is(old, "overlayfs"),
+    confirmed=equals(said, ["overlay2", "overlay2"], what),
+    outdated=equals(said, ["overlay2", "overlayfs"], what),
+    refuted=equals(old.output, "overlayfs", "the driver of a fresh engine of 2020"),
 )
 
 # %%
+of_today, of_2020 = "what the container stands on: of today", "of 2020"
 trial.expect(
     "st-08",
     confirmed=all_of(
-        output_contains(mount_today, f".v1.{today.output}/snapshots/"),
-        output_contains(mount_old, f"/docker/{old.output}/"),
+        contains(mount_today.output, f".v1.{today.output}/snapshots/", of_today),
+        contains(mount_old.output, f"/docker/{old.output}/", of_2020),
     ),
     refuted=any_of(
-        output_contains(mount_today, "/docker/overlay2/"),
-        output_contains(mount_old, "/snapshots/"),
+        contains(mount_today.output, "/docker/overlay2/", of_today),
+        contains(mount_old.output, "/snapshots/", of_2020),
     ),
 )
 
@@ -441,7 +449,8 @@ after
 trial.expect(
     "st-01-b",
     confirmed=all_of(
-        output_matches(after, r"^29\.\S+ overlay2$"), output_is(images, "lab/toolbox")
+        output_matches(after, r"^29\.\S+ overlay2$"),
+        equals(images.output, "lab/toolbox", "the images it shows"),
     ),
     refuted=output_matches(after, r"^29\.\S+ overlayfs$"),
     given=output_matches(before, r"^20\.10\.\S+ overlay2$"),

@@ -174,13 +174,14 @@ reclaim.read_lives(recording).figure("The way back", "retain-static")
 
 # %%
 kept = equals(lives.disk("retain-static"), "data", "what the folder held when the claim was gone")
-not_by_itself = exit_code_is(waited, 1)
-with_a_hand = all_of(exit_code_is(bound, 0), equals(data.output, "written by a pod", "the file"))
+not_by_itself = equals(waited.exit_code, 1, "exit code of the first wait for the new claim")
+bound_at_last = equals(bound.exit_code, 0, "of the second")
+with_a_hand = all_of(bound_at_last, equals(data.output, "written by a pod", "the file"))
 trial.expect(
     "pv-01",
     confirmed=all_of(kept, not_by_itself, with_a_hand),
     refuted=any_of(
-        exit_code_is(waited, 0),
+        equals(waited.exit_code, 0, "exit code of the first wait for the new claim"),
         equals(lives.disk("retain-static"), "gone", "what the folder held"),
     ),
 )

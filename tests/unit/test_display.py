@@ -14,7 +14,7 @@ from labsupport.display.figures import Limit, Measure, bars, dots
 from labsupport.display.markup import Markup, element, prose
 from labsupport.display.notebook import as_shown, show
 from labsupport.display.origin import LIVE, Origin
-from labsupport.display.steps import exit_code_in_words, judgement_shown, step_shown
+from labsupport.display.steps import checks_shown, exit_code_in_words, judgement_shown, step_shown
 from labsupport.display.style import (
     AVAILABILITY,
     CHECKED,
@@ -251,6 +251,12 @@ def test_a_judgement_shows_every_alternative_and_the_prediction() -> None:
         assert part in words(shown.html)
         assert part in shown.text
     assert words(shown.html).index("refuted if") < words(shown.html).index("confirmed if")
+
+
+def test_what_is_empty_is_called_nothing() -> None:
+    shown = checks_shown([equals("", "", "what the port says"), equals("shop", "", "what it says")]).html
+    assert "what the port says is nothing" in shown and "holds: seen nothing" in shown
+    assert "expected nothing; seen shop" in shown
 
 
 def test_an_unclear_judgement_says_why() -> None:

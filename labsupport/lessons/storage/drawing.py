@@ -62,4 +62,4 @@ def _twin(stack: Stack, paths: list[str]) -> Table:
     merged: list[Cell] = [f"from {stack.view().get(path, '?')}" if path in stack.sees else None for path in paths]
     lines = [[MERGED, *merged], *([name, *(cell(name, path) for path in paths)] for name in reversed(stack.names))]
     columns: list[str | Column] = ["layer", *(Column(short(path)) for path in paths)]
-    return table("The same, topmost first", columns, lines, note="- says nothing")
+    return table("What each layer does, topmost first", columns, lines, note="- says nothing")
