@@ -198,5 +198,5 @@ def _decided(record: VerdictRecord, sentences: Mapping[str, str]) -> Markup:
 def _source(finding: Finding) -> Markup:
     marks = [AVAILABILITY["live" if finding.live else "recorded"]]
     marks += [AVAILABILITY["simulated"]] if finding.evidence.simulated else []
-    said = "" if finding.live else f"{finding.evidence.recorded}"
+    said = None if finding.live else element("span", finding.evidence.recorded, class_="lab-whole")
     return join([join((chip(mark) for mark in marks), " "), " ", said])
