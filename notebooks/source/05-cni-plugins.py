@@ -288,6 +288,8 @@ trial.expect(
 
 # %%
 trial.check(equals(carriers["host-gw"], "nothing: as the pod sent it", "host-gw on the wire"))
+
+# %%
 sizes = {name: 1500 - matrix.largest for name, matrix in columns.items()}
 headers = {"flannel-vxlan": 50, "flannel-host-gw": 0, "flannel-udp": 28}
 trial.check(equals(sizes, headers, "bytes that each way takes of 1500"))
@@ -370,15 +372,27 @@ rules
 
 # %%
 trial.check(contains(routes.output, "10.244.1.0/24 via 10.200.0.3 dev eth0 proto bird", "routes"))
+
+# %%
 trial.check(equals(cni.carried_by(wire), "nothing: as the pod sent it", "what carries packets"))
+
+# %%
 trial.check(equals(open_to_all.largest, 1500, "the largest packet"))
+
+# %%
 trial.check(equals(open_to_all.asker_seen("other node"), "pod here", "whom `far` sees"))
 
 # %%
 not_far = ["other node", "service", "name"]
 trial.check(equals(denied.silent, not_far, "no answer after “deny”"))
+
+# %%
 trial.check(equals(allowed.silent, [], "no answer after “allow”"))
+
+# %%
 trial.check(equals(mute.silent, ["same node", *not_far], "no answer without egress"))
+
+# %%
 trial.check(
     equals(allowed.answers["packet of the largest size"], "no answer", "ping after “allow”")
 )

@@ -35,6 +35,11 @@ def python_of(cell: Any) -> ast.Module | None:
     return ast.parse(TransformerManager().transform_cell(cell.source))
 
 
+def judges(line: ast.stmt) -> bool:
+    calls = [node.func for node in ast.walk(line) if isinstance(node, ast.Call)]
+    return any(isinstance(call, ast.Attribute) and call.attr in ("expect", "check") for call in calls)
+
+
 def named(cell: Any) -> str:
     return f"{cell.id}: {cell.source.splitlines()[0]}"
 
@@ -79,6 +84,16 @@ def test_cells_have_no_machinery(path: Path) -> None:
             if isinstance(node, FORBIDDEN_NODES) or called in FORBIDDEN_CALLS:
                 offenders.append(named(cell))
     assert not offenders
+
+
+def test_what_is_judged_is_seen(path: Path) -> None:
+    """A cell shows its last expression only: a verdict or a check anywhere else would leave nothing to see."""
+    hidden = []
+    for cell in code_cells(path):
+        tree = python_of(cell)
+        judging = [place for place, line in enumerate(tree.body) if judges(line)] if tree else []
+        hidden += [named(cell)] if tree and judging not in ([], [len(tree.body) - 1]) else []
+    assert not hidden
 
 
 def test_pictures_are_described_and_nothing_is_raw_html(path: Path) -> None:
