@@ -64,7 +64,10 @@ def run_notebooks(project: Project, plan: RunPlan, listener: NotebookListener) -
 
 def _run_all(kernels: "Kernels", folder: Path, plan: RunPlan, listener: NotebookListener) -> "list[ExecutedNotebook]":
     pool = ThreadPoolExecutor(max_workers=max(plan.jobs, 1), thread_name_prefix="notebook")
-    futures = [pool.submit(_execute, one, folder, plan.parameters, kernels, listener) for one in plan.notebooks]
+    # The longest first, as far as its size tells: begun last, it would go on alone.
+    order = sorted(plan.notebooks, key=_size, reverse=True) if plan.jobs > 1 else plan.notebooks
+    begun = {one.slug: pool.submit(_execute, one, folder, plan.parameters, kernels, listener) for one in order}
+    futures = [begun[one.slug] for one in plan.notebooks]
     try:
         wait(futures)
     except KeyboardInterrupt:
@@ -73,6 +76,10 @@ def _run_all(kernels: "Kernels", folder: Path, plan: RunPlan, listener: Notebook
         raise
     pool.shutdown()
     return [future.result() for future in futures]
+
+
+def _size(notebook: NotebookFile) -> int:
+    return notebook.path.stat().st_size
 
 
 class Kernels:

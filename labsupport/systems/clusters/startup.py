@@ -44,8 +44,9 @@ RECORD_NAME = "cluster.json"
 # A socket's path may have 107 bytes; etcd's is the longest below a run folder.
 LONGEST_RUN_FOLDER = 107 - len("/cluster/control-plane/etcd-peer.sock")
 ROLE_BINDINGS = "/apis/rbac.authorization.k8s.io/v1/clusterrolebindings"
-# Collect garbage rarely while everything starts, as always once a program has grown to its limit.
-MEMORY_LIMITS = {"kube-apiserver": "160MiB", "kube-controller-manager": "60MiB", "kubelet": "60MiB"}
+# Collect garbage rarely until a program has grown to its limit. That is well above what it holds for good: a program
+# that cannot get below its limit collects without end, which took more than half of the API server's time.
+MEMORY_LIMITS = {"kube-apiserver": "400MiB", "kube-controller-manager": "200MiB", "kubelet": "150MiB"}
 
 
 @dataclass(frozen=True)

@@ -35,7 +35,7 @@ def main(folder: str, status: int, owner: int) -> int:
     try:
         _say(status, "launched")
         hierarchies = cgroups.hierarchies()
-        cgroups.join(settings["name"], hierarchies)
+        cgroups.join(settings["name"], hierarchies, outermost=settings["depth"] == 0)
         kernel.unshare(kernel.CLONE_NEWCGROUP)
         cgroups.settle(settings["name"], hierarchies, shares=not settings["system"])
         _say(status, "cgroups")
