@@ -414,7 +414,7 @@ class Lab:
         return self._backends.plan.why_not(self._about.needs)
 
     def close(self) -> None:
-        """End the lab with all that was started for it; on a lab that stays, what its trials made. Shows what is left."""
+        """End the lab with all that was started for it; on one that stays, what its trials made. Shows what is left."""
         # One by one, removing what trials made takes seconds; with its machine all of it goes at once.
         self._ends_with_its_machine = not self._backends.attached
         if _open_labs.get(self.notebook) is self:
