@@ -208,7 +208,9 @@ def test_exec_passes_streams_and_exit_code(cluster: EmbeddedCluster, namespace: 
 
 def test_logs_of_a_pod(cluster: EmbeddedCluster, namespace: str) -> None:
     run_pod(cluster, "web")
-    assert "Started HTTP server on port 8080" in kubectl(cluster, "logs web")
+    # It runs before it has said anything.
+    said = "Started HTTP server on port 8080"
+    wait_until(lambda: said in kubectl(cluster, "logs web"), f"{said!r} in its log", within_seconds=10)
 
 
 def test_port_forward_from_this_computer(cluster: EmbeddedCluster, namespace: str, tmp_path: Path) -> None:
