@@ -17,25 +17,46 @@ class Seen(Protocol):
     def simulated(self) -> tuple[str, ...]: ...
 
 
+class Answering(Seen, Protocol):
+    """Anything that answers, or would: a trial may be neither live nor recorded."""
+
+    @property
+    def is_live(self) -> bool: ...
+
+
 @dataclass(frozen=True)
 class Origin:
-    """Where outputs come from: `recorded` is None for a live run; `simulated` names the parts that were not real."""
+    """Where outputs come from.
+
+    Args:
+        recorded: None for what did not come from a recording.
+        simulated: names the parts that were not real.
+        missing: there is nothing live, and no recording either.
+    """
 
     recorded: Recording | None = None
     simulated: tuple[str, ...] = ()
+    missing: bool = False
 
     @classmethod
     def of(cls, seen: Seen) -> "Origin":
         return cls(seen.recorded, seen.simulated)
 
+    @classmethod
+    def of_trial(cls, trial: Answering) -> "Origin":
+        """Where the outputs of a trial will come from, before there is one."""
+        return cls(trial.recorded, trial.simulated, missing=not trial.is_live and trial.recorded is None)
+
     @property
     def is_plain(self) -> bool:
         """Live and all real: nothing has to be said."""
-        return self.recorded is None and not self.simulated
+        return self.recorded is None and not self.simulated and not self.missing
 
     def line(self) -> Shown:
         """One short line for a single output: what is not live, what is not real; otherwise `live`."""
         words = [(AVAILABILITY["live"], "")]
+        if self.missing:
+            words = [(AVAILABILITY["unavailable"], "nothing is live here, and nothing was recorded of this")]
         if self.recorded:
             words = [(AVAILABILITY["recorded"], " · ".join([str(self.recorded.date), *self.recorded.versions]))]
         if self.simulated:

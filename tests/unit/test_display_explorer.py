@@ -2,6 +2,7 @@
 
 import datetime
 import json
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -192,3 +193,12 @@ def test_where_widgets_do_not_render_a_table_stands_in() -> None:
 def test_on_replay_the_widget_carries_the_banner() -> None:
     view = Browser(explorer(Origin(RECORDING))).face.view
     assert "Recorded, not live" in view["origin"] and "Docker 29.0.1" in view["origin"]
+
+
+def test_a_widget_that_has_neither_engine_nor_recording_does_not_look_live() -> None:
+    nothing = SimpleNamespace(recorded=None, simulated=(), is_live=False)
+    view = Browser(explorer(Origin.of_trial(nothing))).face.view
+    assert "not available" in view["origin"] and "nothing was recorded of this" in view["origin"]
+    assert "lab-hue-good" not in view["origin"]
+    live = SimpleNamespace(recorded=None, simulated=(), is_live=True)
+    assert "lab-hue-good" in Browser(explorer(Origin.of_trial(live))).face.view["origin"]

@@ -40,7 +40,7 @@ def limits_explorer(trial: Trial, lab: Engines) -> Explorer:
         play,
         question=Question("How does the workload end?", (ENDED, KILLED, NO_FORK)),
         preview=command,
-        origin=Origin(trial.recorded, trial.simulated),
+        origin=Origin.of_trial(trial),
     )
 
 

@@ -57,7 +57,7 @@ def path_explorer(lab: Lab, trial: Trial) -> Explorer:
         play,
         question=Question("What carries the pods' packet here?", ("VXLAN", "UDP", "nothing: as the pod sent it")),
         preview=command_for,
-        origin=Origin(trial.recorded, trial.simulated),
+        origin=Origin.of_trial(trial),
     )
 
 

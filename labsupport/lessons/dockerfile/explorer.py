@@ -42,7 +42,7 @@ def argv_explorer(trial: Trial) -> Explorer:
             "The argument vector of PID 1, or why there is none:", example='["entry", "e1", "cmd", "c1"]'
         ),
         preview=lambda position: combination_at(position).command,
-        origin=Origin(trial.recorded, trial.simulated),
+        origin=Origin.of_trial(trial),
     )
 
 

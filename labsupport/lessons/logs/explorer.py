@@ -75,7 +75,7 @@ def fate_explorer(trial: Trial, collectors: Collectors) -> Explorer:
         play,
         question=Question("What happens:", answers=(REFUSED, *OUTCOMES.values())),
         preview=_command,
-        origin=Origin(trial.recorded, trial.simulated),
+        origin=Origin.of_trial(trial),
     )
 
 

@@ -40,7 +40,7 @@ def path_explorer(lab: Lab, trial: Trial, targets: Step) -> Explorer:
         play,
         question=Question("Does the container you ask for answer?", answers=("yes", "no")),
         preview=lambda position: command(position, known),
-        origin=Origin(trial.recorded, trial.simulated),
+        origin=Origin.of_trial(trial),
     )
 
 

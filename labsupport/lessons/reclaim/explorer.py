@@ -37,7 +37,7 @@ def reclaim_explorer(trial: Trial) -> Explorer:
             "The volume's phase after this step:", answers=("Available", "Bound", "Released", "Failed", GONE)
         ),
         preview=apply_command,
-        origin=Origin(trial.recorded, trial.simulated),
+        origin=Origin.of_trial(trial),
     )
 
 

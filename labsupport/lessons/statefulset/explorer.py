@@ -99,7 +99,7 @@ def order_explorer(lab: Lab, trial: Trial) -> Explorer:
             example="meanwhile 0, then 1 2, update 2",
         ),
         preview=lambda position: apply_command([Choice.of(position)], "first"),
-        origin=Origin(trial.recorded, trial.simulated),
+        origin=Origin.of_trial(trial),
         prepare=prepare,
     )
 

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 
 from labsupport.display.explorer import Explorer, Played, Position, Question
-from labsupport.display.markup import Shown
+from labsupport.display.markup import Shown, element
 from labsupport.display.markup import stack as below_each_other
 from labsupport.display.origin import Origin
 from labsupport.display.tables import Cell, Column, table
@@ -50,7 +50,7 @@ def layers_explorer(trial: Trial, engines: Mapping[str, str]) -> Explorer:
             "How many names below /data does it add, replace and hide?", example="adds 1, replaces 1, hides 1"
         ),
         preview=lambda position: f"{engines[position['engine']]}# {command}",
-        origin=Origin(trial.recorded, trial.simulated),
+        origin=Origin.of_trial(trial),
         stacked=("layer",),
     )
 
@@ -75,4 +75,7 @@ def _does(found: Stack, name: str) -> Shown:
         "seen in the container",
     ]
     caption = f"{name}: {layer.directory}"
-    return table(caption, columns, rows, note="" if rows else "it has nothing below /data").shown()
+    if not rows:
+        said = f"{caption} has nothing below /data."
+        return Shown(element("p", said), said)
+    return table(caption, columns, rows).shown()
