@@ -138,7 +138,7 @@ trial.expect(
 )
 
 # %% [markdown]
-# Now the container `web` works: it reads the large file, changes 1 KiB, changes 1 KiB elsewhere, and removes the file.
+# Now the container `web` works: it reads the large file, changes 1 KiB of it, and then 1 KiB elsewhere in it.
 
 # %%
 trial.run("docker exec web sh -c 'cat /data/large >/dev/null'")
@@ -355,12 +355,13 @@ trial.expect(
 # %% [markdown]
 # **Explain.**
 #
-# - `overlay2` and `overlayfs` copied the file of 4 MiB up, and nothing else. The containerd image store takes more
-#   beside it: it keeps each layer of an image twice, unpacked as a snapshot, and packed as it was built or pulled.
+# - `overlay2` and `overlayfs` copied the file of 4 MiB up, and nothing else. The containerd image store, which
+#   `overlayfs`, `native` and `btrfs-snapshots` belong to, takes more beside it: it keeps each layer of an image twice,
+#   unpacked as a snapshot, and packed as it was built or pulled.
 # - `vfs` and `native` know no layers. Each layer, and each container, is a full copy of the one below it. That works
 #   on any file system, and is why they exist.
-# - `btrfs` copies on write too, but *blocks*: 1 KiB in a large file costs some KiB. Each layer is a snapshot of the
-#   one below; so is each container, of a small snapshot of the engine's own.
+# - `btrfs` copies on write too, but *blocks*: a change of 1 KiB in a large file costs a small part of it. Each layer is
+#   a snapshot of the one below; so is each container, of a small snapshot of the engine's own.
 #
 # (Docker manual: *VFS storage driver*, *BTRFS storage driver*. containerd: *Snapshotters*.)
 #

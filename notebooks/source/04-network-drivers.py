@@ -735,9 +735,9 @@ trial.expect(
 # %% [markdown]
 # **Explain.** On *host* a packet passes the machine's interface only. On a bridge it also passes a veth pair, the
 # bridge, the firewall's chains and address translation; on the overlay a veth pair, a bridge and VXLAN, which also
-# takes 50 bytes of every frame. These are microseconds of one kernel. They matter for very many small packets; bytes
-# in bulk hardly notice, because the kernel moves them in large pieces. Whoever chooses *host* for speed gives up
-# isolation of ports and addresses. (Docker manual: *Host network driver*.)
+# takes 50 bytes of every frame. These are microseconds of one kernel, and each packet pays them. For bytes in bulk
+# look at the lower half of the table: the kernel moves them in large pieces, so that they pay less. Whoever chooses
+# *host* for speed gives up isolation of ports and addresses. (Docker manual: *Host network driver*.)
 #
 # ## Try it yourself
 #
