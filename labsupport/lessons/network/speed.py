@@ -27,8 +27,15 @@ class Speed:
         return min(self.round_trips[driver]) / min(self.round_trips["host"])
 
     def figure(self) -> Shown:
-        drawn = stack(self._drawn().shown(), self.table().shown())
-        return self.origin.above(drawn)
+        trips = self._drawn(
+            "A round trip, against that on host in the same round", "the time of a round trip", self.round_trips,
+            "times as long as on host",
+        )  # fmt: skip
+        rates = self._drawn(
+            "Bytes in bulk, against those on host in the same round", "the megabytes in a second", self.rates,
+            "times as many in a second as on host",
+        )  # fmt: skip
+        return self.origin.above(stack(trips.shown(), rates.shown(), self.table().shown()))
 
     def table(self) -> Table:
         columns: list[str | Column] = [
@@ -47,22 +54,17 @@ class Speed:
             choose(own) / choose(host),
         ]  # fmt: skip
 
-    def _drawn(self) -> Figure:
+    def _drawn(self, title: str, of_what: str, values: Mapping[str, tuple[int, ...]], axis: str) -> Figure:
         measures = [
-            Measure(
-                driver,
-                tuple(
-                    each / host for each, host in zip(self.round_trips[driver], self.round_trips["host"], strict=True)
-                ),
-            )
+            Measure(driver, tuple(each / host for each, host in zip(values[driver], values["host"], strict=True)))
             for driver in DRIVERS
         ]
         return dots(
-            "A round trip, against that on host in the same round",
+            title,
             measures,
-            alt="Dots: for each driver the time of a round trip in each round, divided by that on the host network in "
-            "the same round; a bar at the median.",
-            axis="times as long as on host",
+            alt=f"Dots: for each driver {of_what} in each round, divided by that on the host network in the same "
+            "round; a bar at the median.",
+            axis=axis,
             unit="ratio",
             limit=Limit(1.0, "host"),
         )
