@@ -954,7 +954,7 @@ trial.expect(
 
 # %% [markdown]
 # **Explain.** From containerd 2 on a runtime says which driver it uses, and from Kubernetes 1.34 on kubelet asks and
-# goes by the answer: the wrong line in its file is not even read. With containerd 1.6 the same kubelet found nobody
+# goes by the answer: the wrong line in its file counts for nothing. With containerd 1.6 the same kubelet found nobody
 # to ask, and fell back to its file. So what is said of the mismatch is true of nodes with an older runtime. (KEP-4033,
 # *Discover cgroup driver from CRI*.)
 #
@@ -966,7 +966,7 @@ trial.expect(
 # | containerd 1.6 | `systemd` | `cgroupfs` | pods stay in `ContainerCreating`; the reason is in their events |
 # | containerd 2 | `systemd` | `cgroupfs` | nothing breaks: kubelet goes by what the runtime says |
 #
-# In the first two the node is Ready all the same: that it is tells you nothing.
+# In the first two the node is Ready all the same: do not go by that.
 
 # %% [markdown]
 # ## 13. Three judges of a daemon.json
