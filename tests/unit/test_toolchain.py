@@ -195,6 +195,26 @@ def test_a_missing_compiler_names_the_exact_command_when_not_root(
         GoBuilds(catalogue, store, runner, lambda _: None).prepare([catalogue.tools["tiny"]])
 
 
+def test_a_tool_takes_folders_of_its_module_along_and_they_are_part_of_its_key(tmp_path: Path) -> None:
+    alone = tiny_toolchain(tmp_path, version="1.0.0")
+    text = (tmp_path / "versions.toml").read_text()
+    (tmp_path / "versions.toml").write_text(text.replace('says = ["--version"]', 'beside = ["sources"]', 1))
+    catalogue = read_catalogue(tmp_path)
+    assert catalogue.key(catalogue.tools["tiny"]) != alone.key(alone.tools["tiny"])
+
+    def compile_it(argv: Sequence[str], _: Invocation) -> tuple[int, str, str]:
+        if "build" in argv:
+            _program(Path(argv[argv.index("-o") + 1]) / "tiny")
+            sources = tmp_path / "cache" / "build" / "go-modules" / "example.com" / "tiny" / "sources"
+            sources.mkdir(parents=True)
+            (sources / "a.c").touch()
+        return (0, "go1.99.0" if "env" in argv else "", "")
+
+    program = Toolchain(tmp_path / "cache", ScriptedRunner({(): compile_it}), catalogue=catalogue).path("tiny")
+    assert (program.parent / "sources" / "a.c").exists()
+    assert not (tmp_path / "cache" / "build").exists()
+
+
 def test_unpacked_programs_run_from_where_they_are_published(tmp_path: Path) -> None:
     catalogue = tiny_toolchain(tmp_path, version="1.0.0")
     folder, published = tmp_path / "partial" / "x", tmp_path / "debian" / "it's"

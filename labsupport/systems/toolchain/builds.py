@@ -83,6 +83,14 @@ class GoBuilds:
             programs |= self._build_variant(go, [tool.go for tool in variant if tool.go], out, follow)
         return programs
 
+    def folder_of_module(self, package: GoPackage) -> Path:
+        """Return where a build of the package has the sources of its module."""
+        return self._modules / package.module
+
+    @property
+    def _modules(self) -> Path:
+        return self._store.build / "go-modules"
+
     def _build_variant(self, go: Path, packages: list[GoPackage], out: Path, follow: "_Follower") -> dict[str, Path]:
         first = packages[0]
         argv = [str(go), "build", "-v", "-trimpath"]
@@ -106,7 +114,7 @@ class GoBuilds:
         environment = {
             "CGO_ENABLED": "1" if cgo else "0",
             "GOCACHE": str(area / "go-cache"),
-            "GOMODCACHE": str(area / "go-modules"),
+            "GOMODCACHE": str(self._modules),
             "GOTMPDIR": str(temporary),
             "TMPDIR": str(temporary),
             "GOFLAGS": "-mod=readonly -modcacherw -buildvcs=false",

@@ -4,7 +4,7 @@ import hashlib
 import platform
 import sys
 import tomllib
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Literal
@@ -69,6 +69,7 @@ class _ToolEntry(_Entry):
     systems: tuple[System, ...] | None = None
     released: bool = True
     program: str | None = None
+    beside: tuple[str, ...] = ()
 
 
 class _Project(_Entry):
@@ -125,7 +126,10 @@ class DebianProgram:
 
 @dataclass(frozen=True)
 class Tool:
-    """One program a lab runs. Exactly one of `go` and `debian` is there; `version` is None for Debian's own."""
+    """One program a lab runs. Exactly one of `go` and `debian` is there; `version` is None for Debian's own.
+
+    `beside` are folders of the tool's module that it needs in its own folder, by their paths in the module.
+    """
 
     name: str
     command: str
@@ -136,6 +140,7 @@ class Tool:
     go: GoPackage | None = None
     release: ReleaseLocation | None = None
     debian: DebianProgram | None = None
+    beside: tuple[str, ...] = field(default=(), repr=False)
 
 
 @dataclass(frozen=True)
@@ -170,8 +175,9 @@ class Catalogue:
     def key(self, tool: Tool) -> str:
         """Return the name of a tool's folder in the cache: other versions, modules or flags give another one."""
         assert tool.go is not None
-        digest = hashlib.sha256(f"{self._module_digests[tool.go.folder]} {tool.version} {tool.go}".encode()).hexdigest()
-        return f"{tool.name}-{tool.version}-{digest[:12]}"
+        beside = f" {tool.beside}" if tool.beside else ""
+        recipe = f"{self._module_digests[tool.go.folder]} {tool.version} {tool.go}{beside}"
+        return f"{tool.name}-{tool.version}-{hashlib.sha256(recipe.encode()).hexdigest()[:12]}"
 
     @cached_property
     def _module_digests(self) -> dict[str, str]:
@@ -227,6 +233,7 @@ def _tools_of_project(project: _Project) -> list[Tool]:
                 gcflags=project.gcflags,
             ),
             release=project.release if entry.released else None,
+            beside=entry.beside,
         )
         for name, entry in project.tools.items()
     ]

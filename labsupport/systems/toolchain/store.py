@@ -14,7 +14,7 @@ import json
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -134,10 +134,21 @@ class Store:
             finally:
                 shutil.rmtree(folder, ignore_errors=True)
 
-    def publish_tool(self, area: str, key: str, program: Path, provenance: Provenance, command: str) -> Path:
-        """Move `program`, a file in `partial`, to its place as `command`, with its provenance."""
+    def publish_tool(
+        self,
+        area: str,
+        key: str,
+        program: Path,
+        provenance: Provenance,
+        command: str,
+        *,
+        beside: Sequence[Path] = (),
+    ) -> Path:
+        """Move `program`, a file in `partial`, to its place as `command`, with its provenance; copy folders there."""
         with self.publishing(area, key) as folder:
             program.replace(folder / command)
+            for each in beside:
+                shutil.copytree(each, folder / each.name)
             (folder / command).chmod(0o755)
             (folder / "provenance.json").write_text(json.dumps(asdict(provenance), indent=2) + "\n")
         return self.root / area / key / command

@@ -213,17 +213,20 @@ class Toolchain:
             for tool in of_folder:
                 assert tool.go is not None
                 made = Provenance(tool.name, tool.version or "", tool.go.module, "built here")
-                self._publish(tool, programs[tool.go.package], made)
+                sources = builds.folder_of_module(tool.go)
+                self._publish(tool, programs[tool.go.package], made, [sources / name for name in tool.beside])
         if not os.environ.get(KEEP_VARIABLE):
             self.store.remove_build_area()
 
-    def _publish(self, tool: Tool, program: Path, provenance: Provenance) -> None:
+    def _publish(self, tool: Tool, program: Path, provenance: Provenance, beside: Sequence[Path] = ()) -> None:
         if not program.is_file():
             raise ToolchainError(
                 f"build {tool.name}", f"{program.name} was not made", "correct `package` in versions.toml"
             )
         key = self._catalogue.key(tool)
-        self._found[tool.name] = self.store.publish_tool(self._area(), key, program, provenance, tool.command)
+        self._found[tool.name] = self.store.publish_tool(
+            self._area(), key, program, provenance, tool.command, beside=beside
+        )
         self._listener(Progress(f"{tool.name} {tool.version} is in the cache ({provenance.source}).", 1.0))
 
     def _links(self, names: tuple[str, ...], targets: dict[Tool, Path]) -> Path:
