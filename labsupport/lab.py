@@ -341,7 +341,7 @@ class Lab:
         return pods_connected(trial, dataplane, lambda: self.cluster, self._backends.places)
 
     def wait_for_policy(self, trial: Trial, name: str, node: str) -> Observation:
-        """Return when a node's firewall has rules for this NetworkPolicy, where the dataplane enforces any."""
+        """Return when a node goes by this NetworkPolicy, where the dataplane enforces any."""
         return policy_in_force(trial, name, node, lambda: self.cluster)
 
     def record_frames(self, trial: Trial, name: str, node: str, interface: str) -> FrameRecording:

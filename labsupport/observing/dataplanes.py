@@ -42,15 +42,16 @@ def _back(cluster: "EmbeddedCluster", usual: str) -> None:
 
 
 def policy_in_force(trial: Trial, name: str, node: str, cluster: FindCluster) -> Observation:
-    """Wait until a node's firewall has rules for the NetworkPolicy `name` of this namespace; return its name."""
+    """Wait until a node goes by the NetworkPolicy `name` of this namespace; return its name."""
 
     def look() -> str:
-        from labsupport.systems.dataplanes.inside.policy_rules import TABLE
+        from labsupport.systems.dataplanes import cilium, policy
 
-        machine = cluster().node(node).machine
+        live = cluster()
+        asked = cilium if live.dataplane.name in (cilium.NATIVE, cilium.TUNNEL) else policy
         wait_until(
-            lambda: f"default-{name}" in machine.runner.run(["nft", "list", "table", "inet", TABLE]).stdout,
-            f"rules for the policy {name} on {node}",
+            lambda: asked.has_in_force(live.node(node), name),
+            f"{node} to go by the policy {name}",
             within_seconds=20,
             every_seconds=0.05,
         )
@@ -82,7 +83,10 @@ def _start(cluster: "EmbeddedCluster", node: str, interface: str) -> "Capture":
     machine = cluster.node(node).machine
     kind, _, pod = interface.partition(" ")
     if kind == POD:
-        address = cluster.door.get(f"/api/v1/namespaces/default/pods/{pod}")["status"]["podIP"]
-        said = machine.runner.run(["ip", "-oneline", "route", "get", address]).or_raise().stdout.split()
-        interface = said[said.index("dev") + 1]
+        # Not every dataplane has a route to each pod; but each wire's end knows the number of the other.
+        look = ["kubectl", "exec", pod, "--", "cat", "/sys/class/net/eth0/iflink"]
+        number = cluster.runner.run(look).or_raise().stdout.strip()
+        links = machine.runner.run(["ip", "-oneline", "link"]).or_raise().stdout.splitlines()
+        wire = next(line.split()[1] for line in links if line.startswith(f"{number}: "))
+        interface = wire.rstrip(":").partition("@")[0]
     return Capture(machine, Path("tcpdump"), interface, PACKETS_OF_PODS.split(), most=FRAMES_AT_MOST)

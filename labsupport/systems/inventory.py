@@ -13,6 +13,7 @@ from pathlib import Path
 
 from labsupport.process.commands import LocalRunner, Runner
 from labsupport.process.ownership import run_root
+from labsupport.systems.kernel_programs import Held, all_held, held_by
 from labsupport.systems.machines.loops import attached_loops, loops_into
 from labsupport.systems.machines.run_folders import GONE_PREFIX
 from labsupport.systems.machines.sweeping import cgroups_of
@@ -52,11 +53,15 @@ class Thing:
 
 @dataclass(frozen=True)
 class Inventory:
-    """All that exists in a lab's name; the namespaces its processes are in; the settings of the whole computer."""
+    """All that exists in a lab's name; the namespaces its processes are in; the settings of the whole computer.
+
+    `held` are the programs and maps it had the kernel hold: once it has ended, only their numbers tell whose they are.
+    """
 
     name: str
     things: tuple[Thing, ...]
     namespaces: frozenset[str] = frozenset()
+    held: frozenset[Held] = frozenset()
     settings: Mapping[str, str] = field(default_factory=dict)
 
     def of_kind(self, kind: str) -> list[str]:
@@ -65,10 +70,11 @@ class Inventory:
 
 @dataclass(frozen=True)
 class Search:
-    """For whom to look, and how: `namespaces` are ones the lab is known to have had."""
+    """For whom to look, and how: `namespaces` and `held` are what the lab is known to have had."""
 
     name: str
     namespaces: frozenset[str]
+    held: frozenset[Held]
     root: Path
     host: Runner
 
@@ -78,26 +84,27 @@ class Search:
 
 
 def take_inventory(
-    name: str, *, namespaces: frozenset[str] = frozenset(), root: Path | None = None, host: Runner | None = None
+    name: str, *, before: Inventory | None = None, root: Path | None = None, host: Runner | None = None
 ) -> Inventory:
     """Return what exists in the name of a lab, running or not.
 
     Args:
-        namespaces: those of an earlier inventory, to find what is still in them after their lab has ended.
+        before: an earlier inventory, to find what nobody can see the owner of once the lab has ended.
         host: runs nft and iptables-save; a firewall that neither can list is not looked at.
     """
-    seen = namespaces_of(name)
-    search = Search(name, namespaces | seen, root or run_root(), host or LocalRunner())
+    namespaces, held = namespaces_of(name), frozenset(held_by(_members(name)))
+    if before is not None:
+        namespaces, held = namespaces | before.namespaces, held | before.held
+    search = Search(name, namespaces, held, root or run_root(), host or LocalRunner())
     things = [Thing(kind, what) for kind, probe in PROBES.items() for what in sorted(probe(search))]
-    return Inventory(name, tuple(things), search.namespaces, settings_now())
+    return Inventory(name, tuple(things), namespaces, held, settings_now())
 
 
 def leftovers(
     name: str, before: Inventory | None = None, *, root: Path | None = None, host: Runner | None = None
 ) -> list[Thing]:
     """Return what an ended lab left: everything in its name, and settings that are not as in `before`."""
-    known = before.namespaces if before else frozenset()
-    now = take_inventory(name, namespaces=known, root=root, host=host)
+    now = take_inventory(name, before=before, root=root, host=host)
     changed = [
         Thing("kernel setting", f"{entry} was {value}, and is {now.settings.get(entry)}")
         for entry, value in (before.settings if before else {}).items()
@@ -203,6 +210,11 @@ def _loop_devices(search: Search) -> Iterator[str]:
     yield from (str(loop.path) for loop in attached_loops() if loop.path in into or search.names(loop.backing))
 
 
+def _held_by_the_kernel(search: Search) -> Iterator[str]:
+    """Programs and maps (eBPF) that its files pinned, and what belongs to these."""
+    yield from (f"{kind} {number}" for kind, number in (search.held & all_held() if search.held else ()))
+
+
 def _run_folders(search: Search) -> Iterator[str]:
     """Its run folder, also one set aside for removal."""
     yield from (str(folder) for folder in _folders(search) if folder.exists())
@@ -220,6 +232,7 @@ PROBES: Mapping[str, Callable[[Search], Iterator[str]]] = {
     "cgroup": _cgroups,
     "namespace": _kept_namespaces,
     "loop device": _loop_devices,
+    "in the kernel": _held_by_the_kernel,
     "run folder": _run_folders,
 }
 

@@ -144,7 +144,7 @@ def test_a_changed_kernel_setting_is_seen(tmp_path: Path) -> None:
 
 
 def test_every_probe_is_tried_here() -> None:
-    assert {*MADE, "firewall rule"} == set(PROBES)
+    assert {*MADE, "firewall rule", "in the kernel"} == set(PROBES)
 
 
 def test_a_running_machine_has_of_everything_but_leftovers() -> None:
@@ -170,6 +170,23 @@ def test_a_process_that_escaped_its_cgroup_is_seen_by_its_namespace(tmp_path: Pa
     assert {thing.kind for thing in leftovers(machine.name, before)} == {"process", "namespace"}
     escaped.close()
     assert leftovers(machine.name, before) == []
+
+
+def test_a_map_that_the_kernel_still_holds_is_seen_by_its_number(tmp_path: Path) -> None:
+    toolchain = Toolchain()
+    machine = start_namespaces_machine(
+        owner=Owner.this_process(), tools=[toolchain.bin_folder("ebpf")], visible=[toolchain.cache]
+    )
+    make = "bpftool map create /sys/fs/bpf/one type array key 4 value 8 entries 1 name one"
+    machine.runner.run(["sh", "-ec", f"mount -t bpf bpf /sys/fs/bpf; {make}"]).or_raise()
+    before = take_inventory(machine.name)
+    assert len(before.of_kind("in the kernel")) == 1
+    holder = background("nsenter", f"--mount=/proc/{machine.pid}/ns/mnt", "sleep", "300", folder=tmp_path)
+    wait_until(lambda: Path(f"/proc/{holder.pid}/comm").read_text() == "sleep\n", "it to be inside", within_seconds=2)
+    machine.close()
+    assert {thing.kind for thing in leftovers(machine.name, before)} >= {"in the kernel"}
+    holder.close()
+    wait_until(lambda: leftovers(machine.name, before) == [], "the map to be gone", within_seconds=2)
 
 
 def test_a_loop_device_of_a_killed_lab_is_detached_by_the_sweep() -> None:

@@ -11,6 +11,7 @@ from labsupport.errors import UsageError
 from labsupport.systems.clusters.network import NetworkPlan
 from labsupport.systems.clusters.node import Node, NodeIdentity, NodeOnMachine, NodePrograms
 from labsupport.systems.dataplanes.bgp import bird_configuration
+from labsupport.systems.dataplanes.cilium import agent_words
 from labsupport.systems.dataplanes.flannel import bridge_configuration, network_configuration, read_answer
 from labsupport.systems.dataplanes.inside.policy_rules import not_understood, ruleset, selects
 from labsupport.systems.dataplanes.named import dataplane_called
@@ -49,7 +50,7 @@ def rules(*policies: dict[str, Any], on: str = "node-1") -> str:
 
 
 def test_every_name_leads_to_its_dataplane_and_others_are_refused() -> None:
-    for name in ("plain", "none", "flannel-vxlan", "flannel-host-gw", "flannel-udp", "bgp"):
+    for name in ("plain", "none", "flannel-vxlan", "flannel-host-gw", "flannel-udp", "bgp", "cilium", "cilium-vxlan"):
         assert dataplane_called(name).name == name
     with pytest.raises(UsageError, match="flannel-host-gw"):
         dataplane_called("flannel")
@@ -79,6 +80,13 @@ def test_a_bgp_daemon_announces_its_own_range_to_every_other_node() -> None:
     assert text.count("protocol bgp ") == 2
     assert "neighbor 10.200.0.3 as 64512;" in text
     assert "neighbor 10.200.0.2 " not in text
+
+
+def test_cilium_is_told_how_packets_travel_and_where_to_answer() -> None:
+    native, tunnel = (agent_words(name, NetworkPlan(), Path("/k"), Path("/a")) for name in ("cilium", "cilium-vxlan"))
+    assert {"--routing-mode=native", "--ipv4-native-routing-cidr=10.244.0.0/16"} <= set(native)
+    assert {"--routing-mode=tunnel", "--tunnel-protocol=vxlan"} <= set(tunnel)
+    assert {"--kube-proxy-replacement=true", "--write-cni-conf-when-ready=/a"} <= set(native) & set(tunnel)
 
 
 def test_without_a_policy_nobody_is_isolated() -> None:

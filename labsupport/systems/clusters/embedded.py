@@ -22,7 +22,7 @@ from labsupport.systems.clusters.startup import CLUSTER_FOLDER, Standing, Startu
 from labsupport.systems.clusters.storage import LOCAL_PATH, LOCAL_PATH_NAMESPACE, local_path_objects
 from labsupport.systems.clusters.tools import ClusterTools
 from labsupport.systems.dataplanes.dataplane import Dataplane
-from labsupport.systems.dataplanes.named import dataplane_called
+from labsupport.systems.dataplanes.named import WITHOUT_KUBE_PROXY, dataplane_called
 from labsupport.systems.dataplanes.nothing import NOTHING
 from labsupport.systems.dataplanes.plain import PLAIN
 from labsupport.systems.machines.machine import Machine
@@ -139,6 +139,7 @@ class EmbeddedCluster(ReachableCluster):
         self.dataplane.disconnect(fabric)
         self.dataplane = wanted
         for node in self.nodes:
+            self._have_kube_proxy(node, name not in WITHOUT_KUBE_PROXY)
             known = wanted.configuration(node)
             if known or name == NOTHING:
                 node.node.write_network(known)
@@ -157,6 +158,16 @@ class EmbeddedCluster(ReachableCluster):
         wait_with(daemons, are_up, f"the dataplane {name}")
         if name != NOTHING:
             self.wait_ready()
+
+    def _have_kube_proxy(self, node: NodeOnMachine, wanted: bool) -> None:
+        """Have kube-proxy run on a node, or neither it nor its rules."""
+        name = f"kube-proxy@{node.name}"
+        proxy = self._components.setdefault(name, Component(name, node.machine, tuple(node.node.kube_proxy())))
+        if wanted:
+            proxy.start()
+        elif proxy.is_running():
+            proxy.stop()
+            node.machine.runner.run(["sh", "-c", "for family in ip ip6; do nft delete table $family kube-proxy; done"])
 
     def daemons(self) -> list[str]:
         """Name the programs of the dataplane, with their nodes."""

@@ -17,6 +17,8 @@ from labsupport.systems.clusters.network import CLUSTER_DOMAIN, NetworkPlan
 from labsupport.systems.machines.machine import Machine
 
 CONTAINERD_SOCKET = Path("/run/containerd/containerd.sock")
+# Where a dataplane puts a CNI plugin of its own.
+MORE_PLUGINS = "/run/cni-plugins"
 # Snapshotters and services that nothing here asks for; each costs start-up time or a warning.
 UNUSED_PLUGINS = (
     "io.containerd.snapshotter.v1.blockfile",
@@ -181,7 +183,7 @@ sandbox = "{PAUSE_IMAGE}"
 restrict_oom_score_adj = true
 
 [plugins."io.containerd.cri.v1.runtime".cni]
-bin_dirs = ["{programs.plugins}"]
+bin_dirs = ["{programs.plugins}", "{MORE_PLUGINS}"]
 conf_dir = "{network}"
 use_internal_loopback = true
 

@@ -22,6 +22,8 @@ OWN_OBJECTS = {
     ("flowcontrol.apiserver.k8s.io", "flowschemas"),
     ("flowcontrol.apiserver.k8s.io", "prioritylevelconfigurations"),
 }
+# A dataplane makes kinds of these groups, and objects of them, and takes them back itself.
+DATAPLANE_GROUPS = ("cilium.io",)
 OWN_CONFIG_MAP = "kube-root-ca.crt"
 OWN_SERVICE_ACCOUNT = "default"
 SYSTEM_NAMESPACES = ("kube-system", "kube-public", "kube-node-lease")
@@ -168,7 +170,9 @@ def _kinds_of(listing: dict[str, Any], group: str, prefix: str) -> list[Resource
 def _is_made_by_cluster(kind: ResourceKind, item: dict[str, Any]) -> bool:
     metadata = item["metadata"]
     return (
-        (kind.name == "configmaps" and metadata["name"] == OWN_CONFIG_MAP)
+        kind.group in DATAPLANE_GROUPS
+        or (kind.name == "customresourcedefinitions" and item["spec"]["group"] in DATAPLANE_GROUPS)
+        or (kind.name == "configmaps" and metadata["name"] == OWN_CONFIG_MAP)
         or (kind.name == "serviceaccounts" and metadata["name"] == OWN_SERVICE_ACCOUNT)
         or (kind.name in _MADE_IN_SYSTEM_NAMESPACES and metadata["namespace"] in SYSTEM_NAMESPACES)
     )

@@ -35,7 +35,7 @@ from labsupport.systems.clusters.node import Node, NodeIdentity, NodeOnMachine, 
 from labsupport.systems.clusters.readiness import are_usable, wait_with
 from labsupport.systems.clusters.tools import ClusterTools
 from labsupport.systems.dataplanes.dataplane import Dataplane, Fabric
-from labsupport.systems.dataplanes.named import dataplane_called
+from labsupport.systems.dataplanes.named import WITHOUT_KUBE_PROXY, dataplane_called
 from labsupport.systems.dataplanes.nothing import NOTHING
 from labsupport.systems.machines.machine import Machine
 
@@ -235,12 +235,13 @@ class Startup:
         return lambda: self._start(name, plane.client(name, self.tools.path(name)))
 
     def _placed(self, door: ApiDoor, node: NodeOnMachine) -> Callable[[], bool]:
-        """A step: once a node has registered, say which range its pods have, and start its kube-proxy."""
+        """A step: once a node has registered, say which range its pods have, and start what connects them."""
         path, pods = f"/api/v1/nodes/{node.name}", str(node.node.identity.pods)
 
         def place() -> None:
             door.patch(path, {"spec": {"podCIDR": pods, "podCIDRs": [pods]}})
-            self._start(f"kube-proxy@{node.name}", node.node.kube_proxy(), on=node.machine)
+            if self.dataplane.name not in WITHOUT_KUBE_PROXY:
+                self._start(f"kube-proxy@{node.name}", node.node.kube_proxy(), on=node.machine)
             for daemon in self.dataplane.daemons(fabric_of(self.machine, self.nodes, self.plan), node):
                 daemon.start()
                 self.components.append(daemon)

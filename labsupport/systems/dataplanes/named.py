@@ -2,10 +2,14 @@
 
 from labsupport.errors import UsageError
 from labsupport.systems.dataplanes.bgp import Bgp
+from labsupport.systems.dataplanes.cilium import NATIVE, TUNNEL, Cilium
 from labsupport.systems.dataplanes.dataplane import Dataplane
 from labsupport.systems.dataplanes.flannel import BACKENDS, Flannel
 from labsupport.systems.dataplanes.nothing import Nothing
 from labsupport.systems.dataplanes.plain import PlainRoutes
+
+# These translate Services themselves: kube-proxy does not run on their nodes.
+WITHOUT_KUBE_PROXY = (NATIVE, TUNNEL)
 
 
 def dataplane_called(name: str) -> Dataplane:
@@ -15,6 +19,7 @@ def dataplane_called(name: str) -> Dataplane:
         UsageError: there is none of that name; the message lists them.
     """
     known: list[Dataplane] = [PlainRoutes(), Nothing(), *(Flannel(backend) for backend in BACKENDS), Bgp()]
+    known += [Cilium(name) for name in WITHOUT_KUBE_PROXY]
     for each in known:
         if each.name == name:
             return each

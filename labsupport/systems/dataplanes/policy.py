@@ -16,6 +16,11 @@ def policy_agent(fabric: Fabric, node: NodeOnMachine) -> Component:
     return Component(f"policy-agent@{node.name}", node.machine, argv)
 
 
+def has_in_force(node: NodeOnMachine, policy: str) -> bool:
+    """Whether the node's firewall has rules for the NetworkPolicy of this name in `default`."""
+    return f"default-{policy}" in node.machine.runner.run(["nft", "list", "table", "inet", TABLE]).stdout
+
+
 def clear_policy(node: NodeOnMachine) -> None:
     """Remove the agent's rules, if it made any."""
     node.machine.runner.run(["nft", "delete", "table", "inet", TABLE])

@@ -1,0 +1,108 @@
+"""Cilium on real nodes: it connects, translates Services, enforces policies; and takes everything back."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from labsupport.process.ownership import Owner
+from labsupport.process.waiting import wait_until
+from labsupport.project import this_project
+from labsupport.systems.clusters.embedded import EmbeddedCluster, start_embedded_cluster
+from labsupport.systems.clusters.node import NodeOnMachine
+from labsupport.systems.kernel_programs import Held, all_held, held_by
+from tests.clusters import archives, kubectl, machine_tools, tools
+from tests.engines import toolchain
+from tests.leaks import leak_checked_machine
+
+pytestmark = [pytest.mark.needs("root", "machine", "cluster"), pytest.mark.timeout(300)]
+
+PODS = this_project().root / "notebooks" / "assets" / "05-cni-plugins"
+# What a node looks like in its own network namespace, but for names and numbers that differ each time.
+STATE = (
+    "ip -brief link | cut -d' ' -f1 | cut -d@ -f1",
+    "ip -4 rule",
+    "ip -4 route show table all type unicast",
+    "iptables-save 2>/dev/null | grep '^[*:-]' | sed 's/ \\[.*//' | grep -v CANARY | sort",
+    "ls /sys/fs/bpf /run/cilium 2>&1",
+    "grep -c -e ' bpf ' -e cgroupv2 /proc/mounts",
+)
+
+
+def programs() -> tuple[Path, ...]:
+    toolchain().ensure("cilium", "ebpf")
+    return (*machine_tools(), *(toolchain().bin_folder(group) for group in ("cilium", "ebpf")))
+
+
+def run_pods(cluster: EmbeddedCluster) -> None:
+    kubectl(cluster, f"apply -f {PODS}/pods.yaml")
+    kubectl(cluster, "wait --for=condition=Ready pod --all --timeout=90s", within_seconds=100)
+
+
+def asker_as_seen(cluster: EmbeddedCluster, whom: str) -> str:
+    ask = ["kubectl", "exec", "here", "--", "timeout", "3", "wget", "-qO-", f"http://{whom}/clientip"]
+    return cluster.runner.run(ask).stdout.rpartition(":")[0]
+
+
+def address(cluster: EmbeddedCluster, pod: str) -> str:
+    return kubectl(cluster, f"get pod {pod} -o jsonpath={{.status.podIP}}")
+
+
+def state(node: NodeOnMachine) -> dict[str, list[str]]:
+    return {line: node.machine.runner.run(["sh", "-c", line]).stdout.splitlines() for line in STATE}
+
+
+def held(node: NodeOnMachine) -> set[Held]:
+    return held_by([node.machine.pid])
+
+
+def wait_gone(things: set[Held]) -> None:
+    wait_until(
+        lambda: not things & all_held(),
+        "the kernel to have let go of them",
+        within_seconds=5,
+        last_seen=lambda: str(sorted(things & all_held())),
+    )
+
+
+def test_cilium_connects_enforces_and_translates_then_takes_all_of_it_back() -> None:
+    with leak_checked_machine(owner=Owner.this_process(), tools=programs(), visible=[toolchain().cache]) as machine:
+        cluster = start_embedded_cluster(machine, tools(), nodes=2, archives=archives())
+        before = state(cluster.nodes[0])
+        cluster.use_dataplane("cilium")
+        assert [name for name in cluster.daemons() if name.startswith("cilium-agent")]
+        assert not cluster.component("kube-proxy@node-1").is_running()
+        assert "kube-proxy" not in cluster.node("node-1").machine.runner.run(["nft", "list", "tables"]).stdout
+        run_pods(cluster)
+        here = address(cluster, "here")
+        assert asker_as_seen(cluster, f"{address(cluster, 'far')}:8080") == here
+        assert asker_as_seen(cluster, "web") == here
+        kubectl(cluster, f"apply -f {PODS}/deny.yaml")
+        wait_until(lambda: not asker_as_seen(cluster, "web"), "the policy to be in force", within_seconds=20)
+        made = set.union(*(held(node) for node in cluster.nodes))
+        assert len([kind for kind, _ in made if kind == "program"]) > 10
+        assert made <= all_held()
+        kubectl(cluster, f"delete --force -f {PODS}/pods.yaml")
+        cluster.use_dataplane("plain")
+        wait_gone(made)
+        assert state(cluster.nodes[0]) == before
+        run_pods(cluster)
+        assert asker_as_seen(cluster, "web") == address(cluster, "here")
+        cluster.close()
+
+
+def test_a_cluster_that_starts_with_cilium_in_vxlan_and_a_node_that_is_killed() -> None:
+    with leak_checked_machine(owner=Owner.this_process(), tools=programs(), visible=[toolchain().cache]) as machine:
+        cluster = start_embedded_cluster(machine, tools(), nodes=2, archives=archives(), dataplane="cilium-vxlan")
+        run_pods(cluster)
+        assert asker_as_seen(cluster, "web") == address(cluster, "here")
+        survivor, killed = cluster.nodes
+        theirs, its = held(survivor), held(killed)
+        assert its
+        assert not its & theirs
+        os.kill(killed.machine.pid, 9)
+        wait_gone(its)
+        assert theirs & all_held()
+        assert asker_as_seen(cluster, f"{address(cluster, 'near')}:8080") == address(cluster, "here")
+        cluster.close()
+        wait_gone(theirs)
