@@ -55,7 +55,8 @@ HEX_ID = re.compile(rf"{_EDGE}(sha256:)?([0-9a-f]{{64}}|[0-9a-f]{{32}}|[0-9a-f]{
 LETTER_ID = re.compile(rf"{_EDGE}(?=[a-z0-9]*\d[a-z0-9]*\d)(?=[a-z0-9]*[a-z])[a-z0-9]{{25}}{_END}")
 LAYER_LINK = re.compile(rf"{_EDGE}(?=[A-Z0-9]*\d)(?=[A-Z0-9]*[A-Z])[A-Z0-9]{{26}}{_END}")
 MAC = re.compile(r"(?<![0-9A-Fa-f:])(?:[0-9A-Fa-f]{2}:){5}[0-9A-Fa-f]{2}(?![0-9A-Fa-f:])")
-VETH = re.compile(rf"{_EDGE}veth[0-9a-f]{{7,8}}{_END}")
+# As plugins call the node's end of a pod's wire; Cilium says lxc.
+VETH = re.compile(rf"{_EDGE}(?:veth[0-9a-f]{{7,8}}|lxc[0-9a-f]{{12}}){_END}")
 LINK_LOCAL = re.compile(
     r"(?<![\d.])169\.254\.\d{1,3}\.\d{1,3}(?![\d.]*\d)|(?<![0-9A-Fa-f:])fe80:(?:[0-9A-Fa-f]{0,4}:){1,6}[0-9A-Fa-f]{1,4}"
 )

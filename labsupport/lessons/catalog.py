@@ -57,7 +57,7 @@ LESSONS = (
         "05-cni-plugins",
         "How a pod gets its network",
         "labsupport.lessons.cni",
-        Needs(nodes=2, images=("lab/agnhost",), tools=("flannel", "bgp", "capture")),
+        Needs(nodes=2, images=("lab/agnhost",), tools=("flannel", "bgp", "cilium", "ebpf", "capture")),
     ),
     Lesson(
         "06-dockerfile-instructions",

@@ -50,6 +50,7 @@ NASTY = {
     "lowerdir=l/ABCDEFGHIJKLMNOPQRST234567": "lowerdir=l/<layer-link-1>",
     "node xj2kq9d7w3m4n5b6v7c8x9z0a": "node <id-1>",
     "veth1a2b3c4@if5": "<veth-1>@if5",
+    "lxcf461e93c1e4e@if5": "<veth-1>@if5",
     "link/ether 02:42:ac:11:00:02": "link/ether <mac-1>",
     "/tmp/tmpab12cd_3/x /tmp/tmp.Xy12Zz34Qw": "<temporary>/x <temporary>",
     "-----BEGIN EC PRIVATE KEY-----\nMHcC\n-----END EC PRIVATE KEY-----\nend": "<private key>\nend",

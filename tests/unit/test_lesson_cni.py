@@ -11,7 +11,7 @@ from labsupport.experiments.steps import Step
 from labsupport.lessons.cni.exercise import ANSWER, CASES, FAULTS, case_file, diagnosis
 from labsupport.lessons.cni.matrix import matrix_table, read_matrix
 from labsupport.lessons.cni.namespaces import changes_table, lines_changed
-from labsupport.lessons.cni.wire import NOTHING_SEEN, PLAIN, carried_by, wire_figure
+from labsupport.lessons.cni.wire import NOTHING_SEEN, PLAIN, carried_by, goes_to, wire_figure
 from labsupport.project import this_project
 from tests.scripted import ScriptedRunner
 
@@ -69,6 +69,14 @@ def test_a_nodes_own_packets_are_not_its_pods() -> None:
     assert carried_by([frame(OUTER, layer("TCP")), frame(probe, layer("TCP"))]) == NOTHING_SEEN
     with pytest.raises(EvidenceError):
         wire_figure("t", [])
+
+
+def test_whether_a_packet_goes_to_an_address() -> None:
+    frames = [frame(layer("Ethernet"), INNER, layer("TCP"))]
+    assert goes_to(frames, "10.244.1.2")
+    assert not goes_to(frames, "10.96.0.1")
+    with pytest.raises(EvidenceError):
+        goes_to([], "10.96.0.1")
 
 
 def test_changes_are_lines_that_came_and_went() -> None:

@@ -4,8 +4,19 @@ from labsupport.lessons.cni.exercise import diagnosis
 from labsupport.lessons.cni.explorer import path_explorer
 from labsupport.lessons.cni.matrix import Matrix, ask, matrix_table
 from labsupport.lessons.cni.namespaces import changes_table, lines_changed
+from labsupport.lessons.cni.programs import (
+    backends,
+    counts_table,
+    interface_to,
+    more,
+    named,
+    numbers,
+    packets,
+    shares,
+    shares_table,
+)
 from labsupport.lessons.cni.states import condition, phases, with_previous
-from labsupport.lessons.cni.wire import carried_by, wire_figure
+from labsupport.lessons.cni.wire import carried_by, goes_to, wire_figure
 
 EXERCISES = {"diagnosis": diagnosis}
 
@@ -13,14 +24,24 @@ __all__ = [
     "EXERCISES",
     "Matrix",
     "ask",
+    "backends",
     "carried_by",
     "changes_table",
     "condition",
+    "counts_table",
     "diagnosis",
+    "goes_to",
+    "interface_to",
     "lines_changed",
     "matrix_table",
+    "more",
+    "named",
+    "numbers",
+    "packets",
     "path_explorer",
     "phases",
+    "shares",
+    "shares_table",
     "wire_figure",
     "with_previous",
 ]

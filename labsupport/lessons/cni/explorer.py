@@ -10,7 +10,7 @@ from labsupport.experiments.trial import Trial
 from labsupport.lessons.cni.matrix import ASSETS, PLENTY_SECONDS
 from labsupport.lessons.cni.wire import carried_by, wire_figure
 
-DATAPLANES = ("flannel-vxlan", "flannel-host-gw", "flannel-udp", "bgp")
+DATAPLANES = ("flannel-vxlan", "flannel-host-gw", "flannel-udp", "bgp", "cilium", "cilium-vxlan")
 LEAVING, BETWEEN, ARRIVING = "leaving its pod", "between the nodes", "arriving at its pod"
 # Place → node, and the interface there: the one that leads to a pod, or the node's own.
 HOPS = {LEAVING: ("node-1", "pod here"), BETWEEN: ("node-1", "eth0"), ARRIVING: ("node-2", "pod far")}
@@ -78,4 +78,6 @@ def explanation(dataplane: str, place: str) -> str:
         "flannel-udp": "flanneld itself wraps the packet, not the frame, into UDP: each goes through a program.",
         "flannel-host-gw": "A plain route by way of the other node; the nodes must be neighbours on one wire.",
         "bgp": "A plain route, which a daemon has learnt from the daemon of the other node.",
+        "cilium": "A plain route; programs in the kernel have judged the packet, and handed it to the wire.",
+        "cilium-vxlan": "Cilium's own default: the kernel wraps the whole frame into VXLAN, after its programs.",
     }[dataplane]

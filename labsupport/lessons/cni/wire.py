@@ -24,6 +24,17 @@ def carried_by(frames: Sequence[Record]) -> str:
     return "VXLAN" if "VXLAN" in outer else "UDP"
 
 
+def goes_to(frames: Sequence[Record], address: str) -> bool:
+    """Whether a packet among the frames is addressed to `address`.
+
+    Raises:
+        EvidenceError: there is no packet of a pod at all.
+    """
+    if _of_pods(frames) is None:
+        raise EvidenceError(f"look for packets to {address}", "no packet is between pods", "run the cells above")
+    return any(layer["fields"].get("to") == address for frame in frames for layer in frame["layers"])
+
+
 def wire_figure(title: str, frames: Sequence[Record]) -> Figure:
     """Draw the first packet between pods among the frames.
 
