@@ -71,8 +71,8 @@ def _with_relatives(pinned: set[Held], uses: Mapping[int, frozenset[int]]) -> se
 
 
 def _file_systems(processes: Iterable[int]) -> Iterator[Path]:
-    """Yield the `bpf` file systems they see at the usual place, each once."""
-    seen = set()
+    """Yield the `bpf` file systems they see at the usual place, each once; not this computer's own."""
+    seen = {own.stat().st_dev for own in (Path("/", _FOLDER),) if own.exists()}
     for pid in processes:
         folder = Path(f"/proc/{pid}/root/{_FOLDER}")
         try:
