@@ -49,7 +49,7 @@ def held_by(processes: Iterable[int]) -> set[Held]:
     pinned: set[Held] = set()
     for folder in _file_systems(processes):
         pinned.update(_pinned_below(folder))
-    return _with_relatives(pinned, maps_of_programs()) if pinned else set()
+    return with_relatives(pinned, maps_of_programs()) if pinned else set()
 
 
 def maps_of_programs() -> dict[int, frozenset[int]]:
@@ -62,7 +62,8 @@ def maps_of_programs() -> dict[int, frozenset[int]]:
     return found
 
 
-def _with_relatives(pinned: set[Held], uses: Mapping[int, frozenset[int]]) -> set[Held]:
+def with_relatives(pinned: set[Held], uses: Mapping[int, frozenset[int]]) -> set[Held]:
+    """Return what is pinned, the programs that use these maps, and the maps of all these programs."""
     maps = {number for kind, number in pinned if kind == MAP}
     programs = {number for kind, number in pinned if kind == PROGRAM}
     programs |= {program for program, used in uses.items() if used & maps}

@@ -146,7 +146,7 @@ def _all_objects(door: ApiDoor) -> Iterator[tuple[ResourceKind, dict[str, Any]]]
     for kind in resource_kinds(door):
         # From the server's memory: no read of etcd, which a notebook may have stopped.
         for item in door.get(f"{kind.prefix}/{kind.name}?resourceVersion=0").get("items") or ():
-            if not _is_made_by_cluster(kind, item):
+            if not is_made_by_cluster(kind, item):
                 yield kind, item
 
 
@@ -167,7 +167,8 @@ def _kinds_of(listing: dict[str, Any], group: str, prefix: str) -> list[Resource
     ]
 
 
-def _is_made_by_cluster(kind: ResourceKind, item: dict[str, Any]) -> bool:
+def is_made_by_cluster(kind: ResourceKind, item: dict[str, Any]) -> bool:
+    """Whether the cluster, or its dataplane, makes such an object by itself."""
     metadata = item["metadata"]
     return (
         kind.group in DATAPLANE_GROUPS
