@@ -56,7 +56,9 @@ def seen(cluster: EmbeddedCluster, what: str, look: Callable[[dict[str, Any]], o
     last: dict[str, Any] = {}
 
     def there() -> object:
-        last.update(json.loads(kubectl(cluster, f"get {what} -o json")))
+        # With --ignore-not-found it says nothing of what is not there.
+        last.clear()
+        last.update(json.loads(kubectl(cluster, f"get {what} -o json") or "{}"))
         return look(last)
 
     wait_until(
