@@ -19,6 +19,7 @@ pytestmark = [pytest.mark.needs("cluster"), pytest.mark.timeout(600)]
 SLUG = "07-pv-reclaim"
 EXERCISE = f"assets/{SLUG}/exercise"
 RETAIN = """kubectl patch pv ledger --patch '{"spec": {"persistentVolumeReclaimPolicy": "Retain"}}'"""
+RECYCLE = RETAIN.replace("Retain", "Recycle")
 FREE = """kubectl patch pv ledger --type json --patch '[{"op": "remove", "path": "/spec/claimRef"}]'"""
 CLAIM = f"kubectl apply -f {EXERCISE}/claim.yaml"
 BOUND = "kubectl wait --for=jsonpath={.status.phase}=Bound pvc/ledger --timeout=30s"
@@ -68,7 +69,7 @@ def test_it_takes_the_solution_and_refuses_wrong_answers_with_a_step_each(
     spoil = f"sh -c 'sed \"s/42 crates of oranges/nothing/\" {EXERCISE}/cashier.yaml | kubectl apply -f -'"
     answers = [
         Answer("only the pod ended", after(*end, "kubectl wait --for=delete pv/ledger"), "the volume is there"),
-        Answer("freed, and not kept", after(FREE), "nothing can be lost"),
+        Answer("another policy, which keeps nothing either", after(RECYCLE), "nothing can be lost"),
         Answer("kept, and no more", after(RETAIN), "the old claim is gone"),
         Answer("claimed again too early", after(RETAIN, *end, CLAIM), "the volume is free for the claim"),
         Answer("not claimed", after(RETAIN, *end, FREE), "the claim is bound"),
