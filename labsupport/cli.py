@@ -10,12 +10,13 @@ import shlex
 import signal
 import sys
 from enum import StrEnum
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
-from labsupport import console
+from labsupport import console, guest
 from labsupport.errors import LabError, UsageError
+from labsupport.process.ownership import is_guest
 from labsupport.project import this_project
 
 if TYPE_CHECKING:
@@ -37,6 +38,9 @@ app = typer.Typer(
 
     A lab is private: its own engine and cluster, nothing of yours is used or changed, and it ends with the command
     that started it. Your copies of the notebooks are in work/, reports in build/report/, tools in your cache folder.
+
+    Without root, or without Linux, it takes a Docker engine of yours, such as Docker Desktop: the same commands then
+    run in one container there. With neither, notebooks show recorded evidence.
 
     **Exit codes**: 0 all is well · 1 something failed · 2 the command was not understood · 3 this computer lacks
     something, and the message says how to get it · 130 stopped with Ctrl-C.""",
@@ -89,7 +93,7 @@ def main() -> int:
         print(LabError(*_what_the_system_said(problem)), file=sys.stderr)
         return LabError.exit_code
     except SystemExit as leaving:
-        if leaving.code == INTERRUPTED:
+        if leaving.code == INTERRUPTED and not is_guest():
             print("\nStopped. What the lab had started has ended.", file=sys.stderr)
         return int(leaving.code or 0)
     return 0
@@ -121,10 +125,13 @@ def start(
     from labsupport.notebooks import all_notebooks
 
     project = this_project()
+    options = _options(engine, cluster, machine)
+    if guest.is_wanted(options):
+        chosen = guest.free_port(port)
+        _run_in_guest("--no-browser", "--port", str(chosen), port=chosen, opens=browser and _has_display())
     handout = workspace.hand_out(project, all_notebooks(project))
     for name in handout.kept:
         print(f"Kept your edited work/{name}; a newer edition is there: ./lab reset {name}")
-    options = _options(engine, cluster, machine)
     with console.Screen() as screen, keeping.hold(options, screen.show) as live:
         screen.close()
         with starting.serve(project, keeping.environment_of(live.name, options), port=port) as server:
@@ -153,7 +160,10 @@ def run(
     Examples: `./lab run` · `./lab run 06` · `./lab run --engine replay` (needs neither root nor Docker)
     """
     project = this_project()
-    results = console.execute(project, notebooks or [], _options(engine, cluster, machine), jobs=jobs)
+    options = _options(engine, cluster, machine)
+    if guest.is_wanted(options):
+        _run_in_guest()
+    results = console.execute(project, notebooks or [], options, jobs=jobs)
     raise typer.Exit(console.summarise(project, results))
 
 
@@ -167,6 +177,8 @@ def test(context: typer.Context) -> None:
     """
     from labsupport import testing
 
+    if guest.is_wanted(_options(EngineChoice.AUTO, ClusterChoice.AUTO, MachineChoice.AUTO)):
+        _run_in_guest()
     results = testing.run_checks(
         this_project(), context.args, show=console.print_line, listener=console.print_announcement
     )
@@ -204,8 +216,11 @@ def up(
     """Start a lab that stays until `./lab down`. Then: `./lab shell`."""
     from labsupport import keeping
 
+    options = _options(engine, cluster, machine)
+    if guest.is_wanted(options):
+        _run_in_guest(stays=True)
     with console.Screen() as screen:
-        live = keeping.up(_options(engine, cluster, machine), screen.show)
+        live = keeping.up(options, screen.show)
     print(f"Lab {live.name} is up: engine {live.engine}, cluster {live.cluster}, address {live.address}")
     print("./lab shell opens a shell with its docker and kubectl; ./lab down ends it.")
 
@@ -215,6 +230,7 @@ def status(as_json: AsJson = False) -> None:
     """List the labs that run on this computer."""
     from labsupport import keeping
 
+    _run_in_running_guest()
     running = keeping.status()
     if as_json:
         print(json.dumps([vars(one) for one in running], indent=2, default=str))
@@ -233,6 +249,7 @@ def shell(command: Annotated[list[str] | None, typer.Argument(help="Run this ins
     """
     from labsupport import keeping
 
+    _run_in_running_guest(as_user=True)
     environment = {**os.environ, **keeping.environment_of()}
     argv = command or [os.environ.get("SHELL", "/bin/sh")]
     try:
@@ -246,6 +263,8 @@ def down() -> None:
     """End the lab that `./lab up` started, and say what was left of it (nothing)."""
     from labsupport import keeping
 
+    if (code := guest.down(this_project())) is not None:
+        raise typer.Exit(code)
     with console.Screen() as screen:
         ended = keeping.down(listener=screen.show)
     print("\n".join(ended) or "No lab was up.")
@@ -260,6 +279,7 @@ def reset(
     from labsupport.notebooks import find_notebooks
 
     project = this_project()
+    _run_in_running_guest()
     chosen = find_notebooks(project, [notebook]) if notebook else []
     for name in workspace.hand_out(project, chosen, reset=True).written if chosen else ():
         print(f"fresh copy: work/{name}")
@@ -275,7 +295,7 @@ def clean(
     from labsupport import keeping
 
     with console.Screen() as screen:
-        removed = keeping.clean(caches=everything, listener=screen.show)
+        removed = [*guest.clean(caches=everything), *keeping.clean(caches=everything, listener=screen.show)]
     print("\n".join(removed) or "Nothing was left.")
 
 
@@ -289,9 +309,10 @@ def record(notebooks: Notebooks = None, machine: Machine = MachineChoice.AUTO) -
     from labsupport import recording
 
     project = this_project()
-    results = console.execute(
-        project, notebooks or [], _options(EngineChoice.PRIVATE, ClusterChoice.AUTO, machine), recording=True
-    )
+    options = _options(EngineChoice.PRIVATE, ClusterChoice.AUTO, machine)
+    if guest.is_wanted(options):
+        _run_in_guest(records=True)
+    results = console.execute(project, notebooks or [], options, recording=True)
     for path in recording.record(project, [(one.slug, one.path) for one in results if one.outcome == "passed"]):
         print(f"recorded {path.relative_to(project.root)}")
     raise typer.Exit(console.summarise(project, results))
@@ -303,9 +324,10 @@ def verify(notebooks: Notebooks = None, machine: Machine = MachineChoice.AUTO, a
     from labsupport import recording
 
     project = this_project()
-    results = console.execute(
-        project, notebooks or [], _options(EngineChoice.PRIVATE, ClusterChoice.AUTO, machine), recording=True
-    )
+    options = _options(EngineChoice.PRIVATE, ClusterChoice.AUTO, machine)
+    if guest.is_wanted(options):
+        _run_in_guest()
+    results = console.execute(project, notebooks or [], options, recording=True)
     found = recording.verify(project, [one.slug for one in results])
     print(json.dumps(found.as_data(), indent=2) if as_json else found.as_text())
     failed = [one for one in results if one.outcome != "passed"]
@@ -332,6 +354,29 @@ def _options(engine: EngineChoice, cluster: ClusterChoice, machine: MachineChoic
     from labsupport.backends import LabOptions
 
     return LabOptions(engine=engine.value, cluster=cluster.value, machine=machine.value)
+
+
+def _run_in_guest(
+    *more: str, port: int = 0, stays: bool = False, records: bool = False, opens: bool = False
+) -> NoReturn:
+    """Run this very command, with `more` words, in a guest container of its own, and leave with its exit code."""
+    task = guest.Task((*sys.argv[1:], *more), port=port, stays=stays, records=records)
+    with console.Screen() as screen:
+        code = guest.run(
+            this_project(),
+            task,
+            screen.show,
+            ready=screen.close,
+            opened=lambda address: typer.launch(address) if opens else None,
+        )
+    raise typer.Exit(code)
+
+
+def _run_in_running_guest(*, as_user: bool = False) -> None:
+    """Run this very command in the guest container that runs, if there is one, and leave with its exit code."""
+    code = guest.run_in_running(this_project(), sys.argv[1:], as_user=as_user)
+    if code is not None:
+        raise typer.Exit(code)
 
 
 def _what_the_system_said(problem: OSError) -> tuple[str, str, str]:

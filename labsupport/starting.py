@@ -17,10 +17,11 @@ from pathlib import Path
 
 from labsupport.errors import MachineError, WaitExpired
 from labsupport.process.commands import Background, Invocation, LocalRunner
-from labsupport.process.ownership import caller
+from labsupport.process.ownership import caller, is_guest
 from labsupport.process.waiting import wait_until
 from labsupport.project import Project
 
+HERE = "127.0.0.1"
 SECONDS_TO_START = 60
 SECONDS_TO_STOP = 10
 PORTS_TRIED = 50
@@ -103,9 +104,11 @@ def serve(project: Project, lab_environment: Mapping[str, str], *, port: int) ->
 
 
 def _command(project: Project, account: Account, port: int) -> list[str]:
+    # A guest container's engine publishes one port, on 127.0.0.1 of the user's computer, and dials it from outside.
+    address, tried = ("0.0.0.0", 0) if is_guest() else (HERE, PORTS_TRIED)
     server = [
         *(str(project.python), "-P", "-m", "jupyterlab", "--no-browser"),
-        *("--ServerApp.ip=127.0.0.1", f"--ServerApp.port={port}", f"--ServerApp.port_retries={PORTS_TRIED}"),
+        *(f"--ServerApp.ip={address}", f"--ServerApp.port={port}", f"--ServerApp.port_retries={tried}"),
         *(f"--ServerApp.root_dir={project.work}", "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate"),
         "--LabApp.news_url=None",
     ]
@@ -152,7 +155,7 @@ def _wait_for_url(process: Background, runtime: Path, log: Path, token: str) -> 
                 server = json.loads(file.read_text())
             except ValueError:  # half written: look again
                 return None
-            return f"{server['url']}lab?token={token}"
+            return f"http://{HERE}:{server['port']}/lab?token={token}"
         return None
 
     return wait_until(look, "JupyterLab to answer", within_seconds=SECONDS_TO_START, last_seen=lambda: _last_lines(log))

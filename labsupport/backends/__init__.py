@@ -3,7 +3,7 @@
 Knows no notebook, trial or person.
 """
 
-from labsupport.backends.choosing import LabOptions, Plan, plan
+from labsupport.backends.choosing import LabOptions, Looks, Plan, plan, takes_a_guest
 from labsupport.backends.running import Backends, Existing
 from labsupport.backends.starting import (
     ATTACH_VARIABLE,
@@ -27,6 +27,7 @@ __all__ = [
     "Backends",
     "Existing",
     "LabOptions",
+    "Looks",
     "Plan",
     "attach_backends",
     "attach_machine",
@@ -37,5 +38,6 @@ __all__ = [
     "plan",
     "running_backends",
     "start_backends",
+    "takes_a_guest",
     "tool_groups",
 ]

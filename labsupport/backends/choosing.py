@@ -1,11 +1,13 @@
 """What can be live: machine, engine and cluster, as asked and as this computer allows. Decides; starts nothing."""
 
 import os
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from labsupport.errors import RequirementMissing
 from labsupport.lessons.needs import Needs
+from labsupport.process.ownership import is_guest
 
 if TYPE_CHECKING:
     from labsupport.systems.capabilities import Capability
@@ -72,6 +74,36 @@ class Plan:
         return replace(needs, engine=needs.engine and not self.no_engine, nodes=0 if self.no_cluster else needs.nodes)
 
 
+@dataclass(frozen=True)
+class Looks:
+    """How to find out what can have a lab live; each is called only where it matters, as some take a moment."""
+
+    namespaces: "Callable[[], Capability]"
+    container: "Callable[[], Capability]"
+    guest: "Callable[[], Capability]"
+
+    @classmethod
+    def at_this_computer(cls) -> "Looks":
+        from labsupport.systems.capabilities import container_machine, guest_container, namespaces_machine
+
+        return cls(namespaces_machine, container_machine, guest_container)
+
+
+def takes_a_guest(options: LabOptions, looks: "Looks | None" = None) -> bool:
+    """Whether to run the lab in a guest container: nothing else here can have it live, or it was asked for by name."""
+    from labsupport.systems.guests.fitness import is_elsewhere
+    from labsupport.systems.machines.own_engine import host_in_use
+
+    live = options.engine != "replay" or options.cluster not in ("auto", "replay")
+    if is_guest() or not live or options.machine not in ("auto", "container"):
+        return False
+    looks = looks or Looks.at_this_computer()
+    by_name = options.machine == "container"
+    if (not by_name and looks.namespaces().available) or looks.container().available:
+        return False
+    return looks.guest().available and (by_name or not is_elsewhere(host_in_use()))
+
+
 def plan(options: LabOptions, possible: "Capability | None" = None) -> Plan:
     """Decide what can be live.
 
@@ -87,6 +119,8 @@ def plan(options: LabOptions, possible: "Capability | None" = None) -> Plan:
                 f"use --{name} {getattr(options, name)}", because, f"leave --{name} out; CHANGELOG.md says what is new"
             )
     machine = "namespaces"
+    if is_guest() and options.machine == "container":  # in which it has a machine as on any computer
+        options = replace(options, machine="auto")
     if possible is None:
         from labsupport.systems.capabilities import container_machine, namespaces_machine
 

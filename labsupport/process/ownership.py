@@ -19,6 +19,8 @@ from labsupport.errors import MachineError, RequirementMissing
 
 LABEL_KEY = "labsupport.lab"
 RUN_ROOT_VARIABLE = "LAB_RUN_ROOT"
+# Set in a guest container, where a lab is as on a computer of its own: its name.
+GUEST_VARIABLE = "LAB_GUEST"
 DEFAULT_RUN_ROOT = Path("/var/lib/labs")
 LAB_NAME = re.compile(r"lab-[0-9a-f]{6}")
 
@@ -26,6 +28,11 @@ LAB_NAME = re.compile(r"lab-[0-9a-f]{6}")
 def new_name() -> str:
     """Return a lab's name, such as lab-3f9a2c: short enough for an interface, odd enough to be its own."""
     return f"lab-{secrets.token_hex(3)}"
+
+
+def is_guest() -> bool:
+    """Whether this is the inside of a guest container, a container of an engine of the user's."""
+    return GUEST_VARIABLE in os.environ
 
 
 def label(name: str) -> str:

@@ -10,9 +10,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from labsupport.process.commands import LocalRunner, Runner
-from labsupport.process.ownership import run_root
+from labsupport.process.ownership import is_guest, run_root
+from labsupport.systems.guests.fitness import is_elsewhere, unfit_for_guests
 from labsupport.systems.kernel_features import FEATURES, KernelFeatures
-from labsupport.systems.machines.own_engine import ask_about_itself, host_in_use, unfit
+from labsupport.systems.machines.connections import ask_about_itself
+from labsupport.systems.machines.own_engine import host_in_use, unfit
 
 OLDEST_KERNEL = (5, 12)
 ENOUGH_MEMORY_GB = 2.0
@@ -51,7 +53,9 @@ class Capabilities:
 def probe(runner: Runner | None = None) -> Capabilities:
     """Look at this computer."""
     if not sys.platform.startswith("linux"):
-        return Capabilities([namespaces_machine(), docker_engine(), container_machine(), *_room(), *_programs()])
+        return Capabilities(
+            [namespaces_machine(), docker_engine(), container_machine(), guest_container(), *_room(), *_programs()]
+        )
     kernel = KernelFeatures(runner or LocalRunner())
     return Capabilities(
         [
@@ -59,6 +63,7 @@ def probe(runner: Runner | None = None) -> Capabilities:
             namespaces_machine(),
             docker_engine(),
             container_machine(),
+            guest_container(),
             _user_namespaces(),
             _capability_sys_resource(),
             *_cgroups(),
@@ -138,17 +143,32 @@ def container_machine() -> Capability:
     name = "container machine"
     if not sys.platform.startswith("linux"):
         because = f"this is {platform.system()}, whose engines run in a virtual machine and share no sockets with it"
-        return _no(name, because, "use recorded evidence (--engine replay); Docker Desktop is not served yet")
+        return _no(name, because, "nothing to do: a guest container takes its place")
     host = host_in_use()
     engine = docker_engine(host)
     if not engine.available:
         return _no(name, engine.because, engine.change_it)
     if because := unfit(host, ask_about_itself(host) if host.startswith("unix://") else {}):
-        return _no(name, because, "use an engine on this computer that runs as root; or --engine replay")
+        return _no(name, because, "nothing to do where a guest container takes its place; or --engine replay")
     if not shutil.which("apt-get") or not shutil.which("dpkg-deb"):
         because = "its image is made of Debian packages, and this is no Debian or Ubuntu"
-        return _no(name, because, "use `sudo ./lab …`; or recorded evidence (--engine replay)")
+        return _no(name, because, "nothing to do where a guest container takes its place; or `sudo ./lab …`")
     return _yes(name, f"a Docker engine {engine.because}; in it run the lab's own engine and cluster")
+
+
+def guest_container() -> Capability:
+    """Say whether the whole lab can run in a container of the user's engine, on whatever kernel that has."""
+    name = "guest container"
+    if is_guest():
+        return _no(name, "this is the inside of one", "nothing to do")
+    host = host_in_use()
+    info = ask_about_itself(host)
+    because, change_it = unfit_for_guests(host, info)
+    if because:
+        return _no(name, because, change_it)
+    asked = "; on another computer, so only with --machine container" if is_elsewhere(host) else ""
+    what = f"{info.get('OperatingSystem', 'an engine')}, {info.get('Architecture')}, kernel {info['KernelVersion']}"
+    return _yes(name, f"{what}, cgroup v{info.get('CgroupVersion', '1')} at {host}: `./lab` runs in it there{asked}")
 
 
 def _headers(response: str) -> dict[str, str]:

@@ -4,10 +4,8 @@ Makes and removes what has the lab's label, and the machine's image; touches not
 """
 
 import hashlib
-import http.client
 import json
 import os
-import socket
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -16,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from labsupport.errors import MachineError, RequirementMissing
 from labsupport.process.ownership import LABEL_KEY, label, run_roots
 from labsupport.process.waiting import wait_until
+from labsupport.systems.machines.connections import tls_folder, uses_tls
 
 if TYPE_CHECKING:
     import docker
@@ -45,21 +44,6 @@ def host_in_use(home: Path | None = None) -> str:
         return str(json.loads((folder / "meta.json").read_text())["Endpoints"]["docker"]["Host"])
     except (OSError, ValueError, KeyError, TypeError):
         return USUAL_HOST
-
-
-def ask_about_itself(host: str) -> dict[str, Any]:
-    """Return what an engine at a socket says of itself, without the weight of the client; empty for none."""
-    connection = http.client.HTTPConnection("engine", timeout=2)
-    connection.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-    try:
-        connection.sock.settimeout(2)
-        connection.sock.connect(host.removeprefix("unix://"))
-        connection.request("GET", "/info")
-        return dict(json.loads(connection.getresponse().read()))
-    except (OSError, ValueError, http.client.HTTPException):
-        return {}
-    finally:
-        connection.close()
 
 
 def unfit(host: str, info: Mapping[str, Any]) -> str:
@@ -206,9 +190,15 @@ class OwnEngine:
 def _connect(host: str) -> "docker.DockerClient":
     import docker
     from docker.errors import DockerException
+    from docker.tls import TLSConfig
 
     try:
-        return docker.DockerClient(base_url=host, version="auto", timeout=REQUEST_WITHIN_SECONDS)
+        tls: TLSConfig | bool = False
+        if host.startswith("tcp://") and uses_tls():
+            folder = tls_folder()
+            pair = (str(folder / "cert.pem"), str(folder / "key.pem"))
+            tls = TLSConfig(client_cert=pair, ca_cert=str(folder / "ca.pem"), verify=True)
+        return docker.DockerClient(base_url=host, version="auto", timeout=REQUEST_WITHIN_SECONDS, tls=tls)
     except DockerException as error:
         raise RequirementMissing(
             f"reach your Docker engine at {host}",
