@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from labsupport.errors import UsageError
-from labsupport.process.progress import Listener, Progress, silent
+from labsupport.process.progress import Listener, Progress
 from labsupport.project import Project
 
 if TYPE_CHECKING:
@@ -21,6 +21,10 @@ if TYPE_CHECKING:
 
 ADDRESS = re.compile(rb"JupyterLab: (http://\S+)")
 PORTS_TRIED = 50
+NOT_SEEN = (
+    "Your engine does not see {}: the clone is copied there, and results come back. "
+    "Docker Desktop shares it when you add it in Settings > Resources > File sharing."
+)
 
 
 @dataclass(frozen=True)
@@ -77,10 +81,10 @@ def run_in_running(project: Project, words: Sequence[str], *, as_user: bool = Fa
 
 
 def running(project: Project) -> "list[Guest]":
-    """Return this clone's guest containers; none where this computer has its labs itself."""
-    from labsupport.backends import LabOptions
+    """Return the guest containers of this clone that run."""
+    from labsupport.systems.capabilities import guest_container
 
-    if not is_wanted(LabOptions()):
+    if not guest_container().available:
         return []
     from labsupport.systems.guests.container import running_guests
 
@@ -118,7 +122,7 @@ def free_port(first: int) -> int:
     raise UsageError(tried, "none of them is free", "choose another: --port NUMBER")
 
 
-def clean(*, caches: bool, listener: Listener = silent) -> list[str]:
+def clean(*, caches: bool) -> list[str]:
     """Remove what guest containers left on the user's engine; with `caches`, also their image and volume."""
     from labsupport.systems.capabilities import guest_container
 
@@ -151,7 +155,7 @@ def _guest(project: Project, task: Task, listener: Listener) -> "Iterator[tuple[
     guest, lifeline = start_guest(engine, image, GuestOptions(project, task.port))
     try:
         if not guest.shared:
-            listener(Progress(f"Your engine does not see {project.root}: the clone is copied there, results come back"))
+            listener(Progress(NOT_SEEN.format(project.root)))
             copies.copy_in(guest)
         listener(Progress(f"The lab runs in the container {guest.name} of your engine at {engine.host}"))
         yield guest, lifeline

@@ -20,8 +20,9 @@ from labsupport.project import this_project
 from labsupport.systems.engines.engine import Engine
 from labsupport.systems.engines.private import start_daemon
 from labsupport.systems.engines.settings import DaemonSettings, EngineFolders
+from labsupport.systems.guests import inside
 from labsupport.systems.guests.container import VOLUME, VOLUME_LABEL
-from labsupport.systems.guests.image import make_system
+from labsupport.systems.guests.image import AREA, make_system
 from labsupport.systems.machines.machine import Machine, Service
 from labsupport.systems.machines.namespaces import start_namespaces_machine
 from tests.engines import toolchain, tools
@@ -55,10 +56,10 @@ class Desktop:
     engine: Engine
     clone: Path
 
-    def lab(self, *words: str, apart: bool = False, within_seconds: float = 300, **environment: str) -> CommandResult:
+    def lab(self, *words: str, apart: bool = False, stdin: str | None = None, **environment: str) -> CommandResult:
         """Run `./lab` as the user, in the clone that the engine shares, or in one that it does not."""
-        invocation = Invocation(environment={**_environment(), **environment})
-        return self.machine.runner.run(_argv(words, apart), within_seconds=within_seconds, invocation=invocation)
+        invocation = Invocation(stdin=stdin, environment={**_environment(), **environment})
+        return self.machine.runner.run(_argv(words, apart), within_seconds=300, invocation=invocation)
 
     def start_lab(self, *words: str) -> Service:
         """Start the same and go on; its log is the machine's log/user.log."""
@@ -123,8 +124,10 @@ def _fill_volume(engine: Engine, volume: Path) -> None:
     cache = volume / "cache"
     cache.mkdir()
     for area in toolchain().cache.iterdir():
-        if area.is_dir() and area.name not in ("build", "partial"):
+        if area.is_dir() and area.name not in ("bin", "build", "partial", AREA):
             _copy(area, cache)
+    for wrapper in cache.glob("debian/*/*/bin/*"):
+        _say_where_it_is_now(wrapper)
     for clone in (f"{SHARED}/clone", f"{APART}/clone"):
         environment = volume / "venvs" / hashlib.sha256(clone.encode()).hexdigest()[:12]
         environment.mkdir(parents=True)
@@ -136,6 +139,20 @@ def _fill_volume(engine: Engine, volume: Path) -> None:
                 _copy(script, environment / "bin")
         (environment / "bin/python").symlink_to("/usr/bin/python3")
         (environment / "pyvenv.cfg").write_text("home = /usr/bin\ninclude-system-site-packages = false\n")
+
+
+def _say_where_it_is_now(wrapper: Path) -> None:
+    """Wrappers of unpacked programs, and links to them, have the whole path of the cache they were made in."""
+    old, new = str(toolchain().cache), inside.CACHE_FOLDER
+    if wrapper.is_symlink():
+        target = str(wrapper.readlink()).replace(old, new)
+        wrapper.unlink()
+        wrapper.symlink_to(target)
+    else:
+        text = wrapper.read_text().replace(old, new)
+        wrapper.unlink()  # another link to it is in this computer's own cache
+        wrapper.write_text(text)
+        wrapper.chmod(0o755)
 
 
 def _copy(source: Path, target: Path) -> None:

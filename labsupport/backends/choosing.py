@@ -129,7 +129,7 @@ def plan(options: LabOptions, possible: "Capability | None" = None) -> Plan:
         if options.machine == "container" or (
             options.machine == "auto" and in_container.available and not possible.available
         ):
-            machine, possible = "container", in_container
+            machine, possible = "container", in_container if in_container.available else _why_no_container(in_container)
     no_machine = ""
     if options.machine == "none":
         no_machine = "--machine none was asked for"
@@ -150,3 +150,15 @@ def plan(options: LabOptions, possible: "Capability | None" = None) -> Plan:
     if options.cluster == "replay":
         no_cluster = "--cluster replay was asked for"
     return Plan(None if no_engine and no_cluster else machine, no_engine, no_cluster)
+
+
+def _why_no_container(machine: "Capability") -> "Capability":
+    """Say why there is no container machine, and no guest container in its place."""
+    from labsupport.systems.capabilities import guest_container
+
+    guest = guest_container()
+    if guest.available:
+        because = f"{machine.because}; a guest container takes a whole command, and this is not one"
+        return replace(guest, available=False, because=because, change_it="use `./lab start` or `./lab run`")
+    because = f"{machine.because}; nor is a guest container to be had: {guest.because}"
+    return replace(guest, because=because)

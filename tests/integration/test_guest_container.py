@@ -1,13 +1,18 @@
 """The whole lab in a container of an engine that shares neither sockets nor files with its user, who is not root."""
 
+import json
 import re
 from collections.abc import Iterator
 from pathlib import Path
 
+import nbformat
 import pytest
+from nbformat.v4 import new_code_cell
 
 from labsupport.process.commands import CommandResult
+from labsupport.process.ownership import LABEL_KEY, Owner
 from labsupport.process.waiting import wait_until
+from labsupport.systems.guests.container import OWNER_KEY
 from tests.desktops import SHARED, USER, Desktop, desktop
 
 pytestmark = [pytest.mark.needs("root", "machine", "engine"), pytest.mark.timeout(600)]
@@ -19,13 +24,29 @@ try:
 except (OSError, urllib.error.HTTPError) as error:
     print(getattr(error, "code", "nobody"))
 """
+# What a whole notebook does, in some seconds.
+SHORT = """
+from labsupport import open_lab
+lab = open_lab("06-dockerfile-instructions", engine=engine, cluster=cluster, seed=seed)
+trial = lab.trial("override", settles="df-08")
+step = trial.run("docker run --rm lab/toolbox echo live")
+assert step.output.strip() == "live", step
+lab.close()
+"""
 CLUSTER_REPLAYED = ("--cluster", "replay")
 
 
 @pytest.fixture(scope="module")
 def computer() -> Iterator[Desktop]:
     with desktop() as given:
+        shorten(given.clone / "notebooks/06-dockerfile-instructions.ipynb")
         yield given
+
+
+def shorten(notebook: Path) -> None:
+    content = nbformat.read(notebook, as_version=4)
+    content.cells = [next(cell for cell in content.cells if cell.cell_type == "code"), new_code_cell(SHORT)]
+    nbformat.write(content, notebook)
 
 
 def said(result: CommandResult) -> str:
@@ -59,6 +80,8 @@ def test_a_lab_that_is_up_has_a_shell_and_goes_down(computer: Desktop) -> None:
     again = computer.lab("up", *CLUSTER_REPLAYED)
     assert again.exit_code == 2
     assert "is up already" in again.stderr
+    piped = computer.lab("shell", "cat", stdin="typed")
+    assert (piped.exit_code, piped.stdout) == (0, "typed"), said(piped)
     asked = computer.lab("shell", "docker", "run", "--rm", "lab/toolbox", "sh", "-c", "echo hello; exit 5")
     assert (asked.exit_code, asked.stdout.strip()) == (5, "hello"), said(asked)
     assert "machine namespaces" in re.sub(" +", " ", computer.lab("status").stdout)
@@ -91,7 +114,12 @@ def test_jupyterlab_is_reached_by_its_token_and_all_ends_with_a_killed_command(c
     [
         (["start", "--port", "70000"], {}, 2, "none of them is free"),
         (["run", "06", "--machine", "namespaces"], {}, 3, "it takes root"),
-        (["run", "06", "--machine", "container"], {"DOCKER_HOST": "tcp://127.0.0.1:9"}, 3, "on another computer"),
+        (
+            ["run", "06", "--machine", "container"],
+            {"DOCKER_HOST": "tcp://127.0.0.1:9"},
+            3,
+            "nothing answers at tcp://127.0.0.1:9",
+        ),
     ],
 )
 def test_what_cannot_be_had_is_one_clear_message(
@@ -104,9 +132,24 @@ def test_what_cannot_be_had_is_one_clear_message(
 
 
 def test_recorded_evidence_takes_no_container(computer: Desktop) -> None:
-    result = computer.lab("run", "06", "--engine", "replay")
+    result = computer.lab("run", "09", "--engine", "replay")
     assert result.succeeded, said(result)
     assert "container" not in result.stderr
+
+
+def test_what_a_dead_owner_left_half_made_goes_and_what_a_living_one_makes_stays(computer: Desktop) -> None:
+    made = {}
+    # As the user's computer counts, its first process lives; another of that number has ended.
+    for name, started_at in {"lab-00dead": "never", "lab-0a11fe": Owner.of(computer.machine.pid).started_at}.items():
+        record = {"computer": computer.machine.name, "pid": 1, "started_at": started_at}
+        labels = {LABEL_KEY: name, OWNER_KEY: json.dumps(record)}
+        image = computer.engine.client.images.list()[0]
+        made[name] = computer.engine.client.containers.create(image, ["sleep"], name=name, labels=labels)
+    cleaned = computer.lab("clean")
+    left = [each.name for each in computer.engine.client.containers.list(all=True)]
+    made["lab-0a11fe"].remove()
+    assert "what lab-00dead had left" in cleaned.stdout, said(cleaned)
+    assert left == ["lab-0a11fe"]
 
 
 def test_clean_removes_image_and_volume_and_offline_they_are_missed_in_one_message(computer: Desktop) -> None:

@@ -20,7 +20,7 @@ def test_a_plain_engine_on_this_computer_will_do() -> None:
 @pytest.mark.parametrize(
     ("host", "differs", "because"),
     [
-        ("tcp://192.0.2.1:2376", {}, "another computer"),
+        ("tcp://192.0.2.1:2376", {}, "no socket of this computer"),
         (USUAL_HOST, {"OperatingSystem": "Docker Desktop"}, "virtual machine"),
         (USUAL_HOST, {"KernelVersion": "1.2.3"}, "its kernel is 1.2.3"),
         (USUAL_HOST, {"KernelVersion": None}, "not known"),

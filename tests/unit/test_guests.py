@@ -7,12 +7,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from docker.errors import APIError
 
 from labsupport import guest
 from labsupport.backends import LabOptions, Looks, takes_a_guest
 from labsupport.errors import EngineError, UsageError
 from labsupport.process.ownership import GUEST_VARIABLE
+from labsupport.project import Project
 from labsupport.systems.capabilities import Capability
+from labsupport.systems.guests.container import GuestOptions, _NoSuchSource, _told
 from labsupport.systems.guests.copies import unpack
 from labsupport.systems.guests.fitness import is_elsewhere, unfit_for_guests
 from labsupport.systems.machines.connections import Upgraded
@@ -106,6 +109,33 @@ def test_another_computer_is_used_only_when_it_is_asked_for(monkeypatch: pytest.
 def test_there_is_no_guest_in_a_guest(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(GUEST_VARIABLE, "lab-000000")
     assert not takes_a_guest(LabOptions(), looks())
+
+
+@pytest.mark.parametrize(
+    ("answer", "error"),
+    [
+        ("driver failed programming external connectivity: Bind for 127.0.0.1:8888: port is already allocated", "8889"),
+        ("ports are not available: exposing port TCP 127.0.0.1:8888 -> listen tcp: address already in use", "8889"),
+        ("authorization denied by plugin: privileged containers are not allowed", "Enhanced Container Isolation"),
+        ("no space left on device", "correct what it names"),
+    ],
+)
+def test_what_the_engine_answers_becomes_one_message_with_a_next_step(answer: str, error: str, tmp_path: Path) -> None:
+    told = _told(APIError("500", explanation=answer), "lab-000000", "image", GuestOptions(Project(tmp_path), port=8888))
+    assert answer in str(told)
+    assert error in str(told)
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        'invalid mount config for type "bind": bind source path does not exist: /home/me/lab',
+        "Mounts denied: The path /srv/lab is not shared from the host and is not known to Docker.",
+    ],
+)
+def test_a_folder_that_the_engine_does_not_see_is_known(answer: str, tmp_path: Path) -> None:
+    told = _told(APIError("400", explanation=answer), "lab-000000", "image", GuestOptions(Project(tmp_path)))
+    assert isinstance(told, _NoSuchSource)
 
 
 def archive(*entries: tarfile.TarInfo | str) -> io.BytesIO:

@@ -31,10 +31,12 @@ PACKAGES = (
     "debianutils",
     "diffutils",
     "dpkg",
+    "e2fsprogs",
     "git",
     "kmod",
     "python3",
     "python3-venv",
+    "wget",
 )
 
 # With these apt in there gets packages from where this computer does, and pip trusts whom this computer trusts.

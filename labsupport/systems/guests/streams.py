@@ -50,7 +50,7 @@ def run_in(guest: Guest, argv: Sequence[str], *, as_user: bool = False, watch: W
     """Run a command in the clone there, to its end; return its exit code.
 
     Args:
-        as_user: as whose files the clone has, instead of root.
+        as_user: as whose files the clone has, instead of root; it also reads what comes to this process's stdin.
         watch: gets a copy of what it prints.
     """
     from docker.errors import NotFound
@@ -61,7 +61,7 @@ def run_in(guest: Guest, argv: Sequence[str], *, as_user: bool = False, watch: W
     made = api.exec_create(
         guest.container,
         ["sh", "-c", _WITH_PID, pid_file if not as_user else "/dev/null", *argv],
-        stdin=terminal,
+        stdin=terminal or as_user,
         tty=terminal,
         environment=environment_in(guest) | ({"HOME": inside.HOME} if as_user and guest.user else {}),
         workdir=str(guest.project.root),
@@ -70,9 +70,10 @@ def run_in(guest: Guest, argv: Sequence[str], *, as_user: bool = False, watch: W
     stream = post_upgraded(guest.engine.host, f"/exec/{made['Id']}/start", {"Detach": False, "Tty": terminal})
     try:
         with _passing_on(lambda: _interrupt(guest, pid_file)):
+            if terminal or as_user:
+                threading.Thread(target=_type_into, args=(stream,), daemon=True).start()
             if terminal:
                 with _this_terminal(lambda rows, columns: api.exec_resize(made["Id"], rows, columns)):
-                    threading.Thread(target=_type_into, args=(stream,), daemon=True).start()
                     _show(((1, content) for content in stream.chunks()), watch)
             else:
                 _show(stream.frames(), watch)
@@ -121,6 +122,7 @@ def _type_into(stream: Upgraded) -> None:
     with suppress(OSError):
         while typed := os.read(sys.stdin.fileno(), 4096):
             stream.send(typed)
+        stream.end_input()
 
 
 @contextmanager

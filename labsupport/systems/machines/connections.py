@@ -110,6 +110,11 @@ class Upgraded:
     def send(self, content: bytes) -> None:
         self._socket.sendall(content)
 
+    def end_input(self) -> None:
+        """Say that no more comes from here; over TLS only closing says so."""
+        if not isinstance(self._socket, ssl.SSLSocket):
+            self._socket.shutdown(socket.SHUT_WR)
+
     def chunks(self) -> Iterator[bytes]:
         """Yield what comes until its end, as it comes."""
         while received := self._take():

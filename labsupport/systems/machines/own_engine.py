@@ -50,7 +50,7 @@ def unfit(host: str, info: Mapping[str, Any]) -> str:
     """Say why an engine, by what it says of itself, cannot run a container machine; empty when it can."""
     options = " ".join(info.get("SecurityOptions") or ())
     if not host.startswith("unix://"):
-        return f"{host} is on another computer, and a container machine shares sockets with this one"
+        return f"{host} is no socket of this computer, and a container machine shares sockets with it"
     if not sys.platform.startswith("linux") or info.get("OperatingSystem") == "Docker Desktop":
         return "it runs in a virtual machine (Docker Desktop), which shares no sockets with this computer"
     if info.get("KernelVersion") != os.uname().release:
