@@ -45,6 +45,7 @@ OF_THIS_COMPUTER = (
     *("usr/share/keyrings", "etc/ssl/certs/ca-certificates.crt"),
 )
 
+STATUS = "Status: install ok installed"
 # Nobody reads there; the published base has none of it either.
 LEFT_OUT = ("man", "locale", "info", "lintian")
 
@@ -91,6 +92,7 @@ def make_system(store: Store, listener: Listener) -> Path:
             root = work / "root"
             make_tree(root, PACKAGES, work)
             _complete(root)
+            _say_what_is_installed(root, sorted((work / "packages").glob("*.deb")))
             words = ["--create", "--sort=name", "--owner=0", "--group=0", "--numeric-owner", f"--directory={root}", "."]
             must(["tar", *words, f"--file={made / ARCHIVE}"])
     return system_archive(store)
@@ -110,7 +112,14 @@ def _complete(root: Path) -> None:
         elif here.exists():
             there.parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(here, there)
-    (root / "var/lib/dpkg/status").touch()
+
+
+def _say_what_is_installed(root: Path, packages: list[Path]) -> None:
+    """Tell apt in there which packages it has: what it gets later comes without these."""
+    with (root / "var/lib/dpkg/status").open("w") as status:
+        for package in packages:
+            fields = must(["dpkg-deb", "--field", str(package)]).stdout
+            status.write(fields.replace("\n", f"\n{STATUS}\n", 1) + "\n")
 
 
 def remove_guest_images(engine: OwnEngine) -> list[str]:
@@ -132,7 +141,7 @@ def _key() -> str:
 
 def _system_key() -> str:
     return hashlib.sha256(
-        repr([recipe_of(PACKAGES), LINKS, LEFT_OUT, OF_THIS_COMPUTER, str(Platform.here())]).encode()
+        repr([recipe_of(PACKAGES), LINKS, LEFT_OUT, STATUS, OF_THIS_COMPUTER, str(Platform.here())]).encode()
     ).hexdigest()[:12]
 
 

@@ -13,6 +13,7 @@ import select
 import signal
 import sys
 import time
+from typing import Any
 
 SILENT_SECONDS = 120
 LAB_FOLDER = "/lab"  # where the volume is
@@ -25,7 +26,7 @@ CONTROLLERS = ("cpu", "cpuset", "io", "memory", "pids")
 _CAP_SYS_ADMIN = 21
 
 
-def main(settings: dict) -> int:  # type: ignore[type-arg]
+def main(settings: dict[str, Any]) -> int:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:
@@ -81,7 +82,7 @@ def _leave_the_root_of_version_2() -> None:
             _write(f"{VERSION_2_ROOT}/cgroup.subtree_control", f"+{controller}")
 
 
-def _whose(settings: dict, shared: bool) -> tuple[int, int]:  # type: ignore[type-arg]
+def _whose(settings: dict[str, Any], shared: bool) -> tuple[int, int]:
     """Return whose the clone is as this container sees it; root where files get their owner from the engine anyway."""
     if not shared:
         return settings["user"], settings["group"]
@@ -155,10 +156,9 @@ def _end_all_else() -> None:
 
 
 def _hand_over(project: str, user: int, group: int) -> None:
-    """Give what root made in the clone to whose the clone is; .venv is another file system's."""
-    device = os.stat(project).st_dev
+    """Give what root made in the clone to whose the clone is; .venv is the volume's."""
     for folder, names, files in os.walk(project):
-        names[:] = [name for name in names if os.lstat(f"{folder}/{name}").st_dev == device]
+        names[:] = [name for name in names if name != ".venv"]
         for path in [f"{folder}/{name}" for name in (*names, *files)]:
             if os.lstat(path).st_uid == 0:
                 os.chown(path, user, group, follow_symlinks=False)
