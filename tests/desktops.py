@@ -39,7 +39,11 @@ AS_USER = (
 # Where the engine does not see it: a file system of the user's own.
 WITH_OWN_FILES = f"""
 mount -t tmpfs -o mode=755 none {APART}
-cp -a {SHARED}/clone {APART}/clone
+mkdir {APART}/clone
+tar --create --directory {SHARED}/clone --exclude ./.venv . | tar --extract --directory {APART}/clone
+mkdir {APART}/clone/.venv
+mount --rbind {SHARED}/clone/.venv {APART}/clone/.venv
+chown {USER}:{USER} {APART}/clone
 cd {APART}/clone
 code=0; "$@" || code=$?
 cp -a build {SHARED}/build-of-apart
@@ -84,6 +88,7 @@ def desktop() -> Iterator[Desktop]:
         account = f"learner:x:{USER}:{USER}::{SHARED}/home:/bin/sh"
         machine.runner.run(["sh", "-c", 'echo "$0" >>/etc/passwd', account]).or_raise()
         clone = _make_clone(machine.folder / "private" / SHARED.lstrip("/"))
+        machine.runner.run(["mount", "--bind", sys.prefix, f"{SHARED}/clone/.venv"]).or_raise()
         _fill_volume(engine, machine.folder / "engine/docker/volumes" / VOLUME / "_data")
         yield Desktop(machine, engine, clone)
         engine.close()
@@ -111,7 +116,7 @@ def _make_clone(folder: Path) -> Path:
         shutil.copytree(project / part, clone / part, ignore=shutil.ignore_patterns("__pycache__"))
     for part in ("lab", "requirements.lock", "pyproject.toml"):
         shutil.copy2(project / part, clone / part)
-    (clone / ".venv").symlink_to(Path(sys.prefix))
+    (clone / ".venv").mkdir()
     (folder / "home").mkdir()
     for path in [clone, folder / "home", *clone.rglob("*")]:
         os.chown(path, USER, USER, follow_symlinks=False)

@@ -34,6 +34,7 @@ PACKAGES = (
     "e2fsprogs",
     "git",
     "kmod",
+    "libdevmapper1.02.1",  # the old engine's helpers look for it where it is installed only
     "python3",
     "python3-venv",
     "wget",

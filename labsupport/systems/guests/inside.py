@@ -11,6 +11,7 @@ import json
 import os
 import select
 import signal
+import stat
 import sys
 import time
 from typing import Any
@@ -34,6 +35,7 @@ def main(settings: dict[str, Any]) -> int:
             _say(f"refused: {because}")
             return 1
         _leave_the_root_of_version_2()
+        _have_console()
         shared = os.path.exists(settings["mark"])
         user, group = _whose(settings, shared)
         if user:
@@ -67,6 +69,12 @@ def _no_real_root() -> str:
     if not int(capabilities, 16) >> _CAP_SYS_ADMIN & 1:
         return "it gave a privileged container no privileges (no CAP_SYS_ADMIN)"
     return ""
+
+
+def _have_console() -> None:
+    """Make the device that engines give to containers with a terminal only, and that a system's init writes to."""
+    if not os.path.exists("/dev/console"):
+        os.mknod("/dev/console", stat.S_IFCHR | 0o600, os.makedev(5, 1))
 
 
 def _leave_the_root_of_version_2() -> None:
