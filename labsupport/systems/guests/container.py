@@ -170,7 +170,10 @@ def remove_volume(engine: OwnEngine) -> list[str]:
     from docker.errors import APIError, NotFound
 
     try:
-        engine.client.volumes.get(VOLUME).remove()
+        volume = engine.client.volumes.get(VOLUME)
+        if not VOLUME_LABEL.items() <= (volume.attrs.get("Labels") or {}).items():
+            return []  # somebody else's, of the same name
+        volume.remove()
     except NotFound:
         return []
     except APIError as error:
