@@ -163,8 +163,6 @@ def _version_set(group: Sequence[tuple[Evidence, bool]]) -> Markup:
 def _ledger_row(claim: Claim, findings: Findings, pages: Pages) -> list[Cell]:
     found = findings.of_claim(claim.id)
     ledger: Cell = verdict_mark(str(claim.verdict)) if claim.verdict else Mark("·", claim.status, "plain")
-    if claim.verdict and claim.progress is not Status.SETTLED:
-        ledger = join([chip(verdict_mark(str(claim.verdict))), " ", element("span", claim.status, class_="lab-small")])
     sentence = join(
         [
             prose(claim.sentence),

@@ -101,7 +101,7 @@ class Claim(BaseModel):
             raise ValueError("a settled claim has a verdict and the experiment that gave it")
         if self.progress is Status.MECHANISM_SHOWN and not self.experiment:
             raise ValueError("a claim whose mechanism is shown names the experiment that shows it")
-        if self.progress in (Status.UNSETTLED, Status.NEEDS, Status.NOT_TESTABLE) and self.verdict:
+        if self.progress is not Status.SETTLED and self.verdict:
             raise ValueError(f"a claim that is “{self.status}” has no verdict: {self.verdict}")
         if self.progress is Status.NOT_TESTABLE and self.experiment:
             raise ValueError("no experiment settles a claim that is not testable")

@@ -102,12 +102,22 @@ def against_ledger(ledger: Ledger, evidence: Sequence[Evidence]) -> list[Disagre
 
 
 def unsupported(ledger: Ledger, evidence: Sequence[Evidence]) -> list[str]:
-    """Every settled claim whose evidence is not there, or is of another experiment than the ledger names."""
+    """Every claim settled, or shown in its mechanism, by an experiment whose evidence is not there."""
     judged = {(record.claim, one.experiment) for one in evidence for record in one.verdicts}
-    return [
-        f"{claim.id}: the ledger says {claim.experiment} settled it, and there is no such evidence"
+    ran = {one.experiment for one in evidence}
+    lacking = [
+        (claim, "settled it")
         for claim in ledger.claims
-        if claim.progress in (Status.SETTLED, Status.MECHANISM_SHOWN) and (claim.id, claim.experiment) not in judged
+        if claim.progress is Status.SETTLED and (claim.id, claim.experiment) not in judged
+    ]
+    lacking += [
+        (claim, "shows its mechanism")
+        for claim in ledger.claims
+        if claim.progress is Status.MECHANISM_SHOWN and claim.experiment not in ran
+    ]
+    return [
+        f"{claim.id}: the ledger says {claim.experiment} {what}, and there is no such evidence"
+        for claim, what in lacking
     ]
 
 

@@ -104,7 +104,7 @@ class Logbook:
         judged = {claim: judgement for trial in self.trials.values() for claim, judgement in trial.judgements.items()}
         declared = {claim for trial in self.trials.values() for claim in trial.settles}
         for claim in self.ledger.of_notebook(self.notebook):
-            if claim.id not in declared and claim.verdict is not None:
+            if (claim.id not in declared and claim.verdict is not None) or self._mechanism_is_missing(claim):
                 problems.append(f"{claim.id}: {claim.experiment} did not run; run the cells above")
         if problems:
             raise LedgerError(
@@ -113,7 +113,12 @@ class Logbook:
                 "look at the named trials. When the evidence convinces you that the ledger is wrong, "
                 "change notebooks/claims.yaml",
             )
-        lines = [_line(judged[claim.id]) for claim in self.ledger.claims if claim.id in judged]
+        shown = {claim.id for claim in self.ledger.of_notebook(self.notebook) if _is_shown(claim)}
+        lines = [
+            _line(judged[claim.id]) if claim.id in judged else _line_of_mechanism(claim)
+            for claim in self.ledger.claims
+            if claim.id in judged or claim.id in shown
+        ]
         return "\n".join(lines) or "No claim is settled here. Every check held."
 
     def end_trial(self) -> None:
@@ -146,6 +151,9 @@ class Logbook:
         if evidence is None:
             return NothingRecorded(experiment, self.mode.reason)
         return ReplayRunner(evidence, self.mode.reason, scrubber)
+
+    def _mechanism_is_missing(self, claim: Claim) -> bool:
+        return _is_shown(claim) and split_experiment(claim.experiment or "")[1] not in self.trials
 
     def _problems(self, trial: Trial) -> list[str]:
         problems = [
@@ -197,6 +205,15 @@ def evidence_of(trial: Trial, backend: str, provenance: Provenance) -> Evidence:
         checks=tuple(check_record(check, source.scrubber) for check in trial.checks),
         verdicts=tuple(verdict_record(judgement, source.scrubber) for judgement in trial.judgements.values()),
     )
+
+
+def _is_shown(claim: Claim) -> bool:
+    """Whether the checks of an experiment show how it works, which says nothing of the product itself."""
+    return claim.progress is Status.MECHANISM_SHOWN
+
+
+def _line_of_mechanism(claim: Claim) -> str:
+    return f"{claim.id:<8} {'mechanism':<11} {claim.sentence} (shown by {claim.experiment})"
 
 
 def _line(judgement: Judgement) -> str:

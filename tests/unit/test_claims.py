@@ -51,6 +51,10 @@ MALFORMED: dict[str, tuple[Callable[[Any], object], str]] = {
     "settled without a verdict": (_set(0, verdict=None), "df-08: a settled claim has a verdict and the experiment"),
     "settled by nothing": (_set(0, experiment=None), "df-08: a settled claim has a verdict and the experiment"),
     "shown by nothing": (_set(1, status="mechanism shown"), "df-09-a: a claim whose mechanism is shown names"),
+    "shown, with a verdict": (
+        _set(0, status="mechanism shown"),
+        "df-08: a claim that is “mechanism shown” has no verdict",
+    ),
     "unsettled with a verdict": (_set(1, verdict="refuted"), "df-09-a: a claim that is “unsettled” has no verdict"),
     "needs something, with a verdict": (_set(0, status="needs ipvlan"), "df-08: a claim that is “needs ipvlan”"),
     "not testable, with an experiment": (_set(2, experiment="06-x/y"), "df-10: no experiment settles"),

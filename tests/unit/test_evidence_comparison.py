@@ -177,6 +177,16 @@ def test_a_settled_claim_without_its_evidence_is_named() -> None:
     ]
 
 
+def test_a_mechanism_without_the_evidence_that_shows_it_is_named() -> None:
+    claim = {**CLAIM, "id": "df-08", "status": "mechanism shown", "verdict": None, "experiment": "06-x/t"}
+    topics = {"d": {"prefix": "df", "title": "D", "notebook": "06-x"}}
+    shown = parse_ledger({"topics": topics, "claims": [claim]}, Path("claims.yaml"))
+    assert unsupported(shown, [evidence(verdicts=())]) == []
+    assert unsupported(shown, []) == [
+        "df-08: the ledger says 06-x/t shows its mechanism, and there is no such evidence"
+    ]
+
+
 def test_live_evidence_becomes_recorded_evidence(tmp_path: Path) -> None:
     live, recorded = tmp_path / "live", tmp_path / "recorded"
     write(evidence(), live_path(live, "06-x/t"))

@@ -294,6 +294,19 @@ def test_every_problem_is_named_at_once(desk: MakeDesk) -> None:
     ]
 
 
+def test_a_mechanism_is_named_by_the_trial_that_shows_it_and_has_no_verdict(desk: MakeDesk) -> None:
+    mechanism = claim("08", status="mechanism shown", experiment=f"{NOTEBOOK}/override")
+    book = desk(mechanism).logbook
+    with pytest.raises(LedgerError, match="df-08: 06-dockerfile/override did not run"):
+        book.settled()
+    trial = book.trial("override")
+    trial.check(equals(1, 1, "one"))
+    assert book.settled() == "df-08    mechanism   Claim 08 is a sentence. (shown by 06-dockerfile/override)"
+    trial.check(equals(2, 1, "one"))
+    with pytest.raises(LedgerError, match="expected 1, seen 2"):
+        book.settled()
+
+
 def test_a_verdict_the_ledger_lacks_is_no_error(desk: MakeDesk) -> None:
     book = desk().logbook
     book.trial("override", settles="df-08").expect("df-08", confirmed=shown("seen"), refuted=shown("b"))
