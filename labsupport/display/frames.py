@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 Record = Mapping[str, Any]
+TUNNELS = ("VXLAN", "Geneve")
 LEAST_SHARE = 0.085
 MOST_TEXT = 60
 MOST_BYTES = 8
@@ -78,9 +79,10 @@ def _paint(axes: "Axes", layers: Sequence[Record]) -> None:
 
 
 def _inner(names: Sequence[str]) -> int:
-    """Where what is carried begins: after VXLAN, or with a second IPv4 header; after the last where nothing is."""
-    if "VXLAN" in names:
-        return names.index("VXLAN") + 1
+    """Where what is carried begins: after a tunnel's header, or with a second IPv4 header; else after the last."""
+    for tunnel in TUNNELS:
+        if tunnel in names:
+            return names.index(tunnel) + 1
     return names.index("IPv4", names.index("IPv4") + 1) if names.count("IPv4") > 1 else len(names)
 
 

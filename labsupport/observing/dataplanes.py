@@ -1,9 +1,11 @@
 """What a notebook sees of the network of pods: which dataplane connects them, and the packets at a place."""
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from labsupport.errors import EvidenceError
 from labsupport.experiments.steps import Observation
 from labsupport.experiments.trial import Trial
 from labsupport.process.waiting import wait_until
@@ -16,8 +18,15 @@ if TYPE_CHECKING:
 FindCluster = Callable[[], "EmbeddedCluster"]
 FRAMES_AT_MOST = 30
 POD = "pod"
+# The pod's own end of its wire, found by its address; then all links of the node.
+WIRE_OF_POD = """\
+for each in $(ls /run/netns); do
+  [ -z "$(ip -netns "$each" -oneline address show to "$1/32")" ] || ip -netns "$each" -oneline link show eth0
+done
+ip -oneline link
+"""
 # HTTP to a pod, bare or in one of the tunnels; the nodes talk of other things too.
-PACKETS_OF_PODS = "tcp port 80 or tcp port 8080 or udp port 8472 or udp port 8285"
+PACKETS_OF_PODS = "tcp port 80 or tcp port 8080 or udp port 8472 or udp port 8285 or udp port 6081 or udp port 6784"
 
 
 def pods_connected(trial: Trial, name: str, cluster: FindCluster, places: "Places") -> Observation:
@@ -77,16 +86,26 @@ class FrameRecording:
         return self._capture.read()
 
 
+def node_end(said: str, address: str) -> str:
+    """Return the node's end of a pod's wire, from what WIRE_OF_POD prints: the kernel tells its number inside.
+
+    Raises:
+        EvidenceError: no pod here has the address.
+    """
+    inside = re.search(r"^\d+: eth0@if(\d+):", said, re.MULTILINE)
+    outside = inside and re.search(rf"^{inside[1]}: ([^@:]+)[@:]", said, re.MULTILINE)
+    if not outside:
+        raise EvidenceError(f"find the wire of {address}", f"the node says {said[-300:]!r}", "is the pod on this node?")
+    return outside[1]
+
+
 def _start(cluster: "EmbeddedCluster", node: str, interface: str) -> "Capture":
     from labsupport.systems.network.capture import Capture
 
     machine = cluster.node(node).machine
     kind, _, pod = interface.partition(" ")
     if kind == POD:
-        # Not every dataplane has a route to each pod; but each wire's end knows the number of the other.
-        look = ["kubectl", "exec", pod, "--", "cat", "/sys/class/net/eth0/iflink"]
-        number = cluster.runner.run(look).or_raise().stdout.strip()
-        links = machine.runner.run(["ip", "-oneline", "link"]).or_raise().stdout.splitlines()
-        wire = next(line.split()[1] for line in links if line.startswith(f"{number}: "))
-        interface = wire.rstrip(":").partition("@")[0]
+        address = cluster.door.get(f"/api/v1/namespaces/default/pods/{pod}")["status"]["podIP"]
+        said = machine.runner.run(["sh", "-c", WIRE_OF_POD, "sh", address]).or_raise().stdout
+        interface = node_end(said, address)
     return Capture(machine, Path("tcpdump"), interface, PACKETS_OF_PODS.split(), most=FRAMES_AT_MOST)

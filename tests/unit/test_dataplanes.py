@@ -7,13 +7,16 @@ from typing import Any
 
 import pytest
 
-from labsupport.errors import UsageError
+from labsupport.errors import EvidenceError, UsageError
+from labsupport.observing.dataplanes import node_end
 from labsupport.systems.clusters.network import NetworkPlan
 from labsupport.systems.clusters.node import Node, NodeIdentity, NodeOnMachine, NodePrograms
+from labsupport.systems.dataplanes import mesh
 from labsupport.systems.dataplanes.bgp import bird_configuration
 from labsupport.systems.dataplanes.cilium import agent_words
 from labsupport.systems.dataplanes.flannel import bridge_configuration, network_configuration, read_answer
-from labsupport.systems.dataplanes.inside.policy_rules import not_understood, ruleset, selects
+from labsupport.systems.dataplanes.inside.policy_decisions import decide, not_understood, selects
+from labsupport.systems.dataplanes.inside.policy_rules import ruleset
 from labsupport.systems.dataplanes.named import dataplane_called
 
 ANSWER = {"FLANNEL_NETWORK": "10.244.0.0/16", "FLANNEL_SUBNET": "10.244.1.1/24", "FLANNEL_MTU": "1450"}
@@ -46,11 +49,12 @@ NAMESPACES = [{"metadata": {"name": name, "labels": {"name": name}}} for name in
 
 
 def rules(*policies: dict[str, Any], on: str = "node-1") -> str:
-    return ruleset(on, PODS, NAMESPACES, policies)
+    return ruleset(decide(on, PODS, NAMESPACES, policies))
 
 
 def test_every_name_leads_to_its_dataplane_and_others_are_refused() -> None:
-    for name in ("plain", "none", "flannel-vxlan", "flannel-host-gw", "flannel-udp", "bgp", "cilium", "cilium-vxlan"):
+    flannels = ("flannel-vxlan", "flannel-host-gw", "flannel-udp")
+    for name in ("plain", "none", *flannels, "bgp", "cilium", "cilium-vxlan", "ovs", "mesh"):
         assert dataplane_called(name).name == name
     with pytest.raises(UsageError, match="flannel-host-gw"):
         dataplane_called("flannel")
@@ -157,3 +161,22 @@ def test_a_port_by_name_allows_nothing_and_is_told() -> None:
 def test_label_expressions(operator: str, values: list[str] | None, labels: dict[str, str], holds: bool) -> None:
     term = {"key": "x", "operator": operator, "values": values}
     assert selects({"matchExpressions": [term]}, labels) is holds
+
+
+SAID = """\
+2: eth0@if7: <BROADCAST,MULTICAST,UP,LOWER_UP> mtu 1450 qdisc noqueue state UP link-netnsid 0
+2: eth0@if12: <BROADCAST,MULTICAST,UP,LOWER_UP> mtu 1500 qdisc noqueue state UP link-netnsid 1
+7: here-0-5@if2: <BROADCAST,MULTICAST,UP,LOWER_UP> mtu 1450 qdisc noqueue state UP
+"""
+
+
+def test_the_nodes_end_of_a_pods_wire_is_told_by_its_number() -> None:
+    assert node_end(SAID, "10.244.0.5") == "here-0-5"
+    with pytest.raises(EvidenceError, match="is the pod on this node"):
+        node_end(SAID.partition("\n")[2], "10.244.0.5")
+
+
+def test_a_mesh_gives_each_node_a_part_of_one_range() -> None:
+    bridge = json.loads(mesh.bridge_configuration("10.244.1.0/24", "10.244.0.0/16"))["plugins"][0]
+    own = {"subnet": "10.244.0.0/16", "rangeStart": "10.244.1.2", "rangeEnd": "10.244.1.254", "gateway": "10.244.1.1"}
+    assert bridge["ipam"]["ranges"] == [[own]]

@@ -53,6 +53,16 @@ def test_a_vxlan_frame_is_a_frame_in_a_datagram() -> None:
     assert sum(layer.length for layer in layers) == len(OUTER)
 
 
+def test_a_geneve_header_is_as_long_as_it_says() -> None:
+    option = struct.pack("!HBBI", 0x0104, 1, 1, 7)
+    geneve = struct.pack("!BBHI", 0x02, 0, 0x6558, 5 << 8) + option
+    outer = ethernet(OUTER_MACS, ipv4(bytes([10, 0, 0, 2]), bytes([10, 0, 0, 3]), 17, udp(6081, geneve + INNER)))
+    layers = layers_of(outer)
+    assert [layer.name for layer in layers] == ["Ethernet", "IPv4", "UDP", "Geneve", "Ethernet", "IPv4", "TCP", "data"]
+    assert (layers[3].length, layers[3].fields["network identifier"]) == (16, "5")
+    assert sum(layer.length for layer in layers) == len(outer)
+
+
 def test_another_port_is_no_vxlan() -> None:
     assert [layer.name for layer in layers_of(OUTER.replace(b"\x12\xb5", b"\x12\xb6"))][3:] == ["data"]
 

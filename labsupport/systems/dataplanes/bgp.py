@@ -38,7 +38,8 @@ class Bgp:
         return [Component(f"bird@{node.name}", node.machine, argv), policy_agent(fabric, node)]
 
     def is_up(self, node: NodeOnMachine) -> bool:
-        return True
+        learnt = node.machine.runner.run(["ip", "route", "show", "proto", "bird"]).stdout.count(" via ")
+        return learnt >= _file(node).read_text().count("neighbor ")
 
     def disconnect(self, fabric: Fabric) -> None:
         ranges = [str(node.node.identity.pods) for node in fabric.nodes]

@@ -5,7 +5,9 @@ from labsupport.systems.dataplanes.bgp import Bgp
 from labsupport.systems.dataplanes.cilium import NATIVE, TUNNEL, Cilium
 from labsupport.systems.dataplanes.dataplane import Dataplane
 from labsupport.systems.dataplanes.flannel import BACKENDS, Flannel
+from labsupport.systems.dataplanes.mesh import Mesh
 from labsupport.systems.dataplanes.nothing import Nothing
+from labsupport.systems.dataplanes.ovs import OpenVSwitch
 from labsupport.systems.dataplanes.plain import PlainRoutes
 
 # These translate Services themselves: kube-proxy does not run on their nodes.
@@ -18,8 +20,15 @@ def dataplane_called(name: str) -> Dataplane:
     Raises:
         UsageError: there is none of that name; the message lists them.
     """
-    known: list[Dataplane] = [PlainRoutes(), Nothing(), *(Flannel(backend) for backend in BACKENDS), Bgp()]
-    known += [Cilium(name) for name in WITHOUT_KUBE_PROXY]
+    known: list[Dataplane] = [
+        PlainRoutes(),
+        Nothing(),
+        *(Flannel(backend) for backend in BACKENDS),
+        Bgp(),
+        *(Cilium(name) for name in WITHOUT_KUBE_PROXY),
+        OpenVSwitch(),
+        Mesh(),
+    ]
     for each in known:
         if each.name == name:
             return each

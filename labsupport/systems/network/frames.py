@@ -1,4 +1,4 @@
-"""Decodes captured frames, layer by layer, down to a VXLAN frame within a frame. Reads bytes; captures none."""
+"""Decodes captured frames, layer by layer, down to what a tunnel carries. Reads bytes; captures none."""
 
 import io
 import socket
@@ -9,10 +9,11 @@ from typing import Any
 
 from labsupport.errors import EvidenceError
 
-# 4789 is the standard's; 8472 is Linux' own of before, which flannel uses.
-VXLAN_PORTS, GENEVE_PORT = (4789, 8472), 6081
+# 4789 is the standard's; 8472 is Linux' own of before, which flannel uses; 6784 is Weave's.
+VXLAN_PORTS, GENEVE_PORT = (4789, 8472, 6784), 6081
 FLANNEL_UDP_PORT = 8285  # a bare packet inside, without any header of its own
 VXLAN_BYTES, VNI_GIVEN = 8, 0x08
+GENEVE_BYTES, GENEVE_OPTION_UNIT, GENEVE_LENGTH_BITS, GENEVE_OF_ETHERNET = 8, 4, 0x3F, 0x6558
 ETHER_TYPES = {0x0800: "IPv4", 0x0806: "ARP", 0x86DD: "IPv6", 0x8100: "VLAN"}
 # As tcpdump writes them, from the lowest bit up.
 TCP_FLAGS = "FSRP.U"
@@ -106,10 +107,21 @@ def _udp(frame: bytes, start: int) -> Iterator[Layer]:
         network = int.from_bytes(frame[start + 4 : start + 7], "big")
         yield Layer("VXLAN", start, VXLAN_BYTES, {"flags": f"{frame[start]:#04x}", "network identifier": str(network)})
         yield from _ethernet(frame, start + VXLAN_BYTES)
+    elif destination == GENEVE_PORT and len(frame) >= start + GENEVE_BYTES:
+        yield from _geneve(frame, start)
     elif destination == FLANNEL_UDP_PORT:
         yield from _ipv4(frame, start)
     else:
         yield from _data(frame, start)
+
+
+def _geneve(frame: bytes, start: int) -> Iterator[Layer]:
+    """RFC 8926: eight bytes, and options whose length is in the first."""
+    first, _, kind = struct.unpack_from("!BBH", frame, start)
+    length = GENEVE_BYTES + GENEVE_OPTION_UNIT * (first & GENEVE_LENGTH_BITS)
+    network = int.from_bytes(frame[start + 4 : start + 7], "big")
+    yield Layer("Geneve", start, length, {"type": f"{kind:#06x}", "network identifier": str(network)})
+    yield from (_ethernet if kind == GENEVE_OF_ETHERNET else _data)(frame, start + length)
 
 
 def _tcp(frame: bytes, start: int) -> Iterator[Layer]:

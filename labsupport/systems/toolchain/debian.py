@@ -136,6 +136,8 @@ def environment_for(root: Path) -> dict[str, str]:
             environment["XTABLES_LIBDIR"] = str(folder / "xtables")
         if (folder / "rsyslog").is_dir():
             environment["RSYSLOG_MODDIR"] = f"{folder / 'rsyslog'}/"
+    if (schemas := root / "usr/share/openvswitch").is_dir():
+        environment["OVS_PKGDATADIR"] = str(schemas)
     if (scripts := root / "usr/share/debootstrap").is_dir():
         environment["DEBOOTSTRAP_DIR"] = str(scripts)
     return environment
