@@ -57,7 +57,11 @@ LESSONS = (
         "05-cni-plugins",
         "How a pod gets its network",
         "labsupport.lessons.cni",
-        Needs(nodes=2, images=("lab/agnhost",), tools=("flannel", "bgp", "cilium", "ebpf", "capture")),
+        Needs(
+            nodes=2,
+            images=("lab/agnhost",),
+            tools=("flannel", "bgp", "cilium", "ebpf", "openvswitch", "mesh", "capture"),
+        ),
     ),
     Lesson(
         "06-dockerfile-instructions",

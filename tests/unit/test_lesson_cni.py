@@ -1,16 +1,25 @@
 """Notebook 05's readers: the matrix, the wire, changes, and the exercise with its wrong answers."""
 
+import json
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from labsupport.errors import EvidenceError
+from labsupport.experiments.claims import Ledger
 from labsupport.experiments.exercises import Exercise, Standing
+from labsupport.experiments.runners import NothingRecorded
 from labsupport.experiments.steps import Step
+from labsupport.experiments.trial import Trial
 from labsupport.lessons.cni.exercise import ANSWER, CASES, FAULTS, case_file, diagnosis
-from labsupport.lessons.cni.matrix import matrix_table, read_matrix
+from labsupport.lessons.cni.explorer import path_explorer
+from labsupport.lessons.cni.flows import flows_table, packets_dropped, read_flows
+from labsupport.lessons.cni.matrix import Matrix, matrix_table, read_matrix
 from labsupport.lessons.cni.namespaces import changes_table, lines_changed
+from labsupport.lessons.cni.path import ARRIVING, BETWEEN, LEAVING
+from labsupport.lessons.cni.states import refusals_table, with_ipam
+from labsupport.lessons.cni.whole import CUT_OFF, GOES_ON, Findings, dataplanes_table, what_became_of
 from labsupport.lessons.cni.wire import NOTHING_SEEN, PLAIN, carried_by, goes_to, wire_figure
 from labsupport.project import this_project
 from tests.scripted import ScriptedRunner
@@ -133,4 +142,73 @@ def test_every_case_has_its_results_and_a_known_fault() -> None:
         text = (this_project().root / "notebooks" / case_file(number)).read_text()
         assert "largest packet\t" in text
         assert case.fault in FAULTS
-        assert case.dataplane not in text
+
+
+FLOWS = """\
+ cookie=0x0, duration=4.8s, table=40, n_packets=7, n_bytes=84, priority=50,ip,nw_dst=10.244.1.2 actions=drop
+ cookie=0x0, duration=4.8s, table=40, n_packets=2, n_bytes=8, priority=200,ip,in_port=gw0 actions=resubmit(,50)
+ cookie=0x0, duration=4.8s, table=40, n_packets=9, n_bytes=80, priority=0 actions=resubmit(,50)
+"""
+
+
+def test_flows_are_read_in_the_order_they_are_searched() -> None:
+    flows = read_flows(step(FLOWS))
+    assert [(flow.priority, flow.match, flow.packets) for flow in flows] == [
+        (200, "ip,in_port=gw0", 2),
+        (50, "ip,nw_dst=10.244.1.2", 7),
+        (0, "", 9),
+    ]
+    assert packets_dropped(step(FLOWS)) == 7
+    assert packets_dropped(step("NXST_FLOW reply\n")) == 0
+
+
+def test_flows_side_by_side_show_what_came() -> None:
+    text = flows_table("t", {"before": step(FLOWS.split("\n", 1)[1]), "after": step(FLOWS)}).text
+    assert "—" in next(line for line in text.splitlines() if "drop" in line)
+
+
+@pytest.mark.parametrize(
+    ("lines", "became"),
+    [
+        ("answers\nanswers\n", GOES_ON),
+        ("answers\nno answer\nno answer\n", CUT_OFF),
+    ],
+)
+def test_what_became_of_a_pod_that_kept_asking(lines: str, became: str) -> None:
+    assert what_became_of(step(lines)) == became
+
+
+@pytest.mark.parametrize("lines", ["", "nonsense\n", "no answer\n", "answers\nno answer\nanswers\n"])
+def test_answers_that_tell_nothing_are_an_error(lines: str) -> None:
+    with pytest.raises(EvidenceError, match="the answers were"):
+        what_became_of(step(lines))
+
+
+def test_all_dataplanes_side_by_side() -> None:
+    matrix = read_matrix(step(SAID), {"here": "10.244.0.3"})
+    asked = Matrix({**matrix.answers, "from the node": "10.244.0.1"}, matrix.addresses)
+    one = Findings(asked, "Geneve", {"deny": matrix}, CUT_OFF)
+    text = dataplanes_table("t", {"ovs": one, "bare": Findings(matrix, "VXLAN")}).text
+    rows = {line.split("  ")[0]: line for line in text.splitlines()}
+    assert "answers" in rows["from the node: a pod on the other node"]
+    assert "not asked" in rows["from the node: a pod on the other node"]
+    assert "no answer" in rows["“deny”: another pod asks"]
+    assert CUT_OFF in rows["“deny” added while it asks"]
+
+
+def test_a_widget_looks_at_what_was_recorded() -> None:
+    tcp = layer("TCP")
+    geneve = frame(OUTER, layer("UDP"), layer("Geneve"), layer("Ethernet"), INNER, tcp)
+    paths = {"ovs": {LEAVING: [frame(layer("Ethernet"), INNER, tcp)], BETWEEN: [geneve], ARRIVING: []}}
+    trial = Trial("05-cni-plugins/x", NothingRecorded("05-cni-plugins/x", "a test"), Ledger([], {}))
+    leaving, between, arriving = path_explorer(trial, paths).play_all()
+    assert leaving.played and leaving.played.seen == PLAIN
+    assert between.played and between.played.seen == "Geneve"
+    assert arriving.error
+
+
+def test_a_configuration_with_another_way_to_addresses() -> None:
+    changed = json.loads(with_ipam('{"type": "bridge", "ipam": {"type": "host-local"}}', type="nobody"))
+    assert changed == {"type": "bridge", "ipam": {"type": "nobody"}}
+    refusals = {"no program": step('{"code": 4, "msg": "not found"}')}
+    assert "not found" in refusals_table("t", refusals).text

@@ -11,10 +11,11 @@ from labsupport.process.commands import Runner
 
 FOLDER = Path("assets/05-cni-plugins/exercise")
 ANSWER = FOLDER / "diagnosis.yaml"
-DATAPLANES = ("plain", "flannel-vxlan", "flannel-host-gw", "flannel-udp", "bgp")
+DATAPLANES = ("plain", "flannel-vxlan", "flannel-host-gw", "flannel-udp", "bgp", "ovs", "mesh")
 FAULTS = {
     "overlay-blocked": "a firewall between the nodes drops the overlay's packets",
     "daemon-ended": "the daemon of one node has ended",
+    "flow-missing": "the switch of one node has lost the flow that leads to the other's pods",
     "route-missing": "one node has lost its route to the other's pods",
     "policy": "a network policy forbids it",
     "wire-too-narrow": "the wire between the nodes takes smaller packets than the pods were told",
@@ -57,6 +58,17 @@ CASES = (
         "flannel-vxlan", "wire-too-narrow",
         "Compare the largest packet with 1500, and look for the device of the route to the other node.",
         "Everything small gets through. Who told the pods that the largest packet would?",
+    ),
+    Case(
+        "ovs", "flow-missing",
+        "Look at the interfaces of the nodes: which of them is no kernel's tunnel and no bridge of the kernel?",
+        "All programs run, the node's own routes are there, and pods of one node talk. Who decides where their packets "
+        "go, if not a route?",
+    ),
+    Case(
+        "mesh", "overlay-blocked",
+        "Look at the routes for pods: how many are there, and how large is the range?",
+        "The members still know each other, pods of one node do talk, and small packets are lost like large ones.",
     ),
 )  # fmt: skip
 

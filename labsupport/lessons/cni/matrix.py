@@ -10,6 +10,7 @@ from labsupport.experiments.trial import Trial
 
 NO_ANSWER = "no answer"
 QUESTIONS = ("same node", "other node", "service", "name")
+FROM_NODE = "from the node"
 LARGEST, FITS, TOO_LARGE = "largest packet", "packet of the largest size", "packet one byte larger"
 ASSETS = "assets/05-cni-plugins"
 PLENTY_SECONDS = 120
@@ -42,14 +43,22 @@ class Matrix:
         return self.addresses.get(answer, answer)
 
 
-def ask(trial: Trial, asker: str = "here") -> Matrix:
-    """Have a pod ask all questions of the matrix, by the two commands that one would type."""
+def ask(trial: Trial, asker: str = "here", *, and_node: bool = False, patience: float = 3) -> Matrix:
+    """Have a pod ask all questions of the matrix, by the commands that one would type; and its node ask a pod.
+
+    Args:
+        patience: seconds until silence is no answer.
+    """
     pods = trial.run("kubectl get pods --output json", repeatable=False).json()["items"]
     service = trial.run("kubectl get service web --output jsonpath={.spec.clusterIP}").output
     addresses = {pod["metadata"]["name"]: pod["status"]["podIP"] for pod in pods}
-    words = f"{addresses['near']} {addresses['far']} {service}"
+    words = f"{addresses['near']} {addresses['far']} {service} {patience:g}"
     said = trial.run(f"kubectl exec {asker} -- sh /probe/matrix {words}", within_seconds=PLENTY_SECONDS)
-    return read_matrix(said, addresses)
+    matrix = read_matrix(said, addresses)
+    if not and_node:
+        return matrix
+    said = trial.run(f"kubectl exec host -- sh /probe/from-node {addresses['far']}:8080")
+    return Matrix({**matrix.answers, **read_answers(said)}, matrix.addresses)
 
 
 def read_matrix(said: Step, addresses: Mapping[str, str]) -> Matrix:
@@ -58,7 +67,7 @@ def read_matrix(said: Step, addresses: Mapping[str, str]) -> Matrix:
     Raises:
         EvidenceError: an answer is missing.
     """
-    answers = dict(line.split("\t", 1) for line in said.lines if "\t" in line)
+    answers = read_answers(said)
     wanted = {*QUESTIONS, LARGEST, FITS, TOO_LARGE}
     if missing := wanted - answers.keys():
         raise EvidenceError(
@@ -67,6 +76,11 @@ def read_matrix(said: Step, addresses: Mapping[str, str]) -> Matrix:
             "are the pods ready? `kubectl get pods`",
         )
     return Matrix(answers, {address: f"pod {name}" for name, address in addresses.items()})
+
+
+def read_answers(said: Step) -> dict[str, str]:
+    """Read lines of what was asked, a tab, and the answer."""
+    return dict(line.split("\t", 1) for line in said.lines if "\t" in line)
 
 
 def matrix_table(title: str, columns: Mapping[str, Matrix], more: Sequence[Sequence[Cell]] = ()) -> Table:

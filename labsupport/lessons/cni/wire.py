@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from labsupport.display.figures import Figure
-from labsupport.display.frames import frame_figure
+from labsupport.display.frames import TUNNELS, frame_figure
 from labsupport.errors import EvidenceError
 
 Record = Mapping[str, Any]
@@ -14,14 +14,14 @@ PODS, SERVICES = "10.244.", "10.96."
 
 
 def carried_by(frames: Sequence[Record]) -> str:
-    """What carries the pods' packets: "VXLAN", "UDP", or nothing."""
+    """What carries the pods' packets: "VXLAN", "Geneve", "UDP", or nothing."""
     packet = _of_pods(frames)
     if packet is None:
         return NOTHING_SEEN
     outer = _names(packet)
     if outer.count("IPv4") < 2:
         return PLAIN
-    return "VXLAN" if "VXLAN" in outer else "UDP"
+    return next((tunnel for tunnel in TUNNELS if tunnel in outer), "UDP")
 
 
 def goes_to(frames: Sequence[Record], address: str) -> bool:
