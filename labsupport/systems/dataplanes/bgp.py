@@ -72,7 +72,8 @@ protocol bgp {peer.name.replace("-", "_")} {{
 log stderr all;
 router id {node.address};
 
-protocol device {{ scan time 10; }}
+# Often: with nothing to do it sleeps for three seconds, though what it heard waits to be told.
+protocol device {{ scan time 1; }}
 
 # Announced as one range. For addresses of it that no pod has, the kernel answers that there is no way on.
 protocol static pods {{
@@ -81,7 +82,7 @@ protocol static pods {{
 }}
 
 protocol kernel {{
-    scan time 10;
+    scan time 1;
     ipv4 {{ import none; export all; }};
 }}
 {peers}"""
