@@ -387,7 +387,7 @@ lab.wait_for_policy(trial, "allow-here-to-web", "node-2")
 allowed = cni.ask(trial)
 trial.run("kubectl apply -f assets/05-cni-plugins/deny-out.yaml")
 lab.wait_for_policy(trial, "deny-from-here", "node-1")
-mute = cni.ask(trial, patience=1.5)
+mute = cni.ask(trial, patience=1)
 
 # %%
 policies = {"deny": denied, "allow": allowed, "no egress": mute}
@@ -590,7 +590,7 @@ lab.wait_for_policy(trial, "allow-here-to-web", "node-2")
 allowed = cni.ask(trial)
 trial.run("kubectl apply -f assets/05-cni-plugins/deny-out.yaml")
 lab.wait_for_policy(trial, "deny-from-here", "node-1")
-mute = cni.ask(trial, patience=1.5)
+mute = cni.ask(trial, patience=1)
 
 # %%
 policies = {"deny": denied, "allow": allowed, "no egress": mute}
@@ -613,7 +613,7 @@ cni.counts_table("Packets on node-2, by its programs", {"no policy": passed, "de
 trial.run("rm -r /sys/fs/bpf/cilium/endpoints", on="node-1")
 freed = cni.ask(trial)
 trial.run("rm -r /sys/fs/bpf/cilium/devices", on="node-1")
-cut_off = cni.ask(trial, patience=1.5)
+cut_off = cni.ask(trial, patience=1)
 columns = {"policy and programs": mute, "none at the pods": freed, "none at all": cut_off}
 cni.matrix_table("Cilium: programs taken off node-1, one after the other", columns)
 
@@ -761,7 +761,7 @@ lab.wait_for_policy(trial, "allow-here-to-web", "node-2")
 allowed = cni.ask(trial)
 trial.run("kubectl apply -f assets/05-cni-plugins/deny-out.yaml")
 lab.wait_for_policy(trial, "deny-from-here", "node-1")
-mute = cni.ask(trial, patience=1.5)
+mute = cni.ask(trial, patience=1)
 
 # %%
 policies = {"deny": denied, "allow": allowed, "no egress": mute}
@@ -895,7 +895,7 @@ lab.wait_for_policy(trial, "allow-here-to-web", "node-2")
 allowed = cni.ask(trial)
 trial.run("kubectl apply -f assets/05-cni-plugins/deny-out.yaml")
 lab.wait_for_policy(trial, "deny-from-here", "node-1")
-mute = cni.ask(trial, patience=1.5)
+mute = cni.ask(trial, patience=1)
 
 # %% [markdown]
 # **See.**
