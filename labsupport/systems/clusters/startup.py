@@ -31,7 +31,7 @@ from labsupport.systems.clusters.control_plane import (
 from labsupport.systems.clusters.door import ApiDoor
 from labsupport.systems.clusters.kubeconfig import kubeconfig
 from labsupport.systems.clusters.network import NetworkPlan
-from labsupport.systems.clusters.node import Node, NodeIdentity, NodeOnMachine, NodePrograms
+from labsupport.systems.clusters.node import CONTAINERD_SOCKET, Node, NodeIdentity, NodeOnMachine, NodePrograms
 from labsupport.systems.clusters.readiness import are_usable, wait_with
 from labsupport.systems.clusters.tools import ClusterTools
 from labsupport.systems.dataplanes.dataplane import Dataplane, Fabric
@@ -126,6 +126,8 @@ class Startup:
             node.node.write_client_files(authority, plane.addresses.server_inside, self.plan)
         # From here on a connection waits in line until it is answered: what connects now is not refused.
         wait_with(self.components, door.listens, "the API server to listen")
+        # By now it is; on a computer with much else to do it may not be, and a kubelet without a runtime ends.
+        wait_with(self.components, self._runtimes_listen, "the container runtimes to listen")
         for node in self.nodes:
             self._start(f"kubelet@{node.name}", node.node.kubelet(), on=node.machine)
         answers = partial(door.status, "/version", within_seconds=0.5)
@@ -176,6 +178,9 @@ class Startup:
             node.node.write_runtime_files(self.dataplane.configuration(node))
             images.plant(inner.runner, seed, node.node.containerd_root)
             self._start(f"containerd@{name}", node.node.containerd(), on=inner)
+
+    def _runtimes_listen(self) -> bool:
+        return all(node.machine.runner.run(["test", "-S", str(CONTAINERD_SOCKET)]).succeeded for node in self.nodes)
 
     def _addresses(self) -> Addresses:
         return Addresses(inside=self.nodes[0].machine.host_address, outside=self.machine.address)

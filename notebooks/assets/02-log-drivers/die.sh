@@ -10,3 +10,5 @@ sleep 1
 for collector in syslog fluentd gelf splunk; do
     kill -KILL "$(cat /run/receivers/$collector.pid)"
 done
+# By then each of the eight has had something to say, and a driver that waits for its collector waits.
+sleep 0.5
