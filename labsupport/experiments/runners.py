@@ -8,6 +8,8 @@ import difflib
 import json
 import shlex
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Any, Protocol
 
 from labsupport.errors import NotRecorded, UsageError, WaitExpired
@@ -35,6 +37,12 @@ class Source(Runner, Protocol):
         """Run a command that does not depend on what ran before it: its recording may be shown more than once."""
         ...
 
+    def run_at_once(
+        self, argv: Sequence[str], *, within_seconds: float, invocations: Sequence[Invocation]
+    ) -> list[CommandResult]:
+        """Run a command in several ways at the same time; what each left, in the order of `invocations`."""
+        ...
+
 
 class RecordingRunner:
     """Runs commands on another runner and writes down, scrubbed, what they left."""
@@ -50,9 +58,25 @@ class RecordingRunner:
         self.observations: list[ObservationRecord] = []
 
     def run(self, argv: Sequence[str], *, within_seconds: float = 60, invocation: Invocation = PLAIN) -> CommandResult:
+        run = partial(self.inner.run, argv, within_seconds=within_seconds, invocation=invocation)
+        return self._written_down(argv, within_seconds, invocation, run)
+
+    def run_at_once(
+        self, argv: Sequence[str], *, within_seconds: float, invocations: Sequence[Invocation]
+    ) -> list[CommandResult]:
+        with ThreadPoolExecutor(max_workers=len(invocations) or 1) as pool:
+            run = partial(self.inner.run, argv, within_seconds=within_seconds)
+            running = [pool.submit(run, invocation=each) for each in invocations]
+        # One after the other, so that evidence has them in the same order each time.
+        asked = zip(invocations, running, strict=True)
+        return [self._written_down(argv, within_seconds, each, future.result) for each, future in asked]
+
+    def _written_down(
+        self, argv: Sequence[str], within_seconds: float, invocation: Invocation, run: Callable[[], CommandResult]
+    ) -> CommandResult:
         asked = _asked(argv, invocation, self.scrubber)
         try:
-            result = self.inner.run(argv, within_seconds=within_seconds, invocation=invocation)
+            result = run()
         except WaitExpired as error:
             happened = self.scrubber.text(error.happened)
             self.steps.append(asked.model_copy(update={"expired": happened, "seconds": within_seconds}))
@@ -101,6 +125,11 @@ class ReplayRunner:
 
     def run_again(self, argv: Sequence[str], *, within_seconds: float, invocation: Invocation) -> CommandResult:
         return self._replay(argv, within_seconds, invocation, again=True)
+
+    def run_at_once(
+        self, argv: Sequence[str], *, within_seconds: float, invocations: Sequence[Invocation]
+    ) -> list[CommandResult]:
+        return [self.run(argv, within_seconds=within_seconds, invocation=each) for each in invocations]
 
     def observe(self, name: str, look: Callable[[], Any], *, repeatable: bool = False) -> Any:
         del look
@@ -158,6 +187,11 @@ class NothingRecorded:
         raise self._not_recorded(shlex.join(argv))
 
     def run_again(self, argv: Sequence[str], *, within_seconds: float, invocation: Invocation) -> CommandResult:
+        raise self._not_recorded(shlex.join(argv))
+
+    def run_at_once(
+        self, argv: Sequence[str], *, within_seconds: float, invocations: Sequence[Invocation]
+    ) -> list[CommandResult]:
         raise self._not_recorded(shlex.join(argv))
 
     def observe(self, name: str, look: Callable[[], Any], *, repeatable: bool = False) -> Any:

@@ -16,7 +16,7 @@ from labsupport.experiments.evidence import CheckRecord, VerdictRecord
 from labsupport.experiments.runners import Source
 from labsupport.experiments.scrubbing import Scrubber
 from labsupport.experiments.steps import Observation, Recording, Step
-from labsupport.process.commands import Invocation
+from labsupport.process.commands import CommandResult, Invocation
 
 __all__ = ["Judgement", "Observation", "Step", "Trial"]
 
@@ -134,11 +134,31 @@ class Trial:
         argv = words_of(command)
         invocation = Invocation(stdin, dict(environment or {}), folder, on)
         run = self.source.run_again if repeatable else self.source.run
-        result = run(argv, within_seconds=within_seconds, invocation=invocation)
+        return self._step(argv, invocation, run(argv, within_seconds=within_seconds, invocation=invocation))
+
+    def run_at_once(
+        self,
+        command: str | Sequence[str],
+        *,
+        on: Sequence[str],
+        within_seconds: float = 60,
+        environment: Mapping[str, str] | None = None,
+    ) -> list[Step]:
+        """Run one command at several places at the same time, as `run` does; a step for each, in the order of `on`.
+
+        Their seconds say nothing: they share the processors.
+        """
+        self._refuse_if_ended(command if isinstance(command, str) else shlex.join(command))
+        argv = words_of(command)
+        asked = [Invocation(None, dict(environment or {}), None, place) for place in on]
+        results = self.source.run_at_once(argv, within_seconds=within_seconds, invocations=asked)
+        return [self._step(argv, each, result) for each, result in zip(asked, results, strict=True)]
+
+    def _step(self, argv: Sequence[str], asked: Invocation, result: CommandResult) -> Step:
         self._steps += 1
         return Step(
-            self.experiment, self._steps, tuple(argv), result.exit_code, result.stdout, result.stderr, result.seconds,
-            self.recorded, self.simulated, on, stdin or "",
+            self.experiment, self._steps, tuple(argv), result.exit_code, result.stdout, result.stderr,
+            result.seconds, self.recorded, self.simulated, asked.place, asked.stdin or "",
         )  # fmt: skip
 
     def observe(self, name: str, look: Callable[[], Any], *, repeatable: bool = False) -> Observation:

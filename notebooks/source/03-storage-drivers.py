@@ -252,8 +252,7 @@ storage.starts_table(today, old)
 # %%
 buildkit = {"DOCKER_BUILDKIT": "1"}
 build = "docker build --quiet --tag base assets/03-storage-drivers/workload/base"
-for driver in drivers:
-    trial.run(build, on=driver, environment=buildkit)
+built = trial.run_at_once(build, on=drivers, environment=buildkit)
 
 # %% [markdown]
 # Now five rounds. In each, every driver does the work once, and `df` says how much its disk has grown.

@@ -3,7 +3,8 @@
 import datetime
 import json
 import sys
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ from labsupport.experiments.logbook import Live, Logbook
 from labsupport.experiments.runners import today
 from labsupport.experiments.scrubbing import Scrubber
 from labsupport.experiments.trial import Trial, words_of
-from labsupport.process.commands import LocalRunner
+from labsupport.process.commands import Invocation, LocalRunner
 from tests.scripted import InTurn, Reply, Scripted, ScriptedRunner
 
 NOTEBOOK = "06-dockerfile"
@@ -91,6 +92,28 @@ def test_a_step_has_what_the_command_left(desk: MakeDesk) -> None:
     assert (step.exit_code, step.lines, step.output, step.stderr, step.seconds) == (3, ["a", "b"], "a\nb", "oops", 0.25)
     assert (step.command, step.number, step.experiment) == ("docker run --rm 'x y'", 1, f"{NOTEBOOK}/override")
     assert step.recorded is None and not step.succeeded
+
+
+def test_one_command_runs_at_several_places_at_once_and_is_written_down_in_their_order(desk: MakeDesk) -> None:
+    both, said = threading.Barrier(2), {"slow": threading.Event(), "quick": threading.Event()}
+
+    def answer(argv: Sequence[str], invocation: Invocation) -> Reply:
+        both.wait(timeout=5)  # one alone would wait here in vain
+        if invocation.place == "slow":
+            said["quick"].wait(timeout=5)
+        said[invocation.place].set()
+        return Reply(f"from {invocation.place}\n")
+
+    there = desk(docker=answer)
+    trial = there.logbook.trial("override")
+    steps = trial.run_at_once("docker build .", on=["slow", "quick"], environment={"A": "b"})
+    assert [(step.place, step.output, step.number) for step in steps] == [
+        ("slow", "from slow", 1),
+        ("quick", "from quick", 2),
+    ]
+    there.logbook.close()
+    keys = [step["key"] for step in there.evidence("override")["steps"]]
+    assert keys == ["slow$ A=b docker build .", "quick$ A=b docker build ."]
 
 
 def test_output_can_be_read_as_json(desk: MakeDesk) -> None:
@@ -514,7 +537,7 @@ from pathlib import Path
 from labsupport.experiments.claims import parse_ledger
 from labsupport.experiments.evidence import Provenance
 from labsupport.experiments.logbook import Live, Logbook
-from labsupport.process.commands import LocalRunner
+from labsupport.process.commands import Invocation, LocalRunner
 ledger = parse_ledger({{"topics": {{}}, "claims": []}}, Path("x"))
 facts = Provenance(kernel="Linux")
 folder = Path({str(tmp_path)!r})
