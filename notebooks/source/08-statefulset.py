@@ -204,7 +204,11 @@ trial.run("kubectl wait --for=condition=Ready pod/web-0 --timeout=60s")
 timeline = statefulset.read_story(recording)
 timeline.journey("web-0")
 
+# %% [markdown]
+# Lists of addresses reach DNS a moment after a pod is ready: we ask until there is an answer.
+
 # %%
+trial.run("sh assets/08-statefulset/answered.sh web-0.web.default.svc.cluster.local")
 after = statefulset.identity_of(
     trial.run("kubectl get pod web-0 --output json"),
     trial.run("kubectl get persistentvolumeclaim data-web-0 --output json"),

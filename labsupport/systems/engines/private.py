@@ -25,8 +25,6 @@ from labsupport.systems.machines.machine import Machine, Service
 
 SERVICE_NAME = "dockerd"
 READY_WITHIN_SECONDS = 90  # on a computer with much else to do; alone it takes half a second
-# dockerd stops containerd between its last error and its end; a logging plugin that is not there takes 15 s.
-END_WITHIN_SECONDS = 30
 
 
 @dataclass(frozen=True)
@@ -136,7 +134,7 @@ def wait_for_answer(machine: Machine, service: Service, start: Start, *, within_
     """Return when the daemon answers its first request.
 
     dockerd listens long before it answers, and a request made meanwhile waits in line: so one connection tells the
-    moment, without asking again and again, and it breaks when the daemon gives up.
+    moment, without asking again and again.
 
     Raises:
         EngineError: it ended instead, or did not answer in time.
@@ -151,9 +149,17 @@ def wait_for_answer(machine: Machine, service: Service, start: Start, *, within_
         )
         if _is_set_up(start.folders.socket):
             machine.give_to_caller(start.folders.socket)
-            if _answers(start.folders.socket, within_seconds=deadline - time.monotonic()):
+            # A connection that breaks nearly always means that the daemon ends: ask again until one of both is sure.
+            wait_until(
+                lambda: (
+                    service.exit_code is not None
+                    or _answers(start.folders.socket, within_seconds=deadline - time.monotonic())
+                ),
+                "the daemon's answer",
+                within_seconds=max(deadline - time.monotonic(), 0),
+            )
+            if service.exit_code is None:
                 return
-        wait_until(lambda: service.exit_code is not None, "the daemon's end", within_seconds=END_WITHIN_SECONDS)
     except WaitExpired as expired:
         service.signal(9)
         raise _refused(start, service, f"no answer within {within_seconds:g} s. ") from expired
