@@ -10,7 +10,7 @@ from pathlib import Path
 from labsupport.systems.clusters.components import Component
 from labsupport.systems.clusters.network import cni_configuration
 from labsupport.systems.clusters.node import NodeOnMachine
-from labsupport.systems.dataplanes.dataplane import Fabric, remove_links, run_lines
+from labsupport.systems.dataplanes.dataplane import Fabric, remove_links, remove_routes, run_lines
 from labsupport.systems.dataplanes.policy import clear_policy, policy_agent
 
 # A number for private networks; Calico's default.
@@ -42,10 +42,7 @@ class Bgp:
         return learnt >= _file(node).read_text().count("neighbor ")
 
     def disconnect(self, fabric: Fabric) -> None:
-        ranges = [str(node.node.identity.pods) for node in fabric.nodes]
-        script = 'for each; do ip route flush root "$each"; done'
-        for machine in (fabric.machine, *(node.machine for node in fabric.nodes)):
-            machine.runner.run(["sh", "-c", script, "sh", *ranges])
+        remove_routes(fabric, fabric.machine, *(node.machine for node in fabric.nodes))
         for node in fabric.nodes:
             clear_policy(node)
             remove_links(node)

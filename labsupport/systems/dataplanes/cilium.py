@@ -11,7 +11,7 @@ from labsupport.process.commands import Invocation
 from labsupport.systems.clusters.components import Component
 from labsupport.systems.clusters.network import NetworkPlan
 from labsupport.systems.clusters.node import MORE_PLUGINS, NodeOnMachine
-from labsupport.systems.dataplanes.dataplane import Fabric, run_lines
+from labsupport.systems.dataplanes.dataplane import Fabric, remove_routes, run_lines
 
 NATIVE, TUNNEL = "cilium", "cilium-vxlan"
 BPF_FOLDER, CGROUP_FOLDER = "/sys/fs/bpf", "/run/cilium/cgroupv2"
@@ -105,8 +105,7 @@ class Cilium:
     def disconnect(self, fabric: Fabric) -> None:
         settings = Invocation(environment={"KUBECONFIG": str(fabric.kubeconfig)})
         fabric.nodes[0].machine.runner.run(["cilium-crds", "remove"], invocation=settings).or_raise()
-        ranges = [str(node.node.identity.pods) for node in fabric.nodes]
-        fabric.machine.runner.run(["sh", "-c", 'for each; do ip route flush root "$each"; done', "sh", *ranges])
+        remove_routes(fabric, fabric.machine)
         words = [BPF_FOLDER, CGROUP_FOLDER, str(fabric.plan.pods), STATE_FOLDER, LIBRARY_FOLDER, MORE_PLUGINS]
         for node in fabric.nodes:
             node.machine.runner.run(["sh", "-c", DISCONNECT, "sh", *words])

@@ -62,6 +62,13 @@ def run_lines(machine: Machine, program: Sequence[str], lines: Sequence[str]) ->
         machine.runner.run(program, invocation=invocation).or_raise()
 
 
+def remove_routes(fabric: Fabric, *machines: Machine) -> None:
+    """Remove every machine's routes to the pods of all nodes."""
+    ranges = [str(node.node.identity.pods) for node in fabric.nodes]
+    for machine in machines:
+        machine.runner.run(["sh", "-c", 'for each; do ip route flush root "$each"; done', "sh", *ranges])
+
+
 def remove_links(node: NodeOnMachine, *names: str) -> None:
     """Remove interfaces, if they are there, and the addresses given to pods."""
     script = 'for each; do ip link delete "$each" 2>/dev/null; done; rm -rf /run/cni-ipam'

@@ -13,7 +13,7 @@ from pathlib import Path
 from labsupport.systems.clusters.components import Component
 from labsupport.systems.clusters.network import CNI_VERSION
 from labsupport.systems.clusters.node import NodeOnMachine
-from labsupport.systems.dataplanes.dataplane import Fabric, remove_links, run_lines
+from labsupport.systems.dataplanes.dataplane import Fabric, remove_links, remove_routes, run_lines
 from labsupport.systems.dataplanes.inside.addresses import gateway_of, hardware_of
 from labsupport.systems.dataplanes.policy import clear_policy, policy_agent
 
@@ -70,8 +70,7 @@ class Mesh:
         return False
 
     def disconnect(self, fabric: Fabric) -> None:
-        ranges = [str(node.node.identity.pods) for node in fabric.nodes]
-        fabric.machine.runner.run(["sh", "-c", 'for each; do ip route flush root "$each"; done', "sh", *ranges])
+        remove_routes(fabric, fabric.machine)
         for node in fabric.nodes:
             clear_policy(node)
             remove_links(node, DEVICE, BRIDGE)

@@ -11,7 +11,7 @@ from pathlib import Path
 from labsupport.systems.clusters.components import Component
 from labsupport.systems.clusters.network import CNI_VERSION
 from labsupport.systems.clusters.node import MORE_PLUGINS, NodeOnMachine
-from labsupport.systems.dataplanes.dataplane import Fabric, remove_links, run_lines
+from labsupport.systems.dataplanes.dataplane import Fabric, remove_links, remove_routes, run_lines
 from labsupport.systems.dataplanes.inside import ovs_agent, ovs_plugin
 from labsupport.systems.dataplanes.inside.addresses import gateway_of, hardware_of
 from labsupport.systems.dataplanes.inside.ovs_database import SOCKET
@@ -73,8 +73,7 @@ class OpenVSwitch:
         return True
 
     def disconnect(self, fabric: Fabric) -> None:
-        ranges = [str(node.node.identity.pods) for node in fabric.nodes]
-        fabric.machine.runner.run(["sh", "-c", 'for each; do ip route flush root "$each"; done', "sh", *ranges])
+        remove_routes(fabric, fabric.machine)
         # The kernel keeps a datapath, or the interfaces made for one in user space, when the switch ends. The plugin
         # stays: the runtime may still want to take down a pod with it.
         script = 'ovs-dpctl del-dp ovs-system 2>/dev/null; rm -rf "$1" "$2"; echo 0 >"$3"'

@@ -3,7 +3,7 @@
 from labsupport.systems.clusters.components import Component
 from labsupport.systems.clusters.network import cni_configuration, route_commands
 from labsupport.systems.clusters.node import NodeOnMachine
-from labsupport.systems.dataplanes.dataplane import Fabric, remove_links, run_lines
+from labsupport.systems.dataplanes.dataplane import Fabric, remove_links, remove_routes, run_lines
 
 PLAIN = "plain"
 
@@ -29,9 +29,6 @@ class PlainRoutes:
         return True
 
     def disconnect(self, fabric: Fabric) -> None:
-        ranges = [str(node.node.identity.pods) for node in fabric.nodes]
-        script = 'for each; do ip route flush root "$each"; done'
-        for machine in (fabric.machine, *(node.machine for node in fabric.nodes)):
-            machine.runner.run(["sh", "-c", script, "sh", *ranges])
+        remove_routes(fabric, fabric.machine, *(node.machine for node in fabric.nodes))
         for node in fabric.nodes:
             remove_links(node)
