@@ -64,11 +64,16 @@ def objects_of(engine: OwnEngine) -> set[str]:
     return {f"{type(each).__name__} {each.id}" for each in found}
 
 
+def pid_inside(inner: Machine) -> str:
+    """The first process of an inner machine, as the machine it is in counts."""
+    inside = Path(f"/proc/{inner.pid}/status").read_text()
+    pids = next(line.split()[1:] for line in inside.splitlines() if line.startswith("NSpid:"))
+    return pids[-2]
+
+
 def kill_first_process(machine: Machine, inner: Machine) -> None:
     """End an inner machine from outside, as something gone wrong would."""
     if os.geteuid() == 0:
         os.kill(inner.pid, 9)
         return
-    inside = Path(f"/proc/{inner.pid}/status").read_text()
-    pids = next(line.split()[1:] for line in inside.splitlines() if line.startswith("NSpid:"))
-    machine.runner.run(["kill", "-9", pids[-2]]).or_raise()
+    machine.runner.run(["kill", "-9", pid_inside(inner)]).or_raise()

@@ -15,7 +15,7 @@ from labsupport.process.waiting import wait_until
 from labsupport.systems.machines.machine import Machine, Service
 from labsupport.systems.machines.systemd import start_systemd_machine
 from labsupport.systems.toolchain import Toolchain
-from tests.machines import KIND, kill_first_process, machine_under_test
+from tests.machines import KIND, kill_first_process, machine_under_test, pid_inside
 
 pytestmark = pytest.mark.needs("machine")
 
@@ -268,6 +268,22 @@ def test_the_end_of_an_inner_machine_is_its_own(outer: Machine) -> None:
     for machine in (again, two):
         machine.close()
     assert not (outer.folder / "machines" / "one").exists()
+
+
+def test_a_network_that_lingers_after_its_machine_is_unplugged(outer: Machine) -> None:
+    """As the kernel keeps one while connections of ended processes are being closed."""
+    one = outer.nested("one")
+    outer.runner.run(["ip", "netns", "attach", "lingers", pid_inside(one)]).or_raise()
+    try:
+        one.close()
+        assert "one" not in said(outer, "ip", "-n", "switch", "-brief", "link")
+        outer.nested("one").close()
+        again = outer.nested("one")
+        kill_first_process(outer, again)
+        assert said(outer.nested("one"), "echo", "again") == "again"
+        outer.inner("one").close()
+    finally:
+        outer.runner.run(["ip", "netns", "delete", "lingers"])
 
 
 def test_a_name_is_given_once_and_must_fit(outer: Machine) -> None:

@@ -143,6 +143,7 @@ def make_switch(folder: Path, network: ipaddress.IPv4Network, runner: Runner) ->
 
 def plug_in(name: str, address: str, gateway: str, pid: int, runner: Runner) -> None:
     """Connect the machine whose PID 1 is `pid` (as the machine of `runner` counts) to the switch, at a port `name`."""
+    unplug(name, runner)
     _ip(
         runner,
         f"link add name {name} type veth peer name eth0 netns {pid}",
@@ -157,6 +158,14 @@ def plug_in(name: str, address: str, gateway: str, pid: int, runner: Runner) -> 
         f"route add default via {gateway}",
         prefix=("nsenter", f"--net=/proc/{pid}/ns/net", "--"),
     )
+
+
+def unplug(name: str, runner: Runner) -> None:
+    """Have the port of an ended machine gone; none there is fine.
+
+    Connections that linger may keep its network for minutes, with the port's name and an address that answers.
+    """
+    runner.run(["ip", "-n", SWITCH, "link", "delete", name])
 
 
 def cut_off(name: str, runner: Runner) -> None:

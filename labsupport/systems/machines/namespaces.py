@@ -6,6 +6,7 @@ folder and a cgroup subtree, both with the lab's name) is removed by `close`, or
 
 import os
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from labsupport.errors import MachineError, RequirementMissing
@@ -106,6 +107,8 @@ class NamespacesMachine:
             inner.end_inner(folder, init)
         else:
             nesting.ask_to_end(self, self.settings, folder.name)
+        with suppress(MachineError):  # this machine has ended, and all wires with it
+            links.unplug(folder.name, self.runner)
 
     def give_to_caller(self, path: Path) -> None:
         """Let the person the lab works for, and nobody else, use a socket in its folder that something inside made."""
