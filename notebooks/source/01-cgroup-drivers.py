@@ -21,11 +21,22 @@ from labsupport.lessons import cgroups
 lab = open_lab("01-cgroup-drivers", engine=engine, cluster=cluster, seed=seed)
 
 # %% [markdown]
-# The card above says what is live here. Commands run on this computer unless they say `on="…"`: `systemd` is an engine
-# on a machine whose first process is systemd, `old` is Docker 20.10, and `NAME-machine` is a root shell on the machine
-# of that engine. The first use of `systemd` and of `old` starts them, which takes a moment.
+# The card above says what is live here. Where it says *recorded*, you see what a run saw on that day, with those
+# versions (*built here*: the lab built the program from its source); “your engine” is then the engine of that run. A
+# table or a check that has no such mark is made from the outputs before it.
+#
+# Commands run on this computer unless they say `on="…"`: `machine` is a root shell on the machine that the lab's
+# engine runs on, `systemd` is an engine on a machine whose first process is systemd, `old` is Docker 20.10, and
+# `NAME-machine` is a root shell on the machine of that engine. The first use of `systemd` and of `old` starts them,
+# which takes a moment. The lab tells its engines their cgroup driver: `systemd` to the engine of that name,
+# `cgroupfs` to the others. What an engine chooses by itself is experiment 3.
 #
 # ## 1. Which driver, and where is my container?
+#
+# A *cgroup* is a group of processes whose use of memory, processors and more the kernel counts and limits; one sees
+# it as a folder below `/sys/fs/cgroup`. What counts one of these is a *controller*, such as `memory`, `cpu` or
+# `pids`. A tree of such folders is a *hierarchy*. There are two versions: with cgroup *v1* each controller may have a
+# hierarchy of its own, with *v2* there is one for all.
 #
 # **Ask.** Docker knows two *cgroup drivers*. How do you read which one an engine uses, and what is the difference to
 # a container?
@@ -67,7 +78,9 @@ folders_there = trial.run(find.format(on_systemd.output), on="systemd-machine")
 folders_here
 
 # %% [markdown]
-# **See.**
+# **See.** First side by side. Then the verdicts: each is about one sentence that people say, such as `cg-01`. Below it
+# stand all alternatives as they were written down before the look, and ✓ marks the one that held. So a ✓ before
+# “refuted if” means that the sentence is wrong. *Conditional* means true in some cases only, *outdated* true once.
 
 # %%
 cgroupfs = cgroups.read_membership(cgroup_here, folders_here)
@@ -99,10 +112,11 @@ trial.expect(
 
 # %% [markdown]
 # **Explain.** The kernel has no drivers: it has folders, and files in them. The *driver* is how the engine has them
-# made. `cgroupfs` makes a folder `/docker/ID` itself. `systemd` asks systemd for a unit, `docker-ID.scope`, and
-# systemd makes the folder, below `system.slice`, among its own. The files inside are the same, and so is what the
-# kernel does with them. (Docker manual: *dockerd*, *Options for the runtime*; systemd: *Control Group APIs and
-# Delegation*.)
+# made. `cgroupfs` makes a folder `/docker/ID` itself. `systemd` asks systemd for a *unit*, which is what systemd
+# calls each thing it manages: here `docker-ID.scope` (a *scope* is a unit for processes that somebody else started).
+# systemd makes the folder, below `system.slice` (a *slice* is a branch of its tree), among its own. The files inside
+# are the same, and so is what the kernel does with them. (Docker manual: *dockerd*, *Options for the runtime*;
+# systemd: *Control Group APIs and Delegation*.)
 
 # %% [markdown]
 # ## 2. What does systemd know of your containers?
@@ -117,7 +131,9 @@ trial = lab.trial("what-systemd-knows", settles="cg-11")
 trial.predict("")
 
 # %% [markdown]
-# **Do.** `beside.sh` starts the second engine on that machine, and the second container.
+# **Do.** `beside.sh` starts the second engine on that machine, and the second container. `systemd-cgls` prints the
+# machine's cgroups as systemd sees them: the container of the systemd driver is the one with a `scope`, that of
+# cgroupfs the one below `docker`. The second command asks for the unit of the latter.
 
 # %%
 trial.run(
@@ -138,7 +154,8 @@ without_unit = trial.run(["sh", "-c", status.format(second_engine)], on="systemd
 without_unit
 
 # %% [markdown]
-# And the limit, as the kernel has it? The file has one name with cgroup v2, and another with v1.
+# And the limit, as the kernel has it? The file has one name with cgroup v2, and another with v1. 64 MB are 67108864
+# bytes.
 
 # %%
 limit = (
@@ -213,8 +230,9 @@ trial.predict("")
 # !cat assets/01-cgroup-drivers/default-driver.sh
 
 # %% [markdown]
-# Where the kernel has its controllers in v1, as here, v2 is mounted for that one engine: it looks at what is
-# mounted at `/sys/fs/cgroup`, and at `/run/systemd/system`.
+# Where the kernel has its controllers in v1, as here, v2 is mounted for that one engine: it looks at what is mounted
+# at `/sys/fs/cgroup`, and at `/run/systemd/system`. The last of the five lines below is no answer to our question: it
+# shows the engine `old`, and that one was told `cgroupfs`.
 
 # %%
 script = cgroups.script("default-driver.sh")
@@ -247,14 +265,22 @@ trial.expect(
 
 # %% [markdown]
 # **Explain.** Today's Docker chooses `systemd` when systemd runs **and** the machine has cgroup v2 only; otherwise it
-# is still `cgroupfs`. Most distributions of today meet both, which is why people say the default has changed. As for
-# the past: the engines that this is said of (1.9 to 1.13) cannot be had here, so that half stays open in the ledger.
-# By their source, systemd was the default where available up to 1.9, and cgroupfs from 1.10 on, not from 1.13.
-# (Docker manual: *dockerd*, *Options for the runtime*.)
+# is still `cgroupfs`. Both can be looked up on any machine:
 #
-# So, of your own engine: `docker info` shows driver and cgroup version, and the folder `/run/systemd/system` is there
-# where systemd runs. If the driver is not the one that follows from these two, somebody has set it: look for
-# `native.cgroupdriver` in `daemon.json` and in the flags of dockerd.
+# | is there a folder `/run/systemd/system`? | `Cgroup Version` in `docker info` | driver, if nobody sets one |
+# |---|---|---|
+# | yes | 2 | `systemd` |
+# | yes | 1 | `cgroupfs` |
+# | no | 1 or 2 | `cgroupfs` |
+#
+# So, of your own engine: if `docker info` shows another `Cgroup Driver` than this table, somebody has set it. Look
+# for `native.cgroupdriver` in `/etc/docker/daemon.json` and in the flags of dockerd, as the lab sets it for its
+# engines.
+#
+# Most distributions of today have systemd and v2, which is why people say the default has changed. As for the past:
+# the engines in question (1.9 to 1.13) cannot be had here, so that half stays open in the ledger. By their source,
+# systemd was the default where available up to 1.9, and cgroupfs from 1.10 on, not from 1.13. (Docker manual:
+# *dockerd*, *Options for the runtime*.)
 
 # %% [markdown]
 # ## 4. A third driver called unified?
@@ -356,9 +382,10 @@ trial.expect(
 # %% [markdown]
 # **Explain.** Version 2 is a hierarchy of its own, and a file system of its own. A controller lives in one hierarchy
 # at a time: in one of version 1 or in that of version 2. So there are three ways to run a machine: *v1*, where each
-# controller has its hierarchy; *v2*, where one has all of them; and *hybrid*, where both are mounted, and version 2 has
-# those controllers that version 1 does not use, often none. The table above says which one you have. (Kernel
-# documentation: *Control Group v2*, *Mounting*.)
+# controller has its hierarchy; *v2*, where one has all of them; and *hybrid*, where both are mounted, and version 2
+# has those controllers that version 1 does not use, often none. The table above says which one you have. Docker calls
+# a hybrid machine version 1: it goes by what is mounted at `/sys/fs/cgroup` itself. (Kernel documentation: *Control
+# Group v2*, *Mounting*.)
 
 # %% [markdown]
 # ## 6. Limits bite
