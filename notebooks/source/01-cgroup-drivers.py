@@ -736,6 +736,10 @@ trial.check(checks.error_contains(swarm, "incompatible with swarm mode"))
 # %% [markdown]
 # ## 10. A kubelet and a runtime that disagree
 #
+# On a node of Kubernetes two programs make cgroups. *kubelet*, the agent of the node, makes one for each pod. The
+# *runtime*, here containerd, which Docker's engine uses too, makes one for each container, and should put it inside
+# that of its pod: kubelet tells it where. Each has a cgroup driver, set in a file of its own.
+#
 # **Ask.** It is said: when a node does not come back after a restart, look at the cgroup drivers; kubelet and runtime
 # must use the same one. What really happens when they differ?
 #
@@ -755,7 +759,8 @@ trial = lab.trial("kubelet-systemd-runtime-cgroupfs", settles="cg-07-a")
 trial.predict("")
 
 # %% [markdown]
-# **Do.** Let it join, and give it the pod.
+# **Do.** Let it join, look at the two settings, and give it the pod. containerd's line is `SystemdCgroup`, where
+# `false` means `cgroupfs`.
 
 # %%
 joined = lab.join_node(trial, "worker", containerd="1.6", runtime="cgroupfs", kubelet="systemd")
@@ -774,7 +779,8 @@ running = trial.run(
 running
 
 # %% [markdown]
-# Which groups have a limit of 64 MiB (67108864 bytes)? And in which of them is the large container?
+# Which groups have a limit of 64 MiB (67108864 bytes)? In which of them is the large container? And how many of the
+# two containers still hold their memory (each is one `dd`)?
 
 # %%
 limited = trial.run(
@@ -821,11 +827,18 @@ trial.check(checks.output_is(both, "2"))
 # %% [markdown]
 # **Explain.** Nothing failed, and that is the trouble. kubelet made the pod's group, `kubepods.slice/…`, and put the
 # limit on it. Then it told the runtime the group in systemd's way of writing, `slice:prefix:name`. A runtime on
-# cgroupfs takes that for a path: a folder with colons in its name, below its own service. The pod's group stays empty,
-# and its limit limits nobody: both containers run on, with more memory than the pod may have. (The refusal that people
-# remember was in kubelet's own code for Docker, *dockershim*, gone since Kubernetes 1.24.)
+# cgroupfs takes that for a path: a folder with colons in its name, below its own service. The pod's group stays
+# empty, and its limit limits nobody: both containers run on, with more memory than the pod may have. What still holds
+# is the limit of each single container, for that is on the group which the runtime made: the two paths with colons
+# have one each, and no container alone goes beyond it. (The refusal that people remember was in kubelet's own code
+# for Docker, *dockershim*, gone since Kubernetes 1.24.)
 #
-# The repair: one line, and both started again. The same pod, once more:
+# As nothing complains, you have to look: at the two settings, or at the cgroup of any process in a pod, as above.
+# With colons in it, and outside `kubepods`, it is this fault.
+#
+# The repair: both to `systemd`, as systemd owns the tree of this machine (experiment 2). Here that is one line of the
+# runtime's; then both start again. The pod is made anew, for a container stays in the group it was made in. The same
+# pod, once more:
 
 # %%
 trial.run("kubectl delete pod greedy --now")
@@ -912,11 +925,12 @@ trial.expect(
 
 # %% [markdown]
 # **Explain.** The node is Ready, and no pod starts on it. kubelet names the group as a path; a runtime on systemd
-# wants to ask systemd for a scope in a slice, and cannot make one out of a path. The message is from `runc`, and stands
-# in the pod's events: that is where to look when pods hang in `ContainerCreating` on one node only.
+# wants to ask systemd for a scope in a slice, and cannot make one out of a path. The message is from `runc`, the
+# program that starts containers for containerd, and stands in the pod's events: that is where to look when pods hang
+# in `ContainerCreating` on one node only.
 #
-# The repair is on the other side this time. kubelet tries again by itself, and the pod gets where it should: to its
-# limit.
+# The repair is again both to `systemd`, and so on the other side this time. kubelet tries again by itself, and the
+# pod gets where it should: to its limit.
 
 # %%
 trial.run(
@@ -980,20 +994,21 @@ trial.expect(
 )
 
 # %% [markdown]
-# **Explain.** From containerd 2 on a runtime says which driver it uses, and from Kubernetes 1.34 on kubelet asks and
-# goes by the answer: the wrong line in its file counts for nothing. With containerd 1.6 the same kubelet found nobody
-# to ask, and fell back to its file. So what is said of the mismatch is true of nodes with an older runtime. (KEP-4033,
-# *Discover cgroup driver from CRI*.)
+# **Explain.** From containerd 2 on a runtime says which driver it uses. kubelet asks, and goes by the answer: always
+# from Kubernetes 1.34 on, and as a beta feature from 1.31 on. The wrong line in its file counts for nothing. With
+# containerd 1.6 the same kubelet found nobody to ask, and fell back to its file. So what is said of the mismatch is
+# true of nodes with an older runtime. (KEP-4033, *Discover cgroup driver from CRI*; the CRI is the interface through
+# which kubelet talks to a runtime.)
 #
 # What breaks on a mismatch, then:
 #
-# | runtime | it uses | kubelet is told | what happens |
-# |---|---|---|---|
-# | containerd 1.6 | `cgroupfs` | `systemd` | pods run, and nothing enforces the limit of a pod |
-# | containerd 1.6 | `systemd` | `cgroupfs` | pods stay in `ContainerCreating`; the reason is in their events |
-# | containerd 2 | `systemd` | `cgroupfs` | nothing breaks: kubelet goes by what the runtime says |
+# | runtime | it uses | kubelet is told | what happens | how to notice | repair |
+# |---|---|---|---|---|---|
+# | containerd 1.6 | `cgroupfs` | `systemd` | pods run, and nothing enforces the limit of a pod as a whole | a process in a pod has a cgroup outside `kubepods`, with colons | `SystemdCgroup = true`, start both again, make the pods anew |
+# | containerd 1.6 | `systemd` | `cgroupfs` | pods stay in `ContainerCreating` | `kubectl describe pod`: *expected cgroupsPath …* | `cgroupDriver: systemd`, start kubelet again |
+# | containerd 2 | `systemd` | `cgroupfs` | nothing breaks: kubelet goes by what the runtime says | kubelet's log: *received from the CRI runtime* | not needed |
 #
-# In the first two the node is Ready all the same: do not go by that.
+# In all three the node is Ready: do not go by that.
 
 # %% [markdown]
 # ## 13. Three judges of a daemon.json
