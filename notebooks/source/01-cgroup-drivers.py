@@ -1013,6 +1013,9 @@ trial.expect(
 # %% [markdown]
 # ## 13. Three judges of a daemon.json
 #
+# `daemon.json` holds the settings of dockerd. It reads the file when it starts: `/etc/docker/daemon.json`, where
+# `--config-file` names no other.
+#
 # **Ask.** `dockerd --validate` says `configuration OK`. Will the engine start? Will containers?
 #
 # Eight files, each with one fault. Three judges: a model of the keys with their types (a short Python class,
@@ -1093,11 +1096,12 @@ trial.check(checks.equals(useless, as_found, "files whose engine runs nothing"))
 # %% [markdown]
 # ## 14. The effect of every key
 #
-# **Ask.** What does each key of the sample do? The engine `sample` has the file; `control` has next to nothing.
+# **Ask.** What does each key of the sample do? The engine `sample` has the file; `control` has none of its settings,
+# only a registry that it may pull from.
 #
 # For pulls we need a registry: the real one of the *distribution* project, as a container on your engine, in plain
 # HTTP at `10.200.0.1:5000`. In front of it, at port 5001, is a link that holds every layer for 0.3 s and writes down
-# who asked for what.
+# who asked for what. The sample names it as its *mirror*: a registry to ask before Docker Hub.
 #
 # **Predict.** Which keys could you *not* tell from `docker info`? Where does the content of images lie under
 # `data-root`: always below it?
@@ -1170,7 +1174,8 @@ trial.expect(
 # ### max-concurrent-downloads
 #
 # The image has seven layers. The sample says 2; the control says nothing, and pulls the same image through the link.
-# (Its store, containerd's, also fetches what the builder attests of the image: an eighth.)
+# (The control keeps images in containerd's store, which also fetches an eighth part: a note of the builder on how the
+# image was made.)
 
 # %%
 trial.run("docker pull --quiet 10.200.0.1:5001/library/layers", on="control")
@@ -1247,8 +1252,8 @@ trial.expect(
 # %% [markdown]
 # ### exec-opts, storage-driver
 #
-# The sample says `cgroupfs`, which is the default here too, so that it would show nothing. The engine `driver` says
-# `systemd`.
+# The sample says `cgroupfs`, which an engine on this machine, without systemd, chooses anyway: it would show nothing.
+# The engine `driver` says `systemd`.
 
 # %%
 lab.start_engine(trial, "driver", "assets/01-cgroup-drivers/wrong/systemd-without-systemd.json")
@@ -1303,7 +1308,9 @@ trial.expect(
 )
 
 # %% [markdown]
-# **See.** All of it in one table; `live-restore` is from experiment 9.
+# **See.** All of it in one table. Not every row is `sample` beside `control`: `exec-opts` is the engine `driver`,
+# `log-opts` without it is the container that names a driver of its own, and `live-restore` is from experiment 9.
+# Without `data-root` the lab's engines have a folder of the lab's; yours has `/var/lib/docker`.
 
 # %%
 effect = cgroups.Effect
@@ -1328,14 +1335,23 @@ cgroups.effects_table(told)
 # %% [markdown]
 # **Explain.** Every key does what its name says, with some small print:
 #
-# - `registry-mirrors` serve Docker Hub only: a name with another registry in it never goes there.
-# - `insecure-registries` is not needed for 127.0.0.0/8, so do not test it there.
-# - `log-opts` are for the default driver; a container that names its driver gets none of them. And both keys are for
-#   *new* containers: those that exist keep what they had.
-# - `storage-driver: overlay2` on a fresh Docker 29 also leaves the containerd image store (*overlayfs* above), and with
-#   it all images that were there.
 # - `data-root` moves what the *engine* stores. Since Docker 29 new engines keep images in containerd's store; where
 #   containerd runs on its own, that is containerd's folder, which only containerd's own settings move.
+# - `exec-opts` with `native.cgroupdriver` chooses the cgroup driver, and does not ask whether it can work: experiment
+#   13 has an engine that starts with `systemd` where there is none, and no container does.
+# - `registry-mirrors` serve Docker Hub only: a name with another registry in it never goes there.
+# - `insecure-registries` is not needed for 127.0.0.0/8, so do not test it there.
+# - `max-concurrent-downloads` is how many layers are on their way at once; the table has the number without it.
+# - `live-restore` keeps containers going, but one that writes much stands still until the daemon is back.
+# - `log-driver` and `log-opts` are for *new* containers: those that exist keep what they had. The options are for the
+#   default driver; a container that names its driver gets none of them. Notebook 02 has more.
+# - `log-level` is about the daemon's own log, not about what containers write.
+# - `storage-driver: overlay2` on a fresh Docker 29 also leaves the containerd image store (*overlayfs* above), and
+#   with it all images that were there.
+#
+# `docker info` shows the cgroup driver, the storage driver, the default log driver, the folder, mirrors, insecure
+# registries and whether live restore is on. It does not show `log-opts`, `log-level` and `max-concurrent-downloads`:
+# for these one has to look at what they do, as here. (Docker manual: *dockerd*, *Daemon configuration file*.)
 
 # %% [markdown]
 # ## Try it yourself
