@@ -4,9 +4,12 @@
 # A container writes a line. Where is it now? Does `docker logs` still show it? And what do you lose, or what stands
 # still, when the collector at the other end is slow, or gone?
 #
-# Nine short experiments on a real Docker engine answer that, about 25 minutes. They send lines to real collectors on
-# the engine's machine: rsyslogd, a systemd journal, Fluentd's and GELF's protocols, Splunk's HTTP collector and
-# CloudWatch Logs. Run the cells from top to bottom. Nothing outside the lab is touched.
+# Nine short experiments on a real Docker engine answer that, about 25 minutes. A *log driver* is the part of the
+# engine that takes a container's lines somewhere; a *collector* is a program that receives them from many machines.
+# Here they run on the engine's machine. rsyslogd and the systemd journal are the real ones. For Fluentd, GELF (the
+# format of Graylog) and Splunk's HTTP collector small programs of the lab speak the real protocols, and for Amazon's
+# CloudWatch Logs there is *moto*, which answers as Amazon's service does. Run the cells from top to bottom. Nothing
+# outside the lab is touched.
 
 # %% tags=["parameters"]
 engine = "auto"
@@ -21,9 +24,12 @@ from labsupport.lessons import logs
 lab = open_lab("02-log-drivers", engine=engine, cluster=cluster, seed=seed)
 
 # %% [markdown]
-# The card above says what is live here. Some commands run elsewhere than on this computer, and say so before the `$`:
-# `machine$` is a root shell on the engine's machine, `old$` talks to an engine of an older release, `systemd$` to one
-# on a machine with systemd.
+# The card above says what is live here. Where it says *recorded*, you see what a run saw on that day, with those
+# versions (*built here*: the lab built the program from its source). A table or a check that has no such mark is made
+# from the outputs before it.
+#
+# Some commands run elsewhere than on this computer, and say so before the `$`: `machine$` is a root shell on the
+# engine's machine, `old$` talks to an engine of an older release, `systemd$` to one on a machine with systemd.
 #
 # ## 1. The default
 #
@@ -53,7 +59,9 @@ plugins = trial.run("docker info --format '{{json .Plugins.Log}}'")
 plugins
 
 # %% [markdown]
-# **See.**
+# **See.** Two verdicts: each is about one sentence that people say, such as `lg-01`. Below it stand all alternatives as
+# they were written down before the look, and ✓ marks the one that held. So a ✓ before “refuted if” means that the
+# sentence is wrong. *Conditional* means true in some cases only, *outdated* true once.
 
 # %%
 lines = logs.lines_of("json-file", in_file)
@@ -153,8 +161,9 @@ trial.expect(
 # !cat assets/02-log-drivers/everywhere.sh
 
 # %% [markdown]
-# The script runs twice: once as it is, once with `cache-disabled=true`, which turns off a copy that engines keep since
-# Docker 20.10. `journald` needs a machine with systemd, so its containers run there.
+# The script runs twice: once as it is, once with `cache-disabled=true`, which turns off a copy that engines keep
+# since Docker 20.10. `journald` needs a machine with systemd, so its containers run there. That makes nine drivers
+# with `none`. Of the list in experiment 1 only `gcplogs` is missing: it needs Google's own service.
 #
 # **Predict.** For how many of the nine does `docker logs` show the lines, the first and the second time?
 
@@ -200,7 +209,8 @@ bare_journald = trial.run("docker logs bare-journald", on="systemd")
 bare_journald
 
 # %% [markdown]
-# And where are the lines themselves? First what the engine keeps in files of its own.
+# And where are the lines themselves? First what the engine keeps in files of its own. Of `json-file` it tells the
+# path (`LogPath`), of `local` it does not: that file lies beside others of the container.
 
 # %%
 where = {}
@@ -214,7 +224,8 @@ where["local"] = trial.run(
 where["none"] = trial.run("docker logs where-none")
 
 # %% [markdown]
-# Then what the collectors got.
+# Then what the collectors got. In the table, *streams by* is the field that tells standard output from standard
+# error, and *label, variable?* says whether the label `app` and the variable `STAGE` came along.
 
 # %%
 for collector in ["syslog", "fluentd", "gelf", "splunk"]:
@@ -288,15 +299,16 @@ trial.expect(
 )
 
 # %% [markdown]
-# **Explain.** Since Docker 20.10 the engine keeps a copy of its own beside what it sends (*dual logging*): at most
-# five files of 20 MB, removed with the container. `docker logs` reads that. With `cache-disabled=true` it is again as
-# it was before: only drivers that keep something readable can show it, and the others say *configured logging driver
-# does not support reading*. With `none` there is nothing to show.
+# **Explain.** So a line goes to one place, that of the driver. But since Docker 20.10 the engine keeps a copy of its
+# own of what it sends away (*dual logging*): at most five files of 20 MB, removed with the container. `docker logs`
+# reads that. With `cache-disabled=true` it is again as it was before: only drivers that keep something readable can
+# show it (`json-file`, `local`, `journald`), and the others say *configured logging driver does not support reading*.
+# With `none` there is nothing to show.
 #
 # Read the table by columns. A label or a variable travels only when you name it (`labels=`, `env=`), and not with
 # every driver: syslog and CloudWatch Logs take the bare line, `local` drops both. CloudWatch Logs cannot tell the two
-# streams apart. GELF adds the container's whole command, secrets in its arguments included. (Docker manual: *Use docker
-# logs with remote logging drivers*, *Customize log driver output*.)
+# streams apart. GELF adds the container's whole command, secrets in its arguments included. (Docker manual: *Use
+# docker logs with remote logging drivers*, *Customize log driver output*.)
 
 # %% [markdown]
 # ## 4. How large can a log grow?
@@ -440,7 +452,7 @@ stall = logs.read_stall(when, blocking=blocking, non_blocking=non_blocking)
 stall.figure()
 
 # %% [markdown]
-# **See.** Open “The same as a table” for the counts.
+# **See.** Open “The same as a table” for the counts. *Which* are the numbers of the lines that never came.
 
 # %%
 waiting, going_on = stall["blocking"], stall["non-blocking"]
@@ -457,13 +469,19 @@ trial.check(
 # %% [markdown]
 # **Explain.** Between your program and the collector are a pipe, the engine, and the kernel's buffers. When the
 # collector does not read, they fill up from the far end, and with `blocking` the program's next `write` waits: a log
-# collector can stop your service. In the drawing the curve turns flat later than the collector stalls, once the buffers
-# are full; and it rises again later than the collector does: TCP asks only now and then whether there is room again.
+# collector can stop your service. In the drawing the curve turns flat later than the collector stalls, once the
+# buffers are full; and it rises again later than the collector does: TCP asks only now and then whether there is room
+# again. (`stall.sh` makes the kernel's buffers small. As they are elsewhere, they take some megabytes more.)
 #
 # So what you lose with `blocking` is time: your service stands still about as long as the collector does, and no line
-# is missing. With `non-blocking` the engine takes every line into a buffer (`max-buffer-size`, 1 MB) and drops lines
-# when it is full: your service goes on, the collector has a hole, and nobody is told. The engine's own copy has all of
-# them. (Docker manual: *Configure the delivery mode of log messages*.)
+# is missing. With `non-blocking` the engine takes every line into a buffer (`max-buffer-size`, 1 MB), and while that
+# is full it drops what comes: your service goes on, the collector has a hole, and nobody is told. The hole begins
+# where the buffer was full. It ends when the connection moves again; if the container has ended before that, it
+# reaches to the container's last line. The engine's own copy has all of them.
+#
+# This is `fluentd`, which waits for its collector. `fluentd-async` and syslog over UDP never wait: in a stall they
+# lose lines in both modes. Try it at the end, under “Try every combination”. (Docker manual: *Configure the delivery
+# mode of log messages*.)
 
 # %% [markdown]
 # ## 7. Does it start without its collector?
