@@ -1002,13 +1002,19 @@ trial.expect(
 #
 # What breaks on a mismatch, then:
 #
-# | runtime | it uses | kubelet is told | what happens | how to notice | repair |
-# |---|---|---|---|---|---|
-# | containerd 1.6 | `cgroupfs` | `systemd` | pods run, and nothing enforces the limit of a pod as a whole | a process in a pod has a cgroup outside `kubepods`, with colons | `SystemdCgroup = true`, start both again, make the pods anew |
-# | containerd 1.6 | `systemd` | `cgroupfs` | pods stay in `ContainerCreating` | `kubectl describe pod`: *expected cgroupsPath …* | `cgroupDriver: systemd`, start kubelet again |
-# | containerd 2 | `systemd` | `cgroupfs` | nothing breaks: kubelet goes by what the runtime says | kubelet's log: *received from the CRI runtime* | not needed |
+# | runtime | it uses | kubelet is told | what happens |
+# |---|---|---|---|
+# | containerd 1.6 | `cgroupfs` | `systemd` | pods run, and nothing enforces the limit of a pod as a whole |
+# | containerd 1.6 | `systemd` | `cgroupfs` | pods stay in `ContainerCreating` |
+# | containerd 2 | `systemd` | `cgroupfs` | nothing breaks: kubelet goes by what the runtime says |
 #
-# In all three the node is Ready: do not go by that.
+# In all three the node is Ready: do not go by that. How to notice, and to repair:
+#
+# - The first: a process in a pod has a cgroup outside `kubepods`, with colons in its name. Set `SystemdCgroup =
+#   true`, start containerd and kubelet again, and make the pods anew.
+# - The second: `kubectl describe pod` says *expected cgroupsPath to be of format "slice:prefix:name"*. Set
+#   `cgroupDriver: systemd`, and start kubelet again.
+# - The third needs no repair. kubelet's log says which driver it uses, *received from the CRI runtime*.
 
 # %% [markdown]
 # ## 13. Three judges of a daemon.json
