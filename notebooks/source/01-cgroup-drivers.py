@@ -28,8 +28,8 @@ lab = open_lab("01-cgroup-drivers", engine=engine, cluster=cluster, seed=seed)
 # Commands run on this computer unless they say `on="…"`: `machine` is a root shell on the machine that the lab's
 # engine runs on, `systemd` is an engine on a machine whose first process is systemd, `old` is Docker 20.10, and
 # `NAME-machine` is a root shell on the machine of that engine. The first use of `systemd` and of `old` starts them,
-# which takes a moment. The lab tells its engines their cgroup driver: `systemd` to the engine of that name,
-# `cgroupfs` to the others. What an engine chooses by itself is experiment 3.
+# which takes a moment. The lab tells these engines their cgroup driver: `systemd` to the engine of that name,
+# `cgroupfs` to its own and to `old`. What an engine chooses by itself is experiment 3.
 #
 # ## 1. Which driver, and where is my container?
 #
@@ -274,8 +274,7 @@ trial.expect(
 # | no | 1 or 2 | `cgroupfs` |
 #
 # So, of your own engine: if `docker info` shows another `Cgroup Driver` than this table, somebody has set it. Look
-# for `native.cgroupdriver` in `/etc/docker/daemon.json` and in the flags of dockerd, as the lab sets it for its
-# engines.
+# for `native.cgroupdriver` in `/etc/docker/daemon.json` and in the flags of dockerd.
 #
 # Most distributions of today have systemd and v2, which is why people say the default has changed. As for the past:
 # the engines in question (1.9 to 1.13) cannot be had here, so that half stays open in the ledger. By their source,
@@ -1020,7 +1019,7 @@ trial.expect(
 # ## 13. Three judges of a daemon.json
 #
 # `daemon.json` holds the settings of dockerd. It reads the file when it starts: `/etc/docker/daemon.json`, where
-# `--config-file` names no other.
+# `--config-file` names no other. So a change needs a restart; some keys are also read anew on the signal HUP.
 #
 # **Ask.** `dockerd --validate` says `configuration OK`. Will the engine start? Will containers?
 #
@@ -1316,7 +1315,7 @@ trial.expect(
 # %% [markdown]
 # **See.** All of it in one table. Not every row is `sample` beside `control`: `exec-opts` is the engine `driver`,
 # `log-opts` without it is the container that names a driver of its own, and `live-restore` is from experiment 9.
-# Without `data-root` the lab's engines have a folder of the lab's; yours has `/var/lib/docker`.
+# Without `data-root` the lab's engines have a folder of the lab's; others have `/var/lib/docker`.
 
 # %%
 effect = cgroups.Effect
