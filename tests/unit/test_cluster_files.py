@@ -10,7 +10,7 @@ import yaml
 from cryptography import x509
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
-from labsupport.systems.clusters import images
+from labsupport.systems.clusters import image_files
 from labsupport.systems.clusters.audit import audit_policy
 from labsupport.systems.clusters.certificates import Authority, Identity, write_private
 from labsupport.systems.clusters.components import advice, last_words
@@ -145,13 +145,13 @@ def test_nodes_start_on_cgroup_v1_and_without_cap_sys_resource(tmp_path: Path) -
     ],
 )
 def test_an_image_name_in_full(name: str, full: str) -> None:
-    assert images.full_name(name) == full
+    assert image_files.full_name(name) == full
 
 
 def test_the_same_program_gives_the_same_image(tmp_path: Path) -> None:
     program = tmp_path / "pause"
     program.write_bytes(b"program")
-    image = images.ProgramImage("lab/x", program, ("serve",))
+    image = image_files.ProgramImage("lab/x", program, ("serve",))
     first = image.write(tmp_path / "first.tar").read_bytes()
     program.touch()
     assert image.write(tmp_path / "second.tar").read_bytes() == first

@@ -7,21 +7,18 @@ that plants it, and where this user is not root a seed lives as long as its mach
 """
 
 import hashlib
-import io
 import json
 import os
 import shutil
-import tarfile
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from labsupport.errors import ClusterError, CommandFailed, MachineError
 from labsupport.process.commands import LocalRunner, Runner
 from labsupport.process.progress import Listener, Progress
 from labsupport.systems.clusters.components import Component
+from labsupport.systems.clusters.image_files import ProgramImage
 from labsupport.systems.clusters.readiness import wait_with
 from labsupport.systems.machines.machine import Machine
 
@@ -44,26 +41,6 @@ find . -path '*/snapshots/*' -prune -o \( -type d -o -name '*.db' -o -size -1024
 find . -path '*/snapshots/*' -prune -print -o -type f -size +1023k ! -name '*.db' -print |
     while read -r path; do ln -s "$seed/${path#./}" "$root/${path#./}"; done
 """
-_ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64", "arm64": "arm64"}
-
-
-@dataclass(frozen=True)
-class ProgramImage:
-    """An image that holds one static program at /NAME and nothing else."""
-
-    name: str
-    program: Path
-    arguments: Sequence[str] = ()
-
-    def write(self, archive: Path) -> Path:
-        """Write the image as an OCI archive; the same program gives the same bytes."""
-        layer = archive.with_suffix(".layer")
-        try:
-            _write_layer(layer, self.program)
-            _write_archive(archive, layer, self)
-        finally:
-            layer.unlink(missing_ok=True)
-        return archive
 
 
 class ImageSeeds:
@@ -76,9 +53,10 @@ class ImageSeeds:
 
     def path_of(self, images: Sequence[ProgramImage], archives: Sequence[Path]) -> Path:
         """Where the seed with these images is, or would be. A file counts by its path: the cache's have a digest."""
-        inputs = [self.containerd, *archives, *(image.program for image in images)]
+        trees = [image.tree for image in images if image.tree]
+        inputs = [self.containerd, *archives, *(image.program for image in images), *trees]
         facts = [(str(path.resolve()), path.stat().st_size) for path in inputs]
-        words = [(image.name, list(image.arguments)) for image in images]
+        words = [(image.name, list(image.arguments), image.place) for image in images]
         return self.folder / hashlib.sha256(json.dumps([facts, words]).encode()).hexdigest()[:16]
 
     def ensure(
@@ -160,81 +138,3 @@ def import_archive(runner: Runner, ctr: Path, archive: Path, *, socket: Path) ->
     result = runner.run([*words, "images", "import", "--local", str(archive)], within_seconds=120)
     result.or_raise("is it an image archive, as `docker save` writes? is the disk full?")
     return [line.split()[0] for line in result.stdout.splitlines() if line.strip()]
-
-
-def _write_layer(layer: Path, program: Path) -> None:
-    with tarfile.open(layer, "w", format=tarfile.PAX_FORMAT) as tar, program.open("rb") as source:
-        for name in ("tmp", "etc"):
-            folder = tarfile.TarInfo(name)
-            folder.type, folder.mode = tarfile.DIRTYPE, 0o1777 if name == "tmp" else 0o755
-            tar.addfile(folder)
-        for name, text in (("etc/passwd", "root:x:0:0:root:/:/bin/sh\n"), ("etc/group", "root:x:0:\n")):
-            entry = tarfile.TarInfo(name)
-            entry.size, entry.mode = len(text), 0o644
-            tar.addfile(entry, io.BytesIO(text.encode()))
-        entry = tarfile.TarInfo(program.name)
-        entry.size, entry.mode = program.stat().st_size, 0o755
-        tar.addfile(entry, source)
-
-
-def _write_archive(archive: Path, layer: Path, image: ProgramImage) -> None:
-    with layer.open("rb") as stream:
-        digest = hashlib.file_digest(stream, "sha256").hexdigest()
-    configuration = _json(
-        {
-            "architecture": _ARCHITECTURES.get(os.uname().machine, os.uname().machine),
-            "os": "linux",
-            "config": {
-                "Entrypoint": [f"/{image.program.name}"],
-                "Cmd": list(image.arguments) or None,
-                "Env": ["PATH=/"],
-            },
-            "rootfs": {"type": "layers", "diff_ids": [f"sha256:{digest}"]},
-        }
-    )
-    kind = "application/vnd.oci.image"
-    manifest = _json(
-        {
-            "schemaVersion": 2,
-            "mediaType": f"{kind}.manifest.v1+json",
-            "config": _descriptor(f"{kind}.config.v1+json", configuration),
-            "layers": [
-                {"mediaType": f"{kind}.layer.v1.tar", "digest": f"sha256:{digest}", "size": layer.stat().st_size}
-            ],
-        }
-    )
-    reference = {"io.containerd.image.name": full_name(image.name), "org.opencontainers.image.ref.name": "latest"}
-    described = {**_descriptor(f"{kind}.manifest.v1+json", manifest), "annotations": reference}
-    index = {"schemaVersion": 2, "manifests": [described]}
-    with tarfile.open(archive, "w", format=tarfile.PAX_FORMAT) as tar:
-        for name, content in (
-            ("oci-layout", _json({"imageLayoutVersion": "1.0.0"})),
-            ("index.json", _json(index)),
-            (f"blobs/sha256/{hashlib.sha256(configuration).hexdigest()}", configuration),
-            (f"blobs/sha256/{hashlib.sha256(manifest).hexdigest()}", manifest),
-        ):
-            entry = tarfile.TarInfo(name)
-            entry.size, entry.mode = len(content), 0o644
-            tar.addfile(entry, io.BytesIO(content))
-        entry = tarfile.TarInfo(f"blobs/sha256/{digest}")
-        entry.size, entry.mode = layer.stat().st_size, 0o644
-        with layer.open("rb") as stream:
-            tar.addfile(entry, stream)
-
-
-def full_name(name: str) -> str:
-    """Spell an image's name in full, as containerd keeps it: lab/toolbox → docker.io/lab/toolbox:latest."""
-    first, slash, _ = name.partition("/")
-    if not slash:
-        name = f"library/{name}"
-    if not slash or not ("." in first or ":" in first):
-        name = f"docker.io/{name}"
-    return name if ":" in name.rpartition("/")[2] else f"{name}:latest"
-
-
-def _descriptor(media_type: str, content: bytes) -> dict[str, Any]:
-    return {"mediaType": media_type, "digest": f"sha256:{hashlib.sha256(content).hexdigest()}", "size": len(content)}
-
-
-def _json(value: Any) -> bytes:
-    return json.dumps(value, sort_keys=True, separators=(",", ":")).encode()

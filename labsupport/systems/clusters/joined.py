@@ -17,7 +17,8 @@ from labsupport.process.commands import Invocation
 from labsupport.process.waiting import wait_until
 from labsupport.systems.clusters.components import advice, last_words
 from labsupport.systems.clusters.embedded import EmbeddedCluster
-from labsupport.systems.clusters.images import PAUSE_IMAGE, ProgramImage, import_archive
+from labsupport.systems.clusters.image_files import ProgramImage
+from labsupport.systems.clusters.images import PAUSE_IMAGE, import_archive
 from labsupport.systems.clusters.network import cni_configuration
 from labsupport.systems.clusters.node import (
     CONTAINERD_SOCKET,

@@ -29,6 +29,7 @@ from labsupport.systems.clusters.control_plane import (
     ControlPlane,
 )
 from labsupport.systems.clusters.door import ApiDoor
+from labsupport.systems.clusters.image_files import ProgramImage
 from labsupport.systems.clusters.kubeconfig import kubeconfig
 from labsupport.systems.clusters.network import NetworkPlan
 from labsupport.systems.clusters.node import CONTAINERD_SOCKET, Node, NodeIdentity, NodeOnMachine, NodePrograms
@@ -158,7 +159,7 @@ class Startup:
         self.folder.chmod(0o711)
 
     def _image_seed(self) -> Path:
-        pause = images.ProgramImage(images.PAUSE_IMAGE, self.tools.path("pause"))
+        pause = ProgramImage(images.PAUSE_IMAGE, self.tools.path("pause"))
         seeds = images.ImageSeeds(self.tools.seeds, self.tools.path("containerd"), self.tools.path("ctr"))
         return seeds.ensure(self.machine, [pause], self.archives, self.listener)
 
