@@ -53,8 +53,8 @@ from labsupport.process.progress import Progress
 from labsupport.project import Project, this_project
 
 if TYPE_CHECKING:
-    from labsupport.systems.clusters.embedded import EmbeddedCluster
     from labsupport.systems.clusters.joined import Driver
+    from labsupport.systems.clusters.lab_cluster import LabCluster
     from labsupport.systems.engines.engine import Engine
     from labsupport.systems.machines.machine import Machine
 
@@ -150,7 +150,7 @@ class Lab:
         return self._backends.engine or self._nothing_live("lab.engine")
 
     @property
-    def cluster(self) -> "EmbeddedCluster":
+    def cluster(self) -> "LabCluster":
         """The live cluster; `lab.cluster.api` is the official client's ApiClient for it.
 
         Raises:

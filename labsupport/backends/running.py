@@ -13,7 +13,7 @@ from labsupport.backends.places import Places, PlacesRunner
 from labsupport.errors import UsageError
 
 if TYPE_CHECKING:
-    from labsupport.systems.clusters.embedded import EmbeddedCluster
+    from labsupport.systems.clusters.lab_cluster import LabCluster
     from labsupport.systems.clusters.objects import Snapshot as ClusterSnapshot
     from labsupport.systems.engines.engine import Engine
     from labsupport.systems.engines.objects import Snapshot as EngineSnapshot
@@ -32,7 +32,7 @@ class Backends:
     plan: Plan
     machine: "Machine | None" = None
     engine: "Engine | None" = None
-    cluster: "EmbeddedCluster | None" = None
+    cluster: "LabCluster | None" = None
     attached: bool = False
     images: tuple[str, ...] = ()
     mended: list[str] = field(default_factory=list)

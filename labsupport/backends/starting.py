@@ -17,7 +17,7 @@ from labsupport.process.progress import Listener, silent
 from labsupport.project import this_project
 
 if TYPE_CHECKING:
-    from labsupport.systems.clusters.embedded import EmbeddedCluster
+    from labsupport.systems.clusters.lab_cluster import LabCluster
     from labsupport.systems.engines.engine import Engine
     from labsupport.systems.inventory import Thing
     from labsupport.systems.machines.machine import Machine
@@ -200,7 +200,7 @@ def _start_engine(machine: "Machine", toolchain: "Toolchain") -> "Engine":
     return engine
 
 
-def _start_cluster(machine: "Machine", toolchain: "Toolchain", wanted: Needs) -> "EmbeddedCluster":
+def _start_cluster(machine: "Machine", toolchain: "Toolchain", wanted: Needs) -> "LabCluster":
     from labsupport.systems.clusters.embedded import start_embedded_cluster
     from labsupport.systems.clusters.tools import ClusterTools
     from labsupport.systems.images import archives_of

@@ -9,10 +9,10 @@ from labsupport.experiments.steps import Observation
 from labsupport.experiments.trial import Trial
 
 if TYPE_CHECKING:
-    from labsupport.systems.clusters.embedded import EmbeddedCluster
+    from labsupport.systems.clusters.lab_cluster import LabCluster
     from labsupport.systems.timeline import TimelineRecorder
 
-FindCluster = Callable[[], "EmbeddedCluster"]
+FindCluster = Callable[[], "LabCluster"]
 NAMESPACE = "default"
 DOMAIN = "svc.cluster.local"
 
@@ -37,7 +37,7 @@ class TimelineRecording:
         return self._recorder.read()
 
 
-def _recorder(cluster: "EmbeddedCluster", asking: Sequence[str], watching: Sequence[str]) -> "TimelineRecorder":
+def _recorder(cluster: "LabCluster", asking: Sequence[str], watching: Sequence[str]) -> "TimelineRecorder":
     from labsupport.systems.clusters.storage import folders_below
     from labsupport.systems.timeline import TimelineRecorder
 
@@ -69,7 +69,7 @@ def log_lines(trial: Trial, cluster: FindCluster, component: str, saying: str) -
     """Return the lines of a component's log that have these words, in letters of any case."""
 
     def look() -> list[str]:
-        lines = cluster().component(component).log.read_text(errors="replace").splitlines()
+        lines = cluster().component(component).said().splitlines()
         return [line for line in lines if saying.casefold() in line.casefold()]
 
     return trial.observe(f"log of {component} about {saying}", look)

@@ -12,10 +12,10 @@ from labsupport.process.waiting import wait_until
 
 if TYPE_CHECKING:
     from labsupport.backends.places import Places
-    from labsupport.systems.clusters.embedded import EmbeddedCluster
+    from labsupport.systems.clusters.lab_cluster import LabCluster
     from labsupport.systems.network.capture import Capture
 
-FindCluster = Callable[[], "EmbeddedCluster"]
+FindCluster = Callable[[], "LabCluster"]
 FRAMES_AT_MOST = 30
 POD = "pod"
 # The pod's own end of its wire, found by its address; then all links of the node.
@@ -45,7 +45,7 @@ def pods_connected(trial: Trial, name: str, cluster: FindCluster, places: "Place
     return trial.observe(f"pods connected by {name}", look, repeatable=True)
 
 
-def _back(cluster: "EmbeddedCluster", usual: str) -> None:
+def _back(cluster: "LabCluster", usual: str) -> None:
     if cluster.dataplane.name != usual:
         cluster.use_dataplane(usual)
 
@@ -99,7 +99,7 @@ def node_end(said: str, address: str) -> str:
     return outside[1]
 
 
-def _start(cluster: "EmbeddedCluster", node: str, interface: str) -> "Capture":
+def _start(cluster: "LabCluster", node: str, interface: str) -> "Capture":
     from labsupport.systems.network.capture import Capture
 
     machine = cluster.node(node).machine

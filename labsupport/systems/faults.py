@@ -16,9 +16,8 @@ from typing import Any
 from labsupport.errors import ClusterError, LabError, UsageError
 from labsupport.process.ownership import Owner
 from labsupport.process.waiting import wait_until
-from labsupport.systems.clusters.embedded import EmbeddedCluster
+from labsupport.systems.clusters.lab_cluster import LabCluster
 from labsupport.systems.inventory import Thing
-from labsupport.systems.machines.links import connect_again, cut_off
 
 PATIENCE_SECONDS = 0.5
 MADE, UNDONE = "made", "undone"
@@ -42,31 +41,23 @@ class Action:
     """A kind of fault: how it is made and undone (undoing what is not so does nothing), and its name when done."""
 
     past: str
-    make: Callable[[EmbeddedCluster, str], None]
-    undo: Callable[[EmbeddedCluster, str], None]
+    make: Callable[[LabCluster, str], None]
+    undo: Callable[[LabCluster, str], None]
 
 
-def _start(cluster: EmbeddedCluster, target: str) -> None:
+def _start(cluster: LabCluster, target: str) -> None:
     cluster.component(target).start()
 
 
-def _stop(cluster: EmbeddedCluster, target: str) -> None:
+def _stop(cluster: LabCluster, target: str) -> None:
     # etcd would wait for its clients to go, and they for longer and longer to come back afterwards.
     cluster.component(target).stop(within_seconds=PATIENCE_SECONDS)
 
 
-def _kill(cluster: EmbeddedCluster, target: str) -> None:
+def _kill(cluster: LabCluster, target: str) -> None:
     victim = cluster.component(target)
     victim.kill()
     wait_until(lambda: not victim.is_running(), f"the end of {target}", within_seconds=5, every_seconds=0.005)
-
-
-def _cut_off(cluster: EmbeddedCluster, target: str) -> None:
-    cut_off(cluster.node(target).name, cluster.machine.runner)
-
-
-def _connect_again(cluster: EmbeddedCluster, target: str) -> None:
-    connect_again(cluster.node(target).name, cluster.machine.runner)
 
 
 ACTIONS: Mapping[str, Action] = {
@@ -77,11 +68,15 @@ ACTIONS: Mapping[str, Action] = {
         lambda cluster, target: cluster.component(target).freeze(),
         lambda cluster, target: cluster.component(target).thaw(),
     ),
-    "cut off": Action("cut off", _cut_off, _connect_again),
+    "cut off": Action(
+        "cut off",
+        lambda cluster, target: cluster.cut_off(cluster.node(target)),
+        lambda cluster, target: cluster.connect_again(cluster.node(target)),
+    ),
 }
 
 
-def make_fault(cluster: EmbeddedCluster, action: str, target: str) -> FaultRecord:
+def make_fault(cluster: LabCluster, action: str, target: str) -> FaultRecord:
     """Stop, kill or freeze the component `target`, or cut off the node `target`; put it on record first.
 
     Raises:
@@ -99,7 +94,7 @@ def make_fault(cluster: EmbeddedCluster, action: str, target: str) -> FaultRecor
     return record
 
 
-def undo_fault(cluster: EmbeddedCluster, record: FaultRecord) -> None:
+def undo_fault(cluster: LabCluster, record: FaultRecord) -> None:
     """Undo one fault; undone already is fine.
 
     Raises:
@@ -110,7 +105,7 @@ def undo_fault(cluster: EmbeddedCluster, record: FaultRecord) -> None:
         _write(cluster, record, UNDONE)
 
 
-def open_faults(cluster: EmbeddedCluster) -> list[FaultRecord]:
+def open_faults(cluster: LabCluster) -> list[FaultRecord]:
     """Return the faults that were made and not undone, oldest first."""
     found: dict[str, FaultRecord] = {}
     for entry in _entries(cluster.fault_journal):
@@ -127,7 +122,7 @@ def is_abandoned(record: FaultRecord) -> bool:
     return record.owner == Owner.this_process() or not record.owner.is_alive()
 
 
-def undo_faults(cluster: EmbeddedCluster, *, whose: Callable[[FaultRecord], bool] = is_abandoned) -> list[FaultRecord]:
+def undo_faults(cluster: LabCluster, *, whose: Callable[[FaultRecord], bool] = is_abandoned) -> list[FaultRecord]:
     """Undo faults, the latest first, and return when the cluster is usable again; return what was undone.
 
     Raises:
@@ -149,12 +144,12 @@ def undo_faults(cluster: EmbeddedCluster, *, whose: Callable[[FaultRecord], bool
     return wanted
 
 
-def faults_left(cluster: EmbeddedCluster) -> list[Thing]:
+def faults_left(cluster: LabCluster) -> list[Thing]:
     """Return what was broken on purpose and that nobody is going to mend any more."""
     return [Thing("fault", str(record)) for record in open_faults(cluster) if is_abandoned(record)]
 
 
-def _write(cluster: EmbeddedCluster, record: FaultRecord, did: str) -> None:
+def _write(cluster: LabCluster, record: FaultRecord, did: str) -> None:
     line = json.dumps({"at": time.time(), "did": did, **asdict(record)}) + "\n"
     # In one write, to the end: another process of this lab may write at the same moment.
     descriptor = os.open(cluster.fault_journal, os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC)

@@ -94,6 +94,10 @@ class Component:
     def log(self) -> Path:
         return self.machine.folder / "log" / f"{self.program}.log"
 
+    def said(self) -> str:
+        """Return what it has written to its log."""
+        return self.log.read_text(errors="replace")
+
     def refuse_if_ended(self, tried: str) -> None:
         """Raise ClusterError with its own last words if it was started and has ended."""
         if self._service is None or Path(f"/proc/{self._service.pid}").exists():

@@ -4,6 +4,7 @@ Owns the folder `control-plane` of a machine's run folder. Starts nothing itself
 """
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,6 +21,23 @@ POD_NETWORK = "pod-network"  # whom a dataplane's programs are for the API serve
 RECYCLER = "recycler.json"
 # Kubernetes' own default is 50: nobody waits a minute in a lesson. A node says every second that it lives.
 LOST_AFTER_SECONDS = 6
+# What is the same wherever these programs run, by the names of their flags.
+SCHEDULER_SETTINGS = {
+    "leader-elect": "false",
+    "kube-api-qps": "300",
+    "kube-api-burst": "600",
+    "profiling": "false",
+}
+CONTROLLER_MANAGER_SETTINGS = {
+    **SCHEDULER_SETTINGS,
+    # Each controller signs with its own name: the audit log then says which of them wrote.
+    "use-service-account-credentials": "true",
+    "enable-hostpath-provisioner": "true",
+    "node-monitor-grace-period": f"{LOST_AFTER_SECONDS}s",
+    "node-monitor-period": "1s",
+    # A claim that waits for a volume to be freed is looked at again this often, instead of every 15 s.
+    "pvclaimbinder-sync-period": "1s",
+}
 ADMINISTRATORS = "system:masters"
 KUBELET_CLIENT = Identity("kube-apiserver-kubelet-client", (ADMINISTRATORS,))
 ISSUER = f"https://kubernetes.default.svc.{CLUSTER_DOMAIN}"
@@ -157,36 +175,23 @@ class ControlPlane:
             f"--kubeconfig={kubeconfig_file}",
             f"--authentication-kubeconfig={kubeconfig_file}",
             f"--authorization-kubeconfig={kubeconfig_file}",
-            "--leader-elect=false",
-            # Each controller signs with its own name: the audit log then says which of them wrote.
-            "--use-service-account-credentials=true",
+            *_flags(CONTROLLER_MANAGER_SETTINGS),
             f"--service-account-private-key-file={self._at('service-accounts.key')}",
             f"--root-ca-file={self._at('ca.crt')}",
             f"--cluster-signing-cert-file={self._at('ca.crt')}",
             f"--cluster-signing-key-file={self._at('ca.key')}",
-            "--enable-hostpath-provisioner=true",
             # Its own template asks for an image of a public registry.
             f"--pv-recycler-pod-template-filepath-hostpath={self._at(RECYCLER)}",
-            f"--node-monitor-grace-period={LOST_AFTER_SECONDS}s",
-            "--node-monitor-period=1s",
-            # A claim that waits for a volume to be freed is looked at again this often, instead of every 15 s.
-            "--pvclaimbinder-sync-period=1s",
             # startup.py gives each node its range: its network must stand before anyone could be asked for one.
             "--allocate-node-cidrs=false",
-            "--kube-api-qps=300",
-            "--kube-api-burst=600",
             "--secure-port=0",
-            "--profiling=false",
         ]
 
     def _scheduler(self) -> list[str]:
         return [
             f"--kubeconfig={self.kubeconfig_of('kube-scheduler')}",
-            "--leader-elect=false",
-            "--kube-api-qps=300",
-            "--kube-api-burst=600",
+            *_flags(SCHEDULER_SETTINGS),
             "--secure-port=0",
-            "--profiling=false",
         ]
 
     def _local_path_provisioner(self) -> list[str]:
@@ -205,3 +210,7 @@ class ControlPlane:
     def _write_pair(self, name: str, pair: KeyPair) -> None:
         write_private(self.folder / f"{name}.crt", pair.certificate)
         write_private(self.folder / f"{name}.key", pair.key)
+
+
+def _flags(settings: Mapping[str, str]) -> list[str]:
+    return [f"--{name}={value}" for name, value in settings.items()]

@@ -11,19 +11,25 @@ from labsupport.systems.clusters.network import CLUSTER_DOMAIN, NetworkPlan
 
 DNS_PORT = 53
 DNS_USER = "system:coredns"
+LABELS = {"k8s-app": "kube-dns", "kubernetes.io/name": "CoreDNS"}
+PORTS = (("dns", "UDP"), ("dns-tcp", "TCP"))
 
 
-def corefile(*, kubeconfig: str, port: int = DNS_PORT) -> str:
-    """Write CoreDNS's configuration: the cluster's names, every query logged, no way out."""
+def corefile(*, kubeconfig: str = "", port: int = DNS_PORT) -> str:
+    """Write CoreDNS's configuration: the cluster's names, every query logged, no way out.
+
+    Args:
+        kubeconfig: a file; without one it is a pod, and finds the API server as pods do.
+    """
     zones = f"{CLUSTER_DOMAIN} in-addr.arpa ip6.arpa"
+    way_in = f"\n        kubeconfig {kubeconfig}" if kubeconfig else ""
     # A server for all other names of its own: in one block `template` would answer before `kubernetes`.
     return f"""\
 {" ".join(f"{zone}:{port}" for zone in zones.split())} {{
     log . "{{common}}"
     errors
     ready :8181
-    kubernetes {zones} {{
-        kubeconfig {kubeconfig}
+    kubernetes {zones} {{{way_in}
         pods insecure
     }}
 }}
@@ -38,8 +44,38 @@ def corefile(*, kubeconfig: str, port: int = DNS_PORT) -> str:
 
 def dns_objects(plan: NetworkPlan, *, address: str, port: int = DNS_PORT) -> list[tuple[str, dict[str, Any]]]:
     """Make what cluster DNS may read, its Service and endpoint slice, each with the API path it is posted to."""
-    ports = [("dns", "UDP"), ("dns-tcp", "TCP")]
-    labels = {"k8s-app": "kube-dns", "kubernetes.io/name": "CoreDNS"}
+    role, binding = reading_rights({"apiGroup": "rbac.authorization.k8s.io", "kind": "User", "name": DNS_USER})
+    service: dict[str, Any] = {
+        "apiVersion": "v1",
+        "kind": "Service",
+        "metadata": {"name": "kube-dns", "namespace": "kube-system", "labels": LABELS},
+        "spec": {
+            "clusterIP": plan.dns_service,
+            "ports": [{"name": name, "protocol": protocol, "port": 53} for name, protocol in PORTS],
+        },
+    }
+    endpoints: dict[str, Any] = {
+        "apiVersion": "discovery.k8s.io/v1",
+        "kind": "EndpointSlice",
+        "metadata": {
+            "name": "kube-dns-lab",
+            "namespace": "kube-system",
+            "labels": {**LABELS, "kubernetes.io/service-name": "kube-dns"},
+        },
+        "addressType": "IPv4",
+        "endpoints": [{"addresses": [address], "conditions": {"ready": True}}],
+        "ports": [{"name": name, "protocol": protocol, "port": port} for name, protocol in PORTS],
+    }
+    return [
+        ("/apis/rbac.authorization.k8s.io/v1/clusterroles", role),
+        ("/apis/rbac.authorization.k8s.io/v1/clusterrolebindings", binding),
+        ("/api/v1/namespaces/kube-system/services", service),
+        ("/apis/discovery.k8s.io/v1/namespaces/kube-system/endpointslices", endpoints),
+    ]
+
+
+def reading_rights(subject: dict[str, str]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Make the role that lets cluster DNS read what it answers from, and its binding to `subject`."""
     role: dict[str, Any] = {
         "apiVersion": "rbac.authorization.k8s.io/v1",
         "kind": "ClusterRole",
@@ -54,32 +90,6 @@ def dns_objects(plan: NetworkPlan, *, address: str, port: int = DNS_PORT) -> lis
         "kind": "ClusterRoleBinding",
         "metadata": {"name": DNS_USER},
         "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": DNS_USER},
-        "subjects": [{"apiGroup": "rbac.authorization.k8s.io", "kind": "User", "name": DNS_USER}],
+        "subjects": [subject],
     }
-    service: dict[str, Any] = {
-        "apiVersion": "v1",
-        "kind": "Service",
-        "metadata": {"name": "kube-dns", "namespace": "kube-system", "labels": labels},
-        "spec": {
-            "clusterIP": plan.dns_service,
-            "ports": [{"name": name, "protocol": protocol, "port": 53} for name, protocol in ports],
-        },
-    }
-    endpoints: dict[str, Any] = {
-        "apiVersion": "discovery.k8s.io/v1",
-        "kind": "EndpointSlice",
-        "metadata": {
-            "name": "kube-dns-lab",
-            "namespace": "kube-system",
-            "labels": {**labels, "kubernetes.io/service-name": "kube-dns"},
-        },
-        "addressType": "IPv4",
-        "endpoints": [{"addresses": [address], "conditions": {"ready": True}}],
-        "ports": [{"name": name, "protocol": protocol, "port": port} for name, protocol in ports],
-    }
-    return [
-        ("/apis/rbac.authorization.k8s.io/v1/clusterroles", role),
-        ("/apis/rbac.authorization.k8s.io/v1/clusterrolebindings", binding),
-        ("/api/v1/namespaces/kube-system/services", service),
-        ("/apis/discovery.k8s.io/v1/namespaces/kube-system/endpointslices", endpoints),
-    ]
+    return role, binding

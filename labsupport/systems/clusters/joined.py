@@ -16,9 +16,9 @@ from labsupport.errors import ClusterError, UsageError
 from labsupport.process.commands import Invocation
 from labsupport.process.waiting import wait_until
 from labsupport.systems.clusters.components import advice, last_words
-from labsupport.systems.clusters.embedded import EmbeddedCluster
 from labsupport.systems.clusters.image_files import ProgramImage
 from labsupport.systems.clusters.images import PAUSE_IMAGE, import_archive
+from labsupport.systems.clusters.lab_cluster import LabCluster
 from labsupport.systems.clusters.network import cni_configuration
 from labsupport.systems.clusters.node import (
     CONTAINERD_SOCKET,
@@ -63,7 +63,7 @@ class Drivers:
 class JoinedNode(SystemdMachine):
     """A node of `cluster`, and the systemd machine that it is. Made by `start_joined_node`."""
 
-    def __init__(self, machine: SystemdMachine, cluster: EmbeddedCluster, toolchain: Toolchain) -> None:
+    def __init__(self, machine: SystemdMachine, cluster: LabCluster, toolchain: Toolchain) -> None:
         super().__init__(machine)
         self.cluster = cluster
         self.files = self.folder / "node"
@@ -158,7 +158,7 @@ class JoinedNode(SystemdMachine):
 
 def start_joined_node(
     outer: Machine,
-    cluster: EmbeddedCluster,
+    cluster: LabCluster,
     toolchain: Toolchain,
     drivers: Drivers,
     *,

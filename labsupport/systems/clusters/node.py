@@ -31,6 +31,27 @@ UNUSED_PLUGINS = (
     "io.containerd.internal.v1.tracing",
 )
 
+# What is the same for every kubelet, wherever its files are.
+KUBELET_SETTINGS = {
+    # From 1.35 on kubelet refuses cgroup v1 unless told; on v2 the setting does nothing.
+    "failCgroupV1": False,
+    "failSwapOn": False,
+    # The disk and memory are this computer's own: how full they are says nothing about the lab.
+    "evictionHard": {"imagefs.available": "0%", "nodefs.available": "0%", "nodefs.inodesFree": "0%"},
+    "imageGCHighThresholdPercent": 100,
+    "localStorageCapacityIsolation": False,
+    "serializeImagePulls": False,
+    # It renews its lease four times in this time: see LOST_AFTER_SECONDS of the control plane.
+    "nodeLeaseDurationSeconds": 4,
+    # How soon a node that was lost says that it is back; how often one that is well says so stays as it was.
+    "nodeStatusUpdateFrequency": "1s",
+    "nodeStatusReportFrequency": "5m",
+    "kubeAPIQPS": 200,
+    "kubeAPIBurst": 400,
+}
+# Zeros leave the connection tracking of the whole computer as it is.
+PROXY_CONNECTION_TRACKING = {"maxPerCore": 0, "min": 0, "tcpEstablishedTimeout": "0s", "tcpCloseWaitTimeout": "0s"}
+
 
 @dataclass(frozen=True)
 class NodePrograms:
@@ -213,27 +234,13 @@ def kubelet_configuration(folder: Path, plan: NetworkPlan) -> dict[str, Any]:
         "clusterDomain": CLUSTER_DOMAIN,
         "clusterDNS": [plan.dns_service],
         "cgroupDriver": "cgroupfs",
-        # From 1.35 on kubelet refuses cgroup v1 unless told; on v2 the setting does nothing.
-        "failCgroupV1": False,
-        "failSwapOn": False,
-        # The disk and memory are this computer's own: how full they are says nothing about the lab.
-        "evictionHard": {"imagefs.available": "0%", "nodefs.available": "0%", "nodefs.inodesFree": "0%"},
-        "imageGCHighThresholdPercent": 100,
-        "localStorageCapacityIsolation": False,
-        "serializeImagePulls": False,
-        # It renews its lease four times in this time: see LOST_AFTER_SECONDS of the control plane.
-        "nodeLeaseDurationSeconds": 4,
-        # How soon a node that was lost says that it is back; how often one that is well says so stays as it was.
-        "nodeStatusUpdateFrequency": "1s",
-        "nodeStatusReportFrequency": "5m",
-        "kubeAPIQPS": 200,
-        "kubeAPIBurst": 400,
+        **KUBELET_SETTINGS,
         "healthzPort": 10248,
     }
 
 
 def proxy_configuration(kubeconfig_file: Path, node: str, plan: NetworkPlan) -> dict[str, Any]:
-    """Make kube-proxy's configuration. Zeros leave the connection tracking of the whole computer as it is."""
+    """Make kube-proxy's configuration."""
     return {
         "apiVersion": "kubeproxy.config.k8s.io/v1alpha1",
         "kind": "KubeProxyConfiguration",
@@ -241,5 +248,5 @@ def proxy_configuration(kubeconfig_file: Path, node: str, plan: NetworkPlan) -> 
         "hostnameOverride": node,
         "clusterCIDR": str(plan.pods),
         "mode": "nftables",
-        "conntrack": {"maxPerCore": 0, "min": 0, "tcpEstablishedTimeout": "0s", "tcpCloseWaitTimeout": "0s"},
+        "conntrack": PROXY_CONNECTION_TRACKING,
     }

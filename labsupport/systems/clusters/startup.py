@@ -17,20 +17,12 @@ from labsupport.errors import ClusterError
 from labsupport.process.ownership import give_to_caller
 from labsupport.process.progress import Listener, Progress
 from labsupport.systems.clusters import dns, images, storage
-from labsupport.systems.clusters.certificates import Authority, Identity, write_private
+from labsupport.systems.clusters.certificates import write_private
+from labsupport.systems.clusters.client_files import write_client_files
 from labsupport.systems.clusters.components import Component
-from labsupport.systems.clusters.control_plane import (
-    ADMINISTRATORS,
-    AUDIT_LOG,
-    CLIENT_FOLDER,
-    FAULT_JOURNAL,
-    POD_NETWORK,
-    Addresses,
-    ControlPlane,
-)
+from labsupport.systems.clusters.control_plane import POD_NETWORK, Addresses, ControlPlane
 from labsupport.systems.clusters.door import ApiDoor
 from labsupport.systems.clusters.image_files import ProgramImage
-from labsupport.systems.clusters.kubeconfig import kubeconfig
 from labsupport.systems.clusters.network import NetworkPlan
 from labsupport.systems.clusters.node import CONTAINERD_SOCKET, Node, NodeIdentity, NodeOnMachine, NodePrograms
 from labsupport.systems.clusters.readiness import are_usable, wait_with
@@ -119,7 +111,7 @@ class Startup:
         self._start_nodes(seed)
         plane = ControlPlane(self.folder / "control-plane", self._addresses(), self.plan)
         authority = plane.write_files()
-        door = self._write_client_files(plane, authority)
+        door = write_client_files(self.folder, plane.addresses.server, authority)
         self._start("kube-apiserver", plane.api_server(self.tools.path("kube-apiserver")))
         self._tell("etcd, API server and container runtimes started")
         self._connect_nodes()
@@ -141,22 +133,6 @@ class Startup:
         )
         standing.write(self.folder)
         return standing
-
-    def claim_folder(self) -> None:
-        """Take the place of the one cluster a machine has.
-
-        Raises:
-            ClusterError: there is one already, or no room for it.
-        """
-        tried = f"start a cluster on {self.machine.name}"
-        if len(str(self.machine.folder).encode()) > LONGEST_RUN_FOLDER:
-            happened = f"the run folder {self.machine.folder} has a path too long for sockets in it"
-            raise ClusterError(tried, happened, "set LAB_RUN_ROOT to a shorter folder")
-        try:
-            self.folder.mkdir()
-        except FileExistsError as error:
-            raise ClusterError(tried, "it has one already", "use that one; or start another machine") from error
-        self.folder.chmod(0o711)
 
     def _image_seed(self) -> Path:
         pause = ProgramImage(images.PAUSE_IMAGE, self.tools.path("pause"))
@@ -185,25 +161,6 @@ class Startup:
 
     def _addresses(self) -> Addresses:
         return Addresses(inside=self.nodes[0].machine.host_address, outside=self.machine.address)
-
-    def _write_client_files(self, plane: ControlPlane, authority: Authority) -> ApiDoor:
-        """Write what the caller needs, theirs alone even where root started this; return the way in that it gives."""
-        client = self.folder / CLIENT_FOLDER
-        for folder in (client, client / "cache"):
-            folder.mkdir()
-            give_to_caller(folder, 0o700)
-        server, pair = plane.addresses.server, authority.issue(Identity("lab", (ADMINISTRATORS,)))
-        contents: dict[str, bytes | str] = {
-            "kubeconfig": kubeconfig(server=server, authority=authority.certificate, pair=pair, user="lab"),
-            "ca.crt": authority.certificate,
-            "lab.crt": pair.certificate,
-            "lab.key": pair.key,
-            AUDIT_LOG: b"",  # the API server appends to it, and leaves it whose it is
-            FAULT_JOURNAL: b"",
-        }
-        for name, content in contents.items():
-            give_to_caller(write_private(client / name, content))
-        return door_of(self.folder, server)
 
     def _connect_nodes(self) -> None:
         """Have the dataplane lay what it needs, and show every node the folder that all volumes are in."""
@@ -267,16 +224,29 @@ class Startup:
         self.listener(Progress(f"{what} ({time.monotonic() - self.started:.1f} s)"))
 
 
+def claim_folder(machine: Machine) -> Path:
+    """Take the place of the one cluster a machine has; return its folder.
+
+    Raises:
+        ClusterError: there is one already, or no room for it.
+    """
+    folder = machine.folder / CLUSTER_FOLDER
+    tried = f"start a cluster on {machine.name}"
+    if len(str(machine.folder).encode()) > LONGEST_RUN_FOLDER:
+        happened = f"the run folder {machine.folder} has a path too long for sockets in it"
+        raise ClusterError(tried, happened, "set LAB_RUN_ROOT to a shorter folder")
+    try:
+        folder.mkdir()
+    except FileExistsError as error:
+        raise ClusterError(tried, "it has one already", "use that one; or start another machine") from error
+    folder.chmod(0o711)
+    return folder
+
+
 def fabric_of(machine: Machine, nodes: Sequence[NodeOnMachine], plan: NetworkPlan) -> Fabric:
     """Say what a dataplane is to connect."""
     kubeconfig_file = machine.folder / CLUSTER_FOLDER / "control-plane" / f"{POD_NETWORK}.kubeconfig"
     return Fabric(machine, tuple(nodes), plan, kubeconfig_file)
-
-
-def door_of(folder: Path, server: str) -> ApiDoor:
-    """Open our own way into the cluster whose files are in `folder`."""
-    at = folder / CLIENT_FOLDER
-    return ApiDoor(server, authority=at / "ca.crt", certificate=at / "lab.crt", key=at / "lab.key")
 
 
 def _made(

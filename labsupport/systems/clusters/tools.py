@@ -54,3 +54,7 @@ class ClusterTools:
 
     def path(self, name: str) -> Path:
         return self.programs / name
+
+    def version(self, name: str) -> str:
+        """Return the version of one of the programs named in evidence."""
+        return next(str(source["version"]) for source in self.sources if source["name"] == name)

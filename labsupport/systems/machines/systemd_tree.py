@@ -52,7 +52,7 @@ def ensure_tree(store: Store, listener: Listener = silent) -> Path:
         listener(Progress(f"Making the systemd machine's system from Debian packages (about {MEGABYTES} MB), once"))
         with store.alone(listener), store.publishing(AREA, key) as made, store.workspace() as work:
             make_tree(made / "root", PACKAGES, work)
-            _set_up(made / "root")
+            set_up(made / "root")
     return tree
 
 
@@ -61,7 +61,8 @@ def _key() -> str:
     return hashlib.sha256(repr(inputs).encode()).hexdigest()[:12]
 
 
-def _set_up(root: Path) -> None:
+def set_up(root: Path) -> None:
+    """Make of an unpacked tree a system whose systemd boots quickly, and changes nothing of the computer."""
     for name, more in (("passwd", ACCOUNTS), ("group", GROUPS)):
         with (root / "etc" / name).open("a") as file:
             file.write(more)

@@ -1,0 +1,216 @@
+"""What `kind create cluster` is told: its own configuration and kubeadm's. Decides; writes nothing."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from labsupport.systems.clusters import dns
+from labsupport.systems.clusters.control_plane import CONTROLLER_MANAGER_SETTINGS, SCHEDULER_SETTINGS
+from labsupport.systems.clusters.kind.dns import PORT_ON_NODES
+from labsupport.systems.clusters.kind.image import IMAGES, PLUGINS, PROGRAMS
+from labsupport.systems.clusters.network import SERVER_PORT, NetworkPlan
+from labsupport.systems.clusters.node import KUBELET_SETTINGS, PROXY_CONNECTION_TRACKING
+from labsupport.systems.clusters.startup import MEMORY_LIMITS
+from labsupport.systems.clusters.storage import SHARED_VOLUMES
+
+CLUSTER_NAME = "lab"
+# Of the folder that a cluster has below its machine's run folder.
+AUDIT_POLICY, RECYCLER, OBJECTS, KIND_CONFIG = "audit-policy.yaml", "recycler.json", "objects.yaml", "kind.yaml"
+# The cluster's own certificate authority, which kubeadm takes as it finds it.
+AUTHORITY = ("ca.crt", "ca.key")
+# Where a node shows what its pods of the control plane are to see, beside what kubeadm shows them.
+ON_NODE = Path("/machine")
+# The machine's own folders, seen by the controller-manager, which removes what hostPath volumes hold from them.
+MACHINE_FOLDERS = ("/tmp", "/var/lib/shelves")
+ETCD_SOCKET = Path("/var/lib/etcd/lab.sock")
+KUBEADM_SKIPS = (
+    "preflight",
+    # It restarts kubelet, for the sake of a certificate that is good for a year.
+    "kubelet-finalize",
+    "show-join-command",
+)
+
+
+@dataclass(frozen=True)
+class KindPlan:
+    """One cluster of kind.
+
+    Attributes:
+        address: of the machine, where this computer reaches the API server and cluster DNS.
+        folder: of the cluster; all nodes see it at the same path.
+        programs, plugins: folders of the toolchain.
+        images: a seed, as images.py makes them.
+        shown: more folders to show to nodes, read-only, at the same path.
+        unified: whether cgroups are of version 2.
+        etcd: the tag of its image.
+    """
+
+    address: str
+    folder: Path
+    size: int
+    programs: Path
+    plugins: Path
+    images: Path
+    shown: tuple[Path, ...]
+    unified: bool
+    etcd: str
+    network: NetworkPlan = field(default_factory=NetworkPlan)
+
+    @property
+    def server(self) -> str:
+        """Where this computer reaches the API server; nodes and pods do too."""
+        return f"https://{self.address}:{SERVER_PORT}"
+
+    @property
+    def names(self) -> list[str]:
+        """The nodes' names in Kubernetes."""
+        return [f"node-{position + 1}" for position in range(self.size)]
+
+    def as_record(self) -> dict[str, Any]:
+        """Return it as plain values, for another process."""
+        return {
+            **{name: str(value) for name, value in vars(self).items() if isinstance(value, Path | str)},
+            "size": self.size,
+            "unified": self.unified,
+            "shown": [str(path) for path in self.shown],
+        }
+
+    @classmethod
+    def of_record(cls, record: Mapping[str, Any]) -> "KindPlan":
+        """Return what `as_record` made a record of."""
+        paths = {name: Path(record[name]) for name in ("folder", "programs", "plugins", "images")}
+        return cls(**{**record, **paths, "shown": tuple(map(Path, record["shown"]))})
+
+
+def container_of(position: int) -> str:
+    """Return the name that kind gives to the container of the node at `position` (0 is the first)."""
+    more = str(position) if position > 1 else ""
+    return f"{CLUSTER_NAME}-worker{more}" if position else f"{CLUSTER_NAME}-control-plane"
+
+
+def kind_configuration(plan: KindPlan) -> str:
+    """Write what `kind create cluster --config` reads."""
+    document = {
+        "kind": "Cluster",
+        "apiVersion": "kind.x-k8s.io/v1alpha4",
+        "name": CLUSTER_NAME,
+        "networking": {
+            "apiServerAddress": plan.address,
+            "apiServerPort": SERVER_PORT,
+            "podSubnet": str(plan.network.pods),
+            "serviceSubnet": str(plan.network.services),
+            "kubeProxyMode": "nftables",
+            # Which one there is decides the lab: see dataplanes.
+            "disableDefaultCNI": True,
+        },
+        "kubeadmConfigPatches": [yaml.safe_dump(each, sort_keys=False) for each in kubeadm_patches(plan)],
+        "nodes": [_node(plan, position) for position in range(plan.size)],
+    }
+    return yaml.safe_dump(document, sort_keys=False)
+
+
+def _node(plan: KindPlan, position: int) -> dict[str, Any]:
+    name = plan.names[position]
+    shown = [(path, path) for path in plan.shown]
+    read_only = [(plan.programs, PROGRAMS), (plan.plugins, PLUGINS), (plan.images, IMAGES), *shown]
+    written = [(plan.folder, plan.folder), (plan.folder / name / "cni", Path("/etc/cni/net.d"))]
+    written.append((plan.folder / "volumes", Path(SHARED_VOLUMES)))
+    node: dict[str, Any] = {"role": "worker" if position else "control-plane"}
+    registration: dict[str, Any] = {"name": name}
+    if position == 0:
+        read_only.append((plan.folder / OBJECTS, Path("/kind/manifests/default-storage.yaml")))
+        read_only += [(plan.folder / name, Path("/etc/kubernetes/pki") / name) for name in AUTHORITY]
+        written += [(Path(path), _on_node(path)) for path in MACHINE_FOLDERS]
+        node["extraPortMappings"] = [
+            {
+                "containerPort": PORT_ON_NODES,
+                "hostPort": dns.DNS_PORT,
+                "listenAddress": plan.address,
+                "protocol": protocol,
+            }
+            for protocol in ("UDP", "TCP")
+        ]
+        if plan.size > 1:  # of a single node kind takes the taint off itself, and insists on its being there
+            registration["taints"] = []
+    kind = "JoinConfiguration" if position else "InitConfiguration"
+    node["kubeadmConfigPatches"] = [yaml.safe_dump({"kind": kind, "nodeRegistration": registration})]
+    mounts = [*((*each, True) for each in read_only), *((*each, False) for each in written)]
+    node["extraMounts"] = [
+        {"hostPath": str(here), "containerPath": str(there), "readOnly": fixed} for here, there, fixed in mounts
+    ]
+    return node
+
+
+def kubeadm_patches(plan: KindPlan) -> list[dict[str, Any]]:
+    """Say what kubeadm is to do otherwise than kind would have it, a document for each kind of its configuration."""
+    cgroups: dict[str, Any] = {} if plan.unified else {"cgroupDriver": "cgroupfs"}
+    cluster = {
+        "kind": "ClusterConfiguration",
+        "encryptionAlgorithm": "ECDSA-P256",  # RSA keys take a second
+        "dns": {"disabled": True},  # ours keeps no answers and logs every question: see dns.py
+        "etcd": {
+            "local": {
+                "imageTag": plan.etcd,
+                "extraArgs": _arguments(
+                    {
+                        "unsafe-no-fsync": "true",  # it ends with the lab
+                        "listen-client-urls": f"https://0.0.0.0:2379,unix://{ETCD_SOCKET}",
+                    }
+                ),
+            }
+        },
+        "apiServer": {
+            "extraArgs": _arguments(
+                {
+                    "audit-policy-file": str(plan.folder / AUDIT_POLICY),
+                    "audit-log-path": str(plan.folder / "client" / "audit.log"),
+                    # Unlike "batch": each write is in the log by the time its request has ended.
+                    "audit-log-mode": "blocking",
+                    "profiling": "false",
+                }
+            ),
+            "extraVolumes": [_volume("lab", plan.folder, plan.folder)],
+            "extraEnvs": _environment("kube-apiserver"),
+        },
+        "controllerManager": {
+            "extraArgs": _arguments(
+                {
+                    **CONTROLLER_MANAGER_SETTINGS,
+                    "pv-recycler-pod-template-filepath-hostpath": str(plan.folder / RECYCLER),
+                    # Each node's network stands before anyone could be asked for a range.
+                    "allocate-node-cidrs": "false",
+                }
+            ),
+            "extraVolumes": [
+                _volume("lab", plan.folder, plan.folder),
+                *(_volume(f"machine-{n}", _on_node(path), Path(path)) for n, path in enumerate(MACHINE_FOLDERS)),
+            ],
+            "extraEnvs": _environment("kube-controller-manager"),
+        },
+        "scheduler": {"extraArgs": _arguments(SCHEDULER_SETTINGS)},
+    }
+    return [
+        cluster,
+        {"kind": "InitConfiguration", "skipPhases": list(KUBEADM_SKIPS)},
+        {"kind": "KubeletConfiguration", **KUBELET_SETTINGS, "cgroupRoot": "/", **cgroups},
+        {"kind": "KubeProxyConfiguration", "conntrack": {**PROXY_CONNECTION_TRACKING, "tcpBeLiberal": False}},
+    ]
+
+
+def _on_node(path: str) -> Path:
+    return ON_NODE / path.lstrip("/")
+
+
+def _volume(name: str, here: Path, there: Path) -> dict[str, Any]:
+    return {"name": name, "hostPath": str(here), "mountPath": str(there), "pathType": "DirectoryOrCreate"}
+
+
+def _arguments(values: Mapping[str, str]) -> list[dict[str, str]]:
+    return [{"name": name, "value": value} for name, value in values.items()]
+
+
+def _environment(program: str) -> list[dict[str, str]]:
+    return _arguments({"GOGC": "400", "GOMEMLIMIT": MEMORY_LIMITS[program]})

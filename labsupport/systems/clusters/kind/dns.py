@@ -1,0 +1,69 @@
+"""Cluster DNS of kind: CoreDNS as a Deployment of one pod, as kubeadm has it, with this project's Corefile.
+
+kubeadm's own would keep answers, also that there is no such name, for half a minute; and nobody could ask it from
+outside.
+"""
+
+from typing import Any
+
+from labsupport.systems.clusters.dns import LABELS, PORTS, corefile, reading_rights
+from labsupport.systems.clusters.network import NetworkPlan
+
+NAMESPACE = "kube-system"
+NAME = "coredns"
+DEPLOYMENT = f"/apis/apps/v1/namespaces/{NAMESPACE}/deployments/{NAME}"
+# On every node; of the first one it is published as port 53 of the machine.
+PORT_ON_NODES = 30053
+_ACCOUNT = {"kind": "ServiceAccount", "name": NAME, "namespace": NAMESPACE}
+
+
+def dns_in_a_pod(plan: NetworkPlan, image: str) -> list[dict[str, Any]]:
+    """Make all that cluster DNS takes: account, rights, settings, Deployment, and its two Services."""
+    return [
+        {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": _named(NAME)},
+        *reading_rights(_ACCOUNT),
+        {"apiVersion": "v1", "kind": "ConfigMap", "metadata": _named(NAME), "data": {"Corefile": corefile()}},
+        {
+            "apiVersion": "apps/v1",
+            "kind": "Deployment",
+            "metadata": _named(NAME),
+            "spec": {
+                "replicas": 1,
+                "selector": {"matchLabels": LABELS},
+                "template": {"metadata": {"labels": LABELS}, "spec": _pod(image)},
+            },
+        },
+        _service("kube-dns", {"clusterIP": plan.dns_service}),
+        _service("kube-dns-outside", {"type": "NodePort"}, PORT_ON_NODES),
+    ]
+
+
+def _pod(image: str) -> dict[str, Any]:
+    container = {
+        "name": NAME,
+        "image": image,
+        "imagePullPolicy": "Never",
+        "args": ["-conf", "/etc/coredns/Corefile"],
+        "volumeMounts": [{"name": "settings", "mountPath": "/etc/coredns", "readOnly": True}],
+        "readinessProbe": {"httpGet": {"path": "/ready", "port": 8181}, "periodSeconds": 1},
+    }
+    return {
+        "serviceAccountName": NAME,
+        "priorityClassName": "system-cluster-critical",
+        "dnsPolicy": "Default",
+        "terminationGracePeriodSeconds": 1,
+        "tolerations": [{"key": "node-role.kubernetes.io/control-plane", "effect": "NoSchedule"}],
+        "containers": [container],
+        "volumes": [{"name": "settings", "configMap": {"name": NAME}}],
+    }
+
+
+def _service(name: str, more: dict[str, Any], node_port: int | None = None) -> dict[str, Any]:
+    outside = {"nodePort": node_port} if node_port else {}
+    ports = [{"name": each, "protocol": protocol, "port": 53, **outside} for each, protocol in PORTS]
+    spec = {"selector": LABELS, "ports": ports, **more}
+    return {"apiVersion": "v1", "kind": "Service", "metadata": _named(name), "spec": spec}
+
+
+def _named(name: str) -> dict[str, Any]:
+    return {"name": name, "namespace": NAMESPACE, "labels": LABELS}

@@ -1,0 +1,151 @@
+"""A node of kind as a machine: a container of the lab's engine, whose PID 1 is a systemd with containerd and kubelet.
+
+Owns how commands run in it and how it is found; the engine, on the lab's machine, ends it.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from labsupport.errors import ClusterError, MachineError
+from labsupport.process.commands import CommandResult, Invocation, Runner
+from labsupport.systems.clusters.image_files import SYSTEM_PATH
+from labsupport.systems.clusters.kind.image import PROGRAMS
+from labsupport.systems.engines.engine import Engine
+from labsupport.systems.machines.launching import System
+from labsupport.systems.machines.machine import Machine
+from labsupport.systems.machines.units import UnitService, find_unit, start_unit
+
+KIND = "kind"
+NETWORK = "kind"
+
+
+class InNode:
+    """Runs commands as root in a node, in its folder `/` unless another is named; they are not the engine's to know."""
+
+    def __init__(self, runner: Runner, pid: int) -> None:
+        self._runner = runner
+        self._pid = pid
+
+    def run(
+        self, argv: Sequence[str], *, within_seconds: float = 60, invocation: Invocation = Invocation()
+    ) -> CommandResult:
+        settings = {"PATH": f"{PROGRAMS}:{SYSTEM_PATH}", "HOME": "/root", "LANG": "C.UTF-8", **invocation.environment}
+        words = [
+            *("nsenter", f"--target={self._pid}", "--all", "--"),
+            *("env", "--ignore-environment", f"--chdir={invocation.folder or '/'}"),
+            *(f"{name}={value}" for name, value in settings.items()),
+            *argv,
+        ]
+        outside = replace(invocation, environment={}, folder=None)
+        result = self._runner.run(words, within_seconds=within_seconds, invocation=outside)
+        return replace(result, argv=tuple(argv))
+
+
+class KindNode:
+    """A running node of kind.
+
+    Attributes:
+        container: what the engine calls it.
+        pid: its PID 1, as this computer counts; 0 where this user may not know.
+        pid_on_machine: the same, as the machine of the engine counts.
+
+    Raises:
+        ClusterError: no such node runs.
+    """
+
+    kind = KIND
+    interpreter = ""
+
+    def __init__(self, outer: Machine, folder: Path, engine: Engine, container: str) -> None:
+        self.name = folder.name
+        self.folder = folder
+        self.container = container
+        self.outer = outer
+        self._engine = engine
+        state = self._look()
+        network = state["NetworkSettings"]["Networks"][NETWORK]
+        self.address = str(network["IPAddress"])
+        self.host_address = str(network["Gateway"])
+        self.pid_on_machine = int(state["State"]["Pid"])
+        self.pid = _pid_here(outer.runner, self.pid_on_machine)
+        self.runner: Runner = InNode(outer.runner, self.pid_on_machine)
+
+    @property
+    def port(self) -> str:
+        """The interface of the machine that its network hangs on."""
+        index = self.runner.run(["cat", "/sys/class/net/eth0/iflink"]).or_raise().stdout.strip()
+        links = self.outer.runner.run(["ip", "-oneline", "link"]).or_raise().stdout.splitlines()
+        return next(line.split()[1].partition("@")[0] for line in links if line.startswith(f"{index}:"))
+
+    def start(self, name: str, argv: Sequence[str], *, environment: Mapping[str, str] | None = None) -> UnitService:
+        """Start a daemon as the unit NAME.service; its log is folder/log/NAME.log.
+
+        Raises:
+            MachineError: it cannot be executed.
+        """
+        return start_unit(self.runner, self.pid, self.folder, name, argv, environment or {})
+
+    def service(self, name: str) -> UnitService:
+        """Return a daemon started earlier, maybe by another process.
+
+        Raises:
+            MachineError: none was started under this name.
+        """
+        return find_unit(self.runner, self.pid, self.folder, name)
+
+    def nested(self, name: str, system: System | None = None) -> Machine:
+        """Refuse: what starts inner machines is not among its files.
+
+        Raises:
+            MachineError: always.
+        """
+        raise MachineError(
+            f"start {name} inside {self.name}", "a node of kind has no inner machines", "start it beside this one"
+        )
+
+    def inner(self, name: str) -> Machine:
+        """Refuse, as `nested` does."""
+        return self.nested(name)
+
+    def give_to_caller(self, path: Path) -> None:
+        """Let the person the lab works for, and nobody else, use a socket in its folder that something inside made."""
+        self.outer.give_to_caller(path)
+
+    def outlive_owner(self) -> None:
+        """Nothing to do: it ends with the engine."""
+
+    def close(self) -> None:
+        """End the node as a power cut would; kind goes on to think that it has it."""
+        self._engine.client.containers.get(self.container).kill()
+
+    def _look(self) -> dict[str, Any]:
+        from docker.errors import NotFound
+
+        try:
+            found: dict[str, Any] = self._engine.client.containers.get(self.container).attrs
+        except NotFound as error:
+            do = "start a new lab: nothing of this one outlives it"
+            raise ClusterError(f"docker inspect {self.container}", f"the node {self.name} has ended", do) from error
+        return found
+
+
+def _pid_here(machine: Runner, pid_on_machine: int) -> int:
+    """Return what this computer calls the first process of a node; 0 where this user may not know."""
+    shown = machine.run(["readlink", f"/proc/{pid_on_machine}/ns/pid"]).stdout.strip()
+    pids = (int(path.name) for path in Path("/proc").iterdir() if path.name.isdigit())
+    return next((pid for pid in pids if _namespace_of(pid) == shown and _is_first(pid)), 0)
+
+
+def _namespace_of(pid: int) -> str:
+    try:
+        return str(Path(f"/proc/{pid}/ns/pid").readlink())
+    except OSError:  # ended meanwhile, or somebody else's
+        return ""
+
+
+def _is_first(pid: int) -> bool:
+    """Whether a process is PID 1 of its own namespace."""
+    lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+    return any(line.startswith("NSpid:") and line.split()[-1] == "1" for line in lines)

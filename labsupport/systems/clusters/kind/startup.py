@@ -1,0 +1,174 @@
+"""How a kind cluster comes up: what is written for `kind create cluster`, and what follows when it has ended.
+
+kind and kubeadm do what they always do. The lab gives them a certificate authority, so that it knows the way in
+beforehand, and nodes that have their images and their pod network from the start: both would otherwise be waited for.
+"""
+
+import json
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import yaml
+
+from labsupport.errors import ClusterError
+from labsupport.process.progress import Listener, Progress, silent
+from labsupport.systems.clusters.audit import audit_policy
+from labsupport.systems.clusters.certificates import Authority, Identity, write_private
+from labsupport.systems.clusters.client_files import write_client_files
+from labsupport.systems.clusters.control_plane import ADMINISTRATORS, POD_NETWORK
+from labsupport.systems.clusters.images import ImageSeeds
+from labsupport.systems.clusters.kind.cluster import CONTROL_PLANE_FOLDER, KindCluster, delete
+from labsupport.systems.clusters.kind.configuration import (
+    AUDIT_POLICY,
+    AUTHORITY,
+    KIND_CONFIG,
+    OBJECTS,
+    RECYCLER,
+    KindPlan,
+    kind_configuration,
+)
+from labsupport.systems.clusters.kind.dns import dns_in_a_pod
+from labsupport.systems.clusters.kind.image import PLUGINS, PROGRAMS, ensure_node_image, image_of, pod_images
+from labsupport.systems.clusters.kubeconfig import kubeconfig
+from labsupport.systems.clusters.node import Node, NodeIdentity, NodeOnMachine, NodePrograms
+from labsupport.systems.clusters.startup import claim_folder
+from labsupport.systems.clusters.storage import LOCAL_PATH, SHARED_VOLUMES, recycler_pod, standard_classes
+from labsupport.systems.clusters.tools import ClusterTools
+from labsupport.systems.dataplanes.dataplane import Dataplane
+from labsupport.systems.dataplanes.named import dataplane_called
+from labsupport.systems.dataplanes.plain import PLAIN
+from labsupport.systems.engines.engine import Engine
+from labsupport.systems.machines.machine import Machine
+from labsupport.systems.toolchain import Toolchain
+from labsupport.systems.toolchain.store import Store
+
+CREATED_WITHIN_SECONDS = 300.0
+# kind mounts /lib/modules of the engine's computer into its nodes; where there is none, an empty one is laid over /lib.
+HAVE_MODULES = """
+set -eu
+[ ! -e /lib/modules ] || exit 0
+below=$(readlink -f /lib) layers=/run/layers/modules
+mkdir -p $layers/upper/modules $layers/work
+mount -t overlay overlay -o lowerdir="$below",upperdir=$layers/upper,workdir=$layers/work "$below"
+"""
+
+
+@dataclass(frozen=True)
+class KindTools:
+    """The programs of a cluster of kind: those of every cluster, and kind's own.
+
+    Args:
+        programs: folder with all that a node calls, and kind.
+    """
+
+    cluster: ClusterTools
+    programs: Path
+
+    @classmethod
+    def of(cls, toolchain: Toolchain) -> "KindTools":
+        """Have the toolchain get what is missing, and say where it all is."""
+        toolchain.ensure("kind")
+        tools = ClusterTools.of(toolchain)
+        told = (*tools.sources, *(vars(toolchain.provenance(name)) for name in ("kind", "kubeadm")))
+        commands = toolchain.bin_folder("kubectl", "kind")
+        return cls(replace(tools, commands=commands, sources=told), toolchain.bin_folder("kind"))
+
+
+def start_kind_cluster(
+    machine: Machine,
+    engine: Engine,
+    tools: KindTools,
+    store: Store,
+    *,
+    nodes: int = 1,
+    archives: Sequence[Path] = (),
+    shown: Sequence[Path] = (),
+    dataplane: str = PLAIN,
+    listener: Listener = silent,
+) -> KindCluster:
+    """Have `kind create cluster` make a cluster on `engine`, which runs on `machine`; return it when pods can run.
+
+    Args:
+        store: the cache, which keeps the node image.
+        archives: image archives (as `docker save` writes them) that the nodes have from the start.
+        shown: folders of the machine that nodes see, read-only, at the same path; the toolchain's cache is one always.
+        dataplane: how pods reach each other, by name; with "none" the nodes are there, and not ready.
+        listener: told each phase as it is reached.
+
+    Raises:
+        UsageError: there is no such dataplane.
+        ClusterError: kind failed; the message has its own words. Nothing is left.
+        WaitExpired: it took longer than a few minutes. Nothing is left.
+    """
+    connected = dataplane_called(dataplane)
+    folder = claim_folder(machine)
+    started = time.monotonic()
+
+    def tell(what: str) -> None:
+        listener(Progress(f"{what} ({time.monotonic() - started:.1f} s)"))
+
+    image = ensure_node_image(store, tools.cluster.version("kube-apiserver"), listener)
+    seeds = ImageSeeds(tools.cluster.seeds, tools.cluster.path("containerd"), tools.cluster.path("ctr"))
+    plan = KindPlan(
+        address=machine.address,
+        folder=folder,
+        size=nodes,
+        programs=tools.programs,
+        plugins=tools.cluster.plugins,
+        images=seeds.ensure(machine, pod_images(tools.cluster, image), tuple(archives), listener),
+        shown=(store.root, *shown),
+        unified=engine.client.info().get("CgroupVersion") == "2",
+        etcd=tools.cluster.version("etcd"),
+    )
+    try:
+        image.put_on(engine)
+        tell("the engine has the image of the nodes")
+        _write_files(machine, tools.cluster, plan, connected)
+        _create(machine, engine, plan, image.name)
+        tell("kind has made the cluster")
+        cluster = KindCluster(machine, engine, tools.cluster, plan, connected)
+        cluster.connect_pods()
+        tell("pods can run")
+    except BaseException:
+        delete(machine, engine)
+        raise
+    return cluster
+
+
+def _write_files(machine: Machine, tools: ClusterTools, plan: KindPlan, dataplane: Dataplane) -> None:
+    """Write all that kind, kubeadm and the nodes read, and what the caller needs."""
+    authority, folder = Authority(), plan.folder
+    write_client_files(folder, plan.server, authority)
+    for name, content in zip(AUTHORITY, (authority.certificate, authority.pair.key), strict=True):
+        write_private(folder / name, content)
+    for user in (POD_NETWORK, LOCAL_PATH):
+        pair = authority.issue(Identity(user, (ADMINISTRATORS,)))
+        text = kubeconfig(server=plan.server, authority=authority.certificate, pair=pair, user=user)
+        write_private(folder / CONTROL_PLANE_FOLDER / f"{user}.kubeconfig", text)
+    objects = [*standard_classes(), *dns_in_a_pod(plan.network, image_of("coredns", tools))]
+    write_private(folder / AUDIT_POLICY, audit_policy())
+    write_private(folder / RECYCLER, json.dumps(recycler_pod()))
+    write_private(folder / OBJECTS, yaml.safe_dump_all(objects, sort_keys=False))
+    write_private(folder / KIND_CONFIG, kind_configuration(plan))
+    (folder / "volumes").mkdir()
+    (folder / "volumes").chmod(0o777)
+    machine.runner.run(["ln", "-sfn", str(folder / "volumes"), SHARED_VOLUMES]).or_raise()
+    for position, name in enumerate(plan.names):
+        (folder / name / "log").mkdir(parents=True)
+        (folder / name / "cni").mkdir()
+        identity = NodeIdentity(name, "", plan.network.pods_of(position))
+        node = Node(folder / name, identity, NodePrograms(PROGRAMS, PLUGINS))
+        # Of a node that is not there yet a dataplane knows the range of its pods.
+        node.write_network(dataplane.configuration(NodeOnMachine(node, machine)))
+
+
+def _create(machine: Machine, engine: Engine, plan: KindPlan, image: str) -> None:
+    machine.runner.run(["sh", "-c", HAVE_MODULES]).or_raise()
+    words = ["kind", "create", "cluster", f"--config={plan.folder / KIND_CONFIG}", f"--image={image}", "--wait=0s"]
+    words += [f"--kubeconfig={plan.folder / 'kind.kubeconfig'}", "--quiet"]
+    result = engine.runner.run(words, within_seconds=CREATED_WITHIN_SECONDS)
+    if not result.succeeded:
+        do = "the last lines say what failed; a computer that is busy with other things may need another try"
+        raise ClusterError(result.command, result.stderr.strip()[-3000:], do)

@@ -1,0 +1,227 @@
+"""A cluster that a lab itself started on its machine: its nodes, its programs, and how its pods are connected.
+
+Backends add how one starts and ends, and which programs there are. Must not know which backend it is.
+"""
+
+import shutil
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Protocol, TypeVar
+
+from labsupport.errors import ClusterError
+from labsupport.systems.clusters import images
+from labsupport.systems.clusters.client_files import KUBECONFIG, client_environment, door_of
+from labsupport.systems.clusters.cluster import ReachableCluster
+from labsupport.systems.clusters.components import Component
+from labsupport.systems.clusters.control_plane import AUDIT_LOG, CLIENT_FOLDER, FAULT_JOURNAL, Addresses, ControlPlane
+from labsupport.systems.clusters.network import NetworkPlan
+from labsupport.systems.clusters.node import CONTAINERD_SOCKET, NodeOnMachine
+from labsupport.systems.clusters.objects import have_namespace
+from labsupport.systems.clusters.readiness import READY_WITHIN_SECONDS, wait_with
+from labsupport.systems.clusters.startup import CLUSTER_FOLDER, fabric_of
+from labsupport.systems.clusters.storage import LOCAL_PATH, LOCAL_PATH_NAMESPACE, local_path_objects
+from labsupport.systems.clusters.tools import ClusterTools
+from labsupport.systems.dataplanes.dataplane import Dataplane
+from labsupport.systems.dataplanes.named import WITHOUT_KUBE_PROXY, dataplane_called
+from labsupport.systems.dataplanes.nothing import NOTHING
+from labsupport.systems.machines.machine import Machine
+
+Thing = TypeVar("Thing")
+
+
+class Part(Protocol):
+    """A program of a cluster that can be had alone: by its name, kube-scheduler, or kubelet@node-1 on a node."""
+
+    name: str
+
+    def start(self) -> None: ...
+
+    def stop(self, *, within_seconds: float = 5) -> None: ...
+
+    def kill(self) -> None: ...
+
+    def freeze(self) -> None: ...
+
+    def thaw(self) -> None: ...
+
+    def is_running(self) -> bool: ...
+
+    def said(self) -> str:
+        """Return what it has written to its log."""
+        ...
+
+
+class LabCluster(ReachableCluster):
+    """A cluster that a lab started, and that ends with the lab's machine.
+
+    Attributes:
+        kind: embedded or kind.
+        nodes: the nodes, each with the machine it runs on.
+        dataplane: how their pods reach each other.
+        dns_address: where CoreDNS answers this computer, port 53.
+        audit_log: the API server's audit log, one JSON object a line.
+        fault_journal: what was broken on purpose, and mended: see systems/faults.py.
+        etcd_socket: where etcd listens, on the machine.
+    """
+
+    kind: str
+    etcd_socket: Path
+
+    def __init__(
+        self,
+        machine: Machine,
+        tools: ClusterTools,
+        server: str,
+        nodes: Sequence[NodeOnMachine],
+        dataplane: Dataplane,
+        plan: NetworkPlan,
+    ) -> None:
+        self.folder = machine.folder / CLUSTER_FOLDER
+        client = self.folder / CLIENT_FOLDER
+        kubeconfig = client / KUBECONFIG
+        super().__init__(kubeconfig, door_of(self.folder, server), client_environment(kubeconfig, tools))
+        self.machine = machine
+        self.plan = plan
+        self.nodes = tuple(nodes)
+        self.dataplane = dataplane
+        self.dns_address = machine.address
+        self.audit_log = client / AUDIT_LOG
+        self.fault_journal = client / FAULT_JOURNAL
+        self._tools = tools
+        self._components: dict[str, Component] = {}
+
+    @property
+    def parts(self) -> Mapping[str, Part]:
+        """Everything that runs, by name, in the order of its start."""
+        raise NotImplementedError
+
+    def wait_ready(self, *, within_seconds: float = READY_WITHIN_SECONDS) -> None:
+        """Return when every node takes pods, and namespace `default` too.
+
+        Raises:
+            ClusterError: a program ended by itself; its own last words are in the message.
+            WaitExpired: it took longer.
+        """
+        raise NotImplementedError
+
+    def close(self) -> None:
+        """End it all at once, and remove its files; its machine stays."""
+        raise NotImplementedError
+
+    def cut_off(self, node: NodeOnMachine) -> None:
+        """Cut a node off the network of its machine, as if its cable were pulled."""
+        raise NotImplementedError
+
+    def connect_again(self, node: NodeOnMachine) -> None:
+        """Undo `cut_off`; never cut off is fine."""
+        raise NotImplementedError
+
+    def _have_kube_proxy(self, node: NodeOnMachine, wanted: bool) -> None:
+        """Have kube-proxy run on a node, or neither it nor its rules."""
+        raise NotImplementedError
+
+    def _keep(self) -> None:
+        """Put on record what another process needs to find the cluster."""
+        raise NotImplementedError
+
+    def component(self, name: str) -> Part:
+        """Return a component by name: etcd, kube-apiserver, kubelet@node-1, …; each stops and starts alone.
+
+        Raises:
+            ClusterError: there is none of that name.
+        """
+        return named(name, self.parts, "component")
+
+    def node(self, name: str) -> NodeOnMachine:
+        """Return a node by name.
+
+        Raises:
+            ClusterError: there is none of that name.
+        """
+        return named(name, {node.name: node for node in self.nodes}, "node")
+
+    def load_images(self, *archives: Path) -> list[str]:
+        """Import image archives (as `docker save` writes them) into every node; return the names in them."""
+        names: set[str] = set()
+        shown = self.folder / "image.tar"  # an archive elsewhere may be hidden from the nodes; their folder never is
+        for archive in archives:
+            shutil.copyfile(archive, shown)
+            try:
+                for node in self.nodes:
+                    ctr = self._tools.path("ctr")
+                    names |= set(images.import_archive(node.machine.runner, ctr, shown, socket=CONTAINERD_SOCKET))
+            finally:
+                shown.unlink()
+        return sorted(names)
+
+    def provide_local_path(self) -> None:
+        """Add the storage class `local-path` and its provisioner; nodes must have the image lab/toolbox for it."""
+        if LOCAL_PATH in self._components:
+            return
+        have_namespace(self.door, LOCAL_PATH_NAMESPACE)
+        for path, wanted in local_path_objects():
+            self.door.create(path, wanted)
+        plane = ControlPlane(self.folder / "control-plane", Addresses("", self.server), self.plan)
+        component = Component(LOCAL_PATH, self.machine, tuple(plane.client(LOCAL_PATH, self._tools.path(LOCAL_PATH))))
+        component.start()
+        self._components[LOCAL_PATH] = component
+        self._keep()
+
+    def use_dataplane(self, name: str) -> None:
+        """Connect pods another way from now on. Pods that run keep a network that is gone: remove them first.
+
+        Raises:
+            UsageError: there is no such dataplane.
+            ClusterError: one of its programs ended; the message has its own last words.
+        """
+        wanted, fabric = dataplane_called(name), fabric_of(self.machine, self.nodes, self.plan)
+        for component in self._daemons(self.dataplane):
+            component.kill()
+            del self._components[component.name]
+        self.dataplane.disconnect(fabric)
+        self.dataplane = wanted
+        for node in self.nodes:
+            self._have_kube_proxy(node, name not in WITHOUT_KUBE_PROXY)
+            known = wanted.configuration(node)
+            if known or name == NOTHING:
+                node.node.write_network(known)
+        wanted.connect(fabric)
+        daemons = [daemon for node in self.nodes for daemon in wanted.daemons(fabric, node)]
+        for daemon in daemons:
+            daemon.start()
+            self._components[daemon.name] = daemon
+        self._keep()
+        waiting = list(self.nodes)
+
+        def are_up() -> bool:
+            waiting[:] = [node for node in waiting if not wanted.is_up(node)]
+            return not waiting
+
+        wait_with(daemons, are_up, f"the dataplane {name}")
+        if name != NOTHING:
+            self.wait_ready()
+
+    def daemons(self) -> list[str]:
+        """Name the programs of the dataplane, with their nodes."""
+        return [component.name for component in self._daemons(self.dataplane)]
+
+    def _daemons(self, dataplane: Dataplane) -> list[Component]:
+        fabric = fabric_of(self.machine, self.nodes, self.plan)
+        names = [daemon.name for node in self.nodes for daemon in dataplane.daemons(fabric, node)]
+        return [self._components[name] for name in names if name in self._components]
+
+    def provenance(self) -> dict[str, Any]:
+        """What this cluster is, as plain values for evidence."""
+        return {
+            "kind": self.kind,
+            "version": self.version,
+            "nodes": len(self.nodes),
+            "dataplane": self.dataplane.name,
+            "tools": [dict(source) for source in self._tools.sources],
+        }
+
+
+def named(name: str, things: Mapping[str, Thing], what: str) -> Thing:
+    if name not in things:
+        raise ClusterError(f"find the {what} {name!r}", "there is none", f"use one of {', '.join(things)}")
+    return things[name]
