@@ -16,9 +16,10 @@ def card_of_live(about: Lesson, backends: Backends, seconds: float | None) -> Ca
     assert backends.machine is not None
     facts, environment = backends.provenance(), backends.environment
     nodes = f"{about.needs.nodes} node{'s' if about.needs.nodes > 1 else ''}"
+    of_kind = backends.cluster.kind if backends.cluster else ""
     parts = (
         Part(ENGINE, "live", f"private engine, {facts['engine']}") if "engine" in facts else Part(ENGINE, "unneeded"),
-        Part(CLUSTER, "live", f"embedded, {facts['cluster']}, {nodes}")
+        Part(CLUSTER, "live", f"{of_kind}, {facts['cluster']}, {nodes}")
         if "cluster" in facts and about.needs.nodes
         else Part(CLUSTER, "unneeded"),
         Part("Machine", "live", f"{backends.machine.kind}, {facts['kernel']} {facts['architecture']}"),

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from labsupport.backends import (
     ATTACH_VARIABLE,
-    CLUSTER_FILE,
+    CLUSTER_FILES,
     ENGINE_FILE,
     Backends,
     LabOptions,
@@ -230,7 +230,7 @@ def _status_from(record: "LabRecord") -> LabStatus:
         record.name,
         record.kind,
         "private" if (folder / ENGINE_FILE).exists() else "none",
-        "embedded" if (folder / CLUSTER_FILE).exists() else "none",
+        next((kind for kind, file in CLUSTER_FILES.items() if (folder / file).exists()), "none"),
         Settings.read(folder).address,
         record.created,
         f"process {record.owner.pid}" if record.owner else "./lab down",

@@ -15,7 +15,13 @@ from labsupport.project import Project
 
 CHROMIUM_MEGABYTES = 400
 # What tests run on beside what the notebooks need, where this user can have it.
-TESTED = Needs(engine=True, nodes=1, images=("lab/toolbox", "lab/agnhost", "lab/debian"), engines=("old", "systemd"))
+TESTED = Needs(
+    engine=True,
+    nodes=1,
+    images=("lab/toolbox", "lab/agnhost", "lab/debian"),
+    engines=("old", "systemd"),
+    tools=("kind",),
+)
 
 
 @dataclass(frozen=True)

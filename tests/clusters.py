@@ -9,8 +9,13 @@ from typing import Any
 
 from labsupport.process.progress import Listener, silent
 from labsupport.process.waiting import wait_until
+from labsupport.project import this_project
 from labsupport.systems.clusters.embedded import EmbeddedCluster, start_embedded_cluster
+from labsupport.systems.clusters.kind import KindCluster, KindTools, start_kind_cluster
+from labsupport.systems.clusters.lab_cluster import LabCluster
 from labsupport.systems.clusters.tools import ClusterTools
+from labsupport.systems.engines.private import start_private_engine
+from labsupport.systems.engines.tools import EngineTools
 from labsupport.systems.images import archives_of, missing_images
 from tests.engines import private_engine, toolchain
 from tests.machines import machine_under_test
@@ -21,6 +26,11 @@ IMAGES = ("lab/toolbox", "lab/agnhost")
 @cache
 def tools() -> ClusterTools:
     return ClusterTools.of(toolchain())
+
+
+@cache
+def kind_tools() -> KindTools:
+    return KindTools.of(toolchain())
 
 
 @cache
@@ -45,13 +55,27 @@ def embedded_cluster(*, nodes: int = 1, listener: Listener = silent, **machine: 
         cluster.close()
 
 
-def kubectl(cluster: EmbeddedCluster, words: str, *, within_seconds: float = 60) -> str:
+@contextmanager
+def kind_cluster(*, nodes: int = 1, listener: Listener = silent, **machine: Any) -> Iterator[KindCluster]:
+    """Give a cluster of kind on a machine of its own; fail if it leaves anything behind."""
+    project = this_project().root
+    visible = [toolchain().cache, project]
+    with machine_under_test(tools=machine_tools(), visible=visible, **machine) as own:
+        engine = start_private_engine(own, EngineTools.of(toolchain()))
+        options = {"nodes": nodes, "archives": archives(), "shown": [project], "listener": listener}
+        cluster = start_kind_cluster(own, engine, kind_tools(), **options)
+        yield cluster
+        cluster.close()
+        engine.close()
+
+
+def kubectl(cluster: LabCluster, words: str, *, within_seconds: float = 60) -> str:
     """Run kubectl with these words and return what it says, stripped; fail where it does."""
     result = cluster.runner.run(["kubectl", *words.split()], within_seconds=within_seconds)
     return result.or_raise().stdout.strip()
 
 
-def seen(cluster: EmbeddedCluster, what: str, look: Callable[[dict[str, Any]], object], *, within: float = 60) -> None:
+def seen(cluster: LabCluster, what: str, look: Callable[[dict[str, Any]], object], *, within: float = 60) -> None:
     """Wait until `kubectl get WHAT -o json` shows what is looked for; the error has its last state."""
     last: dict[str, Any] = {}
 

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from labsupport.project import Project, this_project
+from labsupport.systems.capabilities import kind_cluster
 from labsupport.systems.inventory import names_in_use
 from tests.leaks import find_leaks, new_names
 from tests.machines import why_no_machine
@@ -21,12 +22,18 @@ def _no_browser() -> str:
     return "" if shutil.which("chromium") else "chromium is not on PATH"
 
 
+def _no_kind() -> str:
+    found = kind_cluster()
+    return why_no_machine() or ("" if found.available else found.because)
+
+
 # Why a capability is missing; empty where it is there. The engine needs nothing but a machine: its tools are built.
 WHY_NOT: dict[str, Callable[[], str]] = {
     "root": _no_root,
     "machine": why_no_machine,
     "engine": why_no_machine,
     "cluster": why_no_machine,
+    "kind": _no_kind,
     "browser": _no_browser,
 }
 

@@ -7,7 +7,7 @@ from labsupport.backends.choosing import LabOptions, Looks, Plan, plan, takes_a_
 from labsupport.backends.running import Backends, Existing
 from labsupport.backends.starting import (
     ATTACH_VARIABLE,
-    CLUSTER_FILE,
+    CLUSTER_FILES,
     ENGINE_FILE,
     attach_backends,
     attach_machine,
@@ -22,7 +22,7 @@ from labsupport.backends.starting import (
 
 __all__ = [
     "ATTACH_VARIABLE",
-    "CLUSTER_FILE",
+    "CLUSTER_FILES",
     "ENGINE_FILE",
     "Backends",
     "Existing",

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 # Options of the design that this edition cannot serve yet: said, never ignored.
 NOT_YET = {
     "engine": {"own": "this edition uses its private engine only"},
-    "cluster": dict.fromkeys(("kind", "own"), "this edition has the embedded cluster only"),
+    "cluster": {"own": "this edition has clusters of its own only: embedded, and kind"},
     "machine": {"vm": "this edition has the namespaces machine and the container machine"},
 }
 
@@ -43,7 +43,9 @@ class LabOptions:
 
 
 # Values that take a machine.
-BY_NAME = frozenset({"private", "embedded", "namespaces", "container"})
+BY_NAME = frozenset({"private", "embedded", "kind", "namespaces", "container"})
+# A cluster of kind, and the group of tools that it takes beside those of every cluster.
+KIND = "kind"
 # Their programs run with the Python packages of this computer, which are not in that machine's image.
 MORE_THAN_A_CONTAINER_MACHINE_HAS = (
     "the container machine of this edition has the engine and the cluster, "
@@ -54,11 +56,15 @@ TOOLS_IN_CONTAINER = frozenset(["git"])
 
 @dataclass(frozen=True)
 class Plan:
-    """What can be live. Each `no_…` says why that cannot, as the end of “not live: …”; empty where it can."""
+    """What can be live. Each `no_…` says why that cannot, as the end of “not live: …”; empty where it can.
+
+    `cluster` is which one the lab starts where nodes are needed: embedded, or kind.
+    """
 
     machine: str | None
     no_engine: str = ""
     no_cluster: str = ""
+    cluster: str = "embedded"
 
     def why_not(self, needs: Needs) -> str:
         """Why not all of `needs` can be live; empty when it can."""
@@ -70,8 +76,11 @@ class Plan:
         )
 
     def within(self, needs: Needs) -> Needs:
-        """The part of `needs` that can be live."""
-        return replace(needs, engine=needs.engine and not self.no_engine, nodes=0 if self.no_cluster else needs.nodes)
+        """The part of `needs` that can be live, with what that takes: kind takes an engine, and tools of its own."""
+        found = replace(needs, engine=needs.engine and not self.no_engine, nodes=0 if self.no_cluster else needs.nodes)
+        if found.nodes and self.cluster == KIND:
+            return found | Needs(engine=True, tools=(KIND,))
+        return found
 
 
 @dataclass(frozen=True)
@@ -149,7 +158,19 @@ def plan(options: LabOptions, possible: "Capability | None" = None) -> Plan:
         no_cluster = no_machine or (no_engine if options.cluster == "auto" else "")
     if options.cluster == "replay":
         no_cluster = "--cluster replay was asked for"
-    return Plan(None if no_engine and no_cluster else machine, no_engine, no_cluster)
+    if options.cluster == KIND and (reason := _why_no_kind(no_engine, machine)):
+        raise RequirementMissing("use --cluster kind", *reason)
+    cluster = KIND if options.cluster == KIND else "embedded"
+    return Plan(None if no_engine and no_cluster else machine, no_engine, no_cluster, cluster)
+
+
+def _why_no_kind(no_engine: str, machine: str) -> tuple[str, str] | None:
+    """Say why kind cannot make a cluster, and what to do."""
+    if no_engine:
+        return f"its nodes are containers of the lab's engine, and {no_engine}", "leave --engine out"
+    if machine == "container":
+        return "kind's nodes were not tried on a container machine", "use `sudo ./lab …`, or leave --cluster out"
+    return None
 
 
 def _why_no_container(machine: "Capability") -> "Capability":

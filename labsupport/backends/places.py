@@ -9,9 +9,11 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from labsupport.backends.choosing import KIND
 from labsupport.errors import MachineError, UsageError
 from labsupport.process.commands import CommandResult, Invocation, LocalRunner, Runner
 from labsupport.process.ownership import Owner
+from labsupport.project import this_project
 
 if TYPE_CHECKING:
     from labsupport.backends.running import Backends
@@ -295,9 +297,16 @@ class _InMachine:
     def run(
         self, argv: Sequence[str], *, within_seconds: float = 60, invocation: Invocation = Invocation()
     ) -> CommandResult:
-        folder = invocation.folder or (Path.cwd() if self._machine.kind == "namespaces" else None)
+        folder = invocation.folder or (Path.cwd() if _shows_this_folder(self._machine) else None)
         inside = replace(invocation, environment={**self._environment, **invocation.environment}, folder=folder)
         return self._machine.runner.run(argv, within_seconds=within_seconds, invocation=inside)
+
+
+def _shows_this_folder(machine: "Machine") -> bool:
+    """Whether the current folder is visible on a machine: on a node of kind, what is in the project's is."""
+    if machine.kind == KIND:
+        return Path.cwd().is_relative_to(this_project().root)
+    return machine.kind == "namespaces"
 
 
 def _plain(lab: "Machine", earlier: "Machine | None", name: str) -> "tuple[Machine, Engine]":

@@ -8,7 +8,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from labsupport.backends.choosing import Plan
+from labsupport.backends.choosing import KIND, Plan
 from labsupport.backends.places import Places, PlacesRunner
 from labsupport.errors import UsageError
 
@@ -63,6 +63,8 @@ class Backends:
     @property
     def name(self) -> str:
         """What evidence calls these backends."""
+        if self.cluster is not None and self.cluster.kind == KIND:
+            return KIND
         return "private" if self.engine is not None else "embedded"
 
     @property

@@ -2,13 +2,14 @@
 
 import json
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import asdict, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from labsupport.backends.choosing import Plan
+from labsupport.backends.choosing import KIND, Plan
 from labsupport.backends.places import OLD, SYSTEMD
 from labsupport.backends.running import Backends
 from labsupport.lessons.needs import Needs
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
 ATTACH_VARIABLE = "LAB_ATTACH"
 ENGINE_FILE = "engine-tools.json"
 CLUSTER_FILE = "cluster-tools.json"
+KIND_FILE = "kind-tools.json"
+CLUSTER_FILES = {"embedded": CLUSTER_FILE, KIND: KIND_FILE}
 
 
 def make_toolchain(listener: Listener = silent) -> "Toolchain":
@@ -63,6 +66,10 @@ def have_tools(needs: Needs, listener: Listener = silent) -> "Toolchain":
         from labsupport.systems.machines.systemd_tree import ensure_tree
 
         ensure_tree(toolchain.store, listener)
+    if KIND in needs.tools:
+        from labsupport.systems.clusters.kind import have_node_image
+
+        have_node_image(toolchain, listener)
     return toolchain
 
 
@@ -88,7 +95,8 @@ def start_backends(chosen: Plan, needs: Needs, *, owner: Owner | None, listener:
     try:
         with ThreadPoolExecutor() as pool:
             engine = pool.submit(_start_engine, machine, toolchain) if wanted.engine else None
-            cluster = pool.submit(_start_cluster, machine, toolchain, wanted) if wanted.nodes else None
+            start = partial(_start_kind, engine) if engine and chosen.cluster == KIND else _start_cluster
+            cluster = pool.submit(start, machine, toolchain, wanted) if wanted.nodes else None
         started = Backends(
             chosen,
             machine,
@@ -138,6 +146,10 @@ def attach_backends(name: str) -> Backends:
         found.engine = attach_private_engine(machine, EngineTools(**fields))
     if fields := _saved(machine, CLUSTER_FILE):
         found.cluster = attach_embedded_cluster(machine, ClusterTools(**fields))
+    if (fields := _saved(machine, KIND_FILE)) and found.engine:
+        from labsupport.systems.clusters.kind import attach_kind_cluster
+
+        found.cluster = attach_kind_cluster(machine, found.engine, ClusterTools(**fields))
     # A kernel that was killed may have left a component stopped.
     found.mended = found.undo_faults()
     return found
@@ -211,6 +223,25 @@ def _start_cluster(machine: "Machine", toolchain: "Toolchain", wanted: Needs) ->
     if wanted.local_path:
         cluster.provide_local_path()
     _save(machine, CLUSTER_FILE, asdict(tools))
+    return cluster
+
+
+def _start_kind(engine: "Future[Engine]", machine: "Machine", toolchain: "Toolchain", wanted: Needs) -> "LabCluster":
+    from labsupport.systems.clusters.kind import KindTools, start_kind_cluster
+    from labsupport.systems.images import archives_of
+
+    tools = KindTools.of(toolchain)
+    cluster = start_kind_cluster(
+        machine,
+        engine.result(),
+        tools,
+        nodes=wanted.nodes,
+        archives=archives_of(toolchain, *wanted.images),
+        shown=[this_project().root],
+    )
+    if wanted.local_path:
+        cluster.provide_local_path()
+    _save(machine, KIND_FILE, asdict(tools.cluster))
     return cluster
 
 

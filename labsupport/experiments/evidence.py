@@ -19,7 +19,7 @@ from labsupport.errors import EvidenceError, UsageError
 
 SCHEMA_VERSION = 1
 TRIAL_NAME = re.compile(r"[a-z0-9]+(?:-[a-z0-9]+)*")
-PREFERRED_BACKENDS = ("private", "embedded", "own")
+PREFERRED_BACKENDS = ("private", "embedded", "kind", "own")
 
 # One line of output is one line of the file, so that recording anew shows what changed.
 Text = Annotated[str, PlainSerializer(lambda text: text.split("\n"), return_type=list[str])]

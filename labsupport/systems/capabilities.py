@@ -64,6 +64,7 @@ def probe(runner: Runner | None = None) -> Capabilities:
             docker_engine(),
             container_machine(),
             guest_container(),
+            kind_cluster(),
             _user_namespaces(),
             _capability_sys_resource(),
             *_cgroups(),
@@ -169,6 +170,18 @@ def guest_container() -> Capability:
     asked = "; on another computer, so only with --machine container" if is_elsewhere(host) else ""
     what = f"{info.get('OperatingSystem', 'an engine')}, {info.get('Architecture')}, kernel {info['KernelVersion']}"
     return _yes(name, f"{what}, cgroup v{info.get('CgroupVersion', '1')} at {host}: `./lab` runs in it there{asked}")
+
+
+def kind_cluster() -> Capability:
+    """Say whether a lab can have a cluster of kind."""
+    name = "kind cluster"
+    machine = namespaces_machine()
+    if not machine.available:
+        return _no(name, machine.because, machine.change_it)
+    if not shutil.which("apt-get") or not shutil.which("dpkg-deb"):
+        because = "its nodes' image is made of Debian packages, and this is no Debian or Ubuntu"
+        return _no(name, because, "nothing to do: the embedded cluster needs none")
+    return _yes(name, "its nodes are containers of the lab's own engine: ask for it with --cluster kind")
 
 
 def _headers(response: str) -> dict[str, str]:

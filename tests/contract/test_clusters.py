@@ -14,15 +14,17 @@ import pytest
 from labsupport.errors import ClusterError
 from labsupport.process.commands import LocalRunner
 from labsupport.process.waiting import wait_until
-from labsupport.systems.clusters.embedded import EmbeddedCluster, attach_embedded_cluster
+from labsupport.systems.clusters.embedded import attach_embedded_cluster
+from labsupport.systems.clusters.kind import KindCluster, attach_kind_cluster
+from labsupport.systems.clusters.lab_cluster import LabCluster
 from labsupport.systems.inventory import settings_now
-from tests.clusters import embedded_cluster, kubectl, seen, tools
+from tests.clusters import embedded_cluster, kind_cluster, kind_tools, kubectl, seen, tools
 
 pytestmark = [pytest.mark.needs("cluster"), pytest.mark.timeout(300)]
 
-BACKENDS = {"embedded": embedded_cluster}
+BACKENDS = {"embedded": embedded_cluster, "kind": kind_cluster}
 # Backend → name of a test → why that promise cannot be kept there.
-GAPS: dict[str, dict[str, str]] = {"embedded": {}}
+GAPS: dict[str, dict[str, str]] = {"embedded": {}, "kind": {}}
 
 WEB = """\
 apiVersion: v1
@@ -57,8 +59,8 @@ spec:
 """
 
 
-@pytest.fixture(scope="module", params=list(BACKENDS))
-def cluster(request: pytest.FixtureRequest) -> Iterator[EmbeddedCluster]:
+@pytest.fixture(scope="module", params=["embedded", pytest.param("kind", marks=pytest.mark.needs("kind"))])
+def cluster(request: pytest.FixtureRequest) -> Iterator[LabCluster]:
     with BACKENDS[request.param](nodes=2) as running:
         yield running
 
@@ -71,7 +73,7 @@ def _declared_gaps(request: pytest.FixtureRequest) -> None:
 
 
 @pytest.fixture
-def namespace(request: pytest.FixtureRequest, cluster: EmbeddedCluster) -> Iterator[str]:
+def namespace(request: pytest.FixtureRequest, cluster: LabCluster) -> Iterator[str]:
     name = "t-" + re.sub(r"[^a-z0-9]+", "-", request.node.name.removeprefix("test_"))[:60].strip("-")
     cluster.use_namespace(name)
     yield name
@@ -80,13 +82,13 @@ def namespace(request: pytest.FixtureRequest, cluster: EmbeddedCluster) -> Itera
     cluster.use_namespace("default")
 
 
-def apply(cluster: EmbeddedCluster, folder: Path, text: str) -> None:
+def apply(cluster: LabCluster, folder: Path, text: str) -> None:
     file = folder / "manifest.yaml"
     file.write_text(text)
     cluster.apply(file)
 
 
-def run_pod(cluster: EmbeddedCluster, name: str, *, on: str = "", words: str = "netexec") -> str:
+def run_pod(cluster: LabCluster, name: str, *, on: str = "", words: str = "netexec") -> str:
     """Run lab/agnhost and return its address when it is ready."""
     place = json.dumps({"spec": {"nodeName": on, "terminationGracePeriodSeconds": 1}} if on else {})
     argv = ["kubectl", "run", name, "--image=lab/agnhost", "--image-pull-policy=Never", f"--overrides={place}", "--"]
@@ -95,12 +97,12 @@ def run_pod(cluster: EmbeddedCluster, name: str, *, on: str = "", words: str = "
     return kubectl(cluster, f"get pod {name} -o jsonpath={{.status.podIP}}")
 
 
-def fetch(cluster: EmbeddedCluster, pod: str, url: str) -> str:
+def fetch(cluster: LabCluster, pod: str, url: str) -> str:
     # Not `wget -T`: Debian's busybox crashes on it.
     return kubectl(cluster, f"exec {pod} -- timeout 5 wget -qO- {url}")
 
 
-def test_nodes_are_ready_and_of_the_pinned_version(cluster: EmbeddedCluster) -> None:
+def test_nodes_are_ready_and_of_the_pinned_version(cluster: LabCluster) -> None:
     cluster.wait_ready(within_seconds=5)
     nodes = json.loads(kubectl(cluster, "get nodes -o json"))["items"]
     assert [node["metadata"]["name"] for node in nodes] == ["node-1", "node-2"]
@@ -109,7 +111,7 @@ def test_nodes_are_ready_and_of_the_pinned_version(cluster: EmbeddedCluster) -> 
 
 
 def test_a_stateful_set_gets_claims_names_and_keeps_its_data(
-    cluster: EmbeddedCluster, namespace: str, tmp_path: Path
+    cluster: LabCluster, namespace: str, tmp_path: Path
 ) -> None:
     apply(cluster, tmp_path, WEB)
     seen(cluster, "statefulset web", lambda it: it["status"].get("readyReplicas") == 3)
@@ -127,7 +129,7 @@ def test_a_stateful_set_gets_claims_names_and_keeps_its_data(
     assert kubectl(cluster, "exec web-0 -- ls /data") == "kept"
 
 
-def test_a_volume_goes_with_its_claim(cluster: EmbeddedCluster, namespace: str, tmp_path: Path) -> None:
+def test_a_volume_goes_with_its_claim(cluster: LabCluster, namespace: str, tmp_path: Path) -> None:
     apply(cluster, tmp_path, WEB.replace("replicas: 3", "replicas: 1"))
     kubectl(cluster, "rollout status statefulset web --timeout=60s")
     volume = kubectl(cluster, "get pvc data-web-0 -o jsonpath={.spec.volumeName}")
@@ -142,7 +144,7 @@ def test_a_volume_goes_with_its_claim(cluster: EmbeddedCluster, namespace: str, 
     assert not folder.exists()
 
 
-def test_a_local_path_volume_lives_on_its_pods_node(cluster: EmbeddedCluster, namespace: str, tmp_path: Path) -> None:
+def test_a_local_path_volume_lives_on_its_pods_node(cluster: LabCluster, namespace: str, tmp_path: Path) -> None:
     cluster.provide_local_path()
     cluster.provide_local_path()
     local = WEB.replace("replicas: 3", "replicas: 1").replace(
@@ -161,14 +163,14 @@ def test_a_local_path_volume_lives_on_its_pods_node(cluster: EmbeddedCluster, na
 
 @pytest.mark.parametrize("places", [("node-1", "node-1"), ("node-1", "node-2")], ids=["same-node", "two-nodes"])
 def test_pods_talk_and_see_each_others_own_address(
-    cluster: EmbeddedCluster, namespace: str, places: tuple[str, str]
+    cluster: LabCluster, namespace: str, places: tuple[str, str]
 ) -> None:
     client = run_pod(cluster, "client", on=places[0])
     server = run_pod(cluster, "server", on=places[1])
     assert fetch(cluster, "client", f"http://{server}:8080/clientip").rpartition(":")[0] == client
 
 
-def test_a_service_leads_to_its_pods_from_pod_and_from_node(cluster: EmbeddedCluster, namespace: str) -> None:
+def test_a_service_leads_to_its_pods_from_pod_and_from_node(cluster: LabCluster, namespace: str) -> None:
     for name, node in (("one", "node-1"), ("two", "node-2")):
         run_pod(cluster, name, on=node)
         kubectl(cluster, f"label pod {name} app=web")
@@ -182,13 +184,13 @@ def test_a_service_leads_to_its_pods_from_pod_and_from_node(cluster: EmbeddedClu
     # A client on a node, and a packet that comes to another node's port from outside.
     node = cluster.node("node-1")
     port = service["ports"][0]["nodePort"]
-    read = "import urllib.request as u; print(u.urlopen('http://%s/hostname', timeout=5).read().decode())"
-    for place in (service["clusterIP"], f"{cluster.node('node-2').address}:{port}"):
-        said = node.machine.runner.run(["python3", "-c", read % place]).or_raise().stdout.strip()
-        assert said in {"one", "two"}
+    read = r'exec 3<>"/dev/tcp/$0/$1" && printf "GET /hostname HTTP/1.0\r\n\r\n" >&3 && cat <&3'
+    for place in ((service["clusterIP"], "80"), (cluster.node("node-2").address, str(port))):
+        said = node.machine.runner.run(["timeout", "5", "bash", "-c", read, *place]).or_raise().stdout
+        assert said.splitlines()[-1] in {"one", "two"}
 
 
-def test_names_resolve_inside_and_from_this_computer(cluster: EmbeddedCluster, namespace: str) -> None:
+def test_names_resolve_inside_and_from_this_computer(cluster: LabCluster, namespace: str) -> None:
     run_pod(cluster, "client")
     said = kubectl(cluster, "exec client -- nslookup kubernetes.default.svc.cluster.local")
     assert cluster.plan.api_service in said
@@ -200,20 +202,20 @@ def test_names_resolve_inside_and_from_this_computer(cluster: EmbeddedCluster, n
         resolver.resolve("example.org")
 
 
-def test_exec_passes_streams_and_exit_code(cluster: EmbeddedCluster, namespace: str) -> None:
+def test_exec_passes_streams_and_exit_code(cluster: LabCluster, namespace: str) -> None:
     run_pod(cluster, "web")
     result = cluster.runner.run(["kubectl", "exec", "web", "--", "sh", "-c", "echo out; echo err >&2; exit 3"])
     assert (result.stdout, "err\n" in result.stderr, result.exit_code) == ("out\n", True, 3)
 
 
-def test_logs_of_a_pod(cluster: EmbeddedCluster, namespace: str) -> None:
+def test_logs_of_a_pod(cluster: LabCluster, namespace: str) -> None:
     run_pod(cluster, "web")
     # It runs before it has said anything.
     said = "Started HTTP server on port 8080"
     wait_until(lambda: said in kubectl(cluster, "logs web"), f"{said!r} in its log", within_seconds=10)
 
 
-def test_port_forward_from_this_computer(cluster: EmbeddedCluster, namespace: str, tmp_path: Path) -> None:
+def test_port_forward_from_this_computer(cluster: LabCluster, namespace: str, tmp_path: Path) -> None:
     run_pod(cluster, "web")
     runner = LocalRunner(cluster.environment)
     forward = runner.start(["kubectl", "port-forward", "pod/web", ":8080"], log=tmp_path / "forward.log")
@@ -230,7 +232,7 @@ def test_port_forward_from_this_computer(cluster: EmbeddedCluster, namespace: st
         forward.close()
 
 
-def test_only_who_has_a_certificate_gets_in(cluster: EmbeddedCluster) -> None:
+def test_only_who_has_a_certificate_gets_in(cluster: LabCluster) -> None:
     context = ssl.create_default_context()
     context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
     address, _, port = cluster.server.removeprefix("https://").partition(":")
@@ -241,12 +243,12 @@ def test_only_who_has_a_certificate_gets_in(cluster: EmbeddedCluster) -> None:
     assert stat.S_IMODE(cluster.kubeconfig.parent.stat().st_mode) == 0o700
 
 
-def test_rights_are_asked_for(cluster: EmbeddedCluster) -> None:
+def test_rights_are_asked_for(cluster: LabCluster) -> None:
     words = ["kubectl", "auth", "can-i", "list", "secrets", "--as=system:serviceaccount:default:default"]
     assert cluster.runner.run(words).stdout.strip() == "no"
 
 
-def test_the_users_own_settings_stay_as_they_were(cluster: EmbeddedCluster) -> None:
+def test_the_users_own_settings_stay_as_they_were(cluster: LabCluster) -> None:
     theirs = Path.home() / ".kube"
     before = sorted(theirs.rglob("*")) if theirs.exists() else None
     kubectl(cluster, "get pods")
@@ -254,7 +256,7 @@ def test_the_users_own_settings_stay_as_they_were(cluster: EmbeddedCluster) -> N
     assert cluster.environment["KUBECONFIG"] == str(cluster.kubeconfig)
 
 
-def test_the_official_client_is_ready_to_use(cluster: EmbeddedCluster) -> None:
+def test_the_official_client_is_ready_to_use(cluster: LabCluster) -> None:
     from kubernetes import client
 
     names = [node.metadata.name for node in client.CoreV1Api(cluster.api).list_node().items]
@@ -262,7 +264,7 @@ def test_the_official_client_is_ready_to_use(cluster: EmbeddedCluster) -> None:
 
 
 def test_a_broken_manifest_makes_nothing_and_names_the_line(
-    cluster: EmbeddedCluster, namespace: str, tmp_path: Path
+    cluster: LabCluster, namespace: str, tmp_path: Path
 ) -> None:
     with pytest.raises(ClusterError) as refused:
         apply(cluster, tmp_path, WEB.replace("replicas: 3", "replcas: 3"))
@@ -271,7 +273,7 @@ def test_a_broken_manifest_makes_nothing_and_names_the_line(
     assert kubectl(cluster, "get service,statefulset -o name") == ""
 
 
-def test_what_a_trial_made_goes_and_what_was_there_stays(cluster: EmbeddedCluster, tmp_path: Path) -> None:
+def test_what_a_trial_made_goes_and_what_was_there_stays(cluster: LabCluster, tmp_path: Path) -> None:
     kubectl(cluster, "create configmap older --from-literal=a=b")
     before = cluster.snapshot()
     apply(cluster, tmp_path, WEB.replace("replicas: 3", "replicas: 1"))
@@ -286,7 +288,7 @@ def test_what_a_trial_made_goes_and_what_was_there_stays(cluster: EmbeddedCluste
     kubectl(cluster, "delete configmap older")
 
 
-def test_who_wrote_what_is_in_the_audit_log(cluster: EmbeddedCluster, namespace: str, tmp_path: Path) -> None:
+def test_who_wrote_what_is_in_the_audit_log(cluster: LabCluster, namespace: str, tmp_path: Path) -> None:
     apply(cluster, tmp_path, WEB.replace("replicas: 3", "replicas: 1"))
     kubectl(cluster, "create secret generic hidden --from-literal=word=never-to-be-seen")
     kubectl(cluster, "rollout status statefulset web --timeout=60s")
@@ -298,13 +300,14 @@ def test_who_wrote_what_is_in_the_audit_log(cluster: EmbeddedCluster, namespace:
     assert "never-to-be-seen" not in cluster.audit_log.read_text()
 
 
-def test_a_component_stops_and_starts_alone(cluster: EmbeddedCluster, namespace: str) -> None:
+def test_a_component_stops_and_starts_alone(cluster: LabCluster, namespace: str) -> None:
     run_pod(cluster, "client")
     scheduler, names = cluster.component("kube-scheduler"), cluster.component("coredns")
     scheduler.stop()
     names.stop()
     try:
-        assert [each.name for each in cluster.components if not each.is_running()] == ["coredns", "kube-scheduler"]
+        ended = sorted(name for name, part in cluster.parts.items() if not part.is_running())
+        assert ended == ["coredns", "kube-scheduler"]
         kubectl(cluster, "run waits --image=lab/agnhost --image-pull-policy=Never -- pause")
         assert kubectl(cluster, "get pod waits -o jsonpath={.spec.nodeName}") == ""
         lookup = ["kubectl", "exec", "client", "--", "timeout", "1", "nslookup", "kubernetes.default.svc.cluster.local"]
@@ -316,22 +319,27 @@ def test_a_component_stops_and_starts_alone(cluster: EmbeddedCluster, namespace:
     wait_until(lambda: cluster.runner.run(lookup).succeeded, "names to resolve again", within_seconds=20)
 
 
-def test_another_process_finds_the_cluster_again(cluster: EmbeddedCluster) -> None:
-    found = attach_embedded_cluster(cluster.machine, tools())
+def test_another_process_finds_the_cluster_again(cluster: LabCluster) -> None:
+    found: LabCluster
+    if isinstance(cluster, KindCluster):
+        found = attach_kind_cluster(cluster.machine, cluster.engine, kind_tools().cluster)
+    else:
+        found = attach_embedded_cluster(cluster.machine, tools())
     assert found.server == cluster.server
-    assert [each.pid for each in found.components] == [each.pid for each in cluster.components]
+    assert found.parts.keys() == cluster.parts.keys()
+    assert all(part.is_running() for part in found.parts.values())
     assert found.node("node-2").address == cluster.node("node-2").address
     assert kubectl(found, "get nodes -o name").splitlines() == ["node/node-1", "node/node-2"]
 
 
-def test_an_unknown_part_is_an_error_that_names_the_known_ones(cluster: EmbeddedCluster) -> None:
+def test_an_unknown_part_is_an_error_that_names_the_known_ones(cluster: LabCluster) -> None:
     with pytest.raises(ClusterError, match="kube-scheduler"):
         cluster.component("scheduler")
     with pytest.raises(ClusterError, match="node-2"):
         cluster.node("node-3")
 
 
-def test_kernel_settings_of_this_computer_stay(cluster: EmbeddedCluster) -> None:
+def test_kernel_settings_of_this_computer_stay(cluster: LabCluster) -> None:
     before = settings_now()
     node = cluster.node("node-1").machine.runner
     assert node.run(["cat", "/proc/sys/vm/overcommit_memory"]).stdout == "1\n"

@@ -94,3 +94,14 @@ def test_what_existed_survives_being_written_down() -> None:
     existing = Existing(OnEngine(ids, ids, ids, ids, {"image:latest": "a"}, ids), OnCluster(ids))
     assert Existing.from_json(existing.as_json()) == existing
     assert Existing.from_json(Existing().as_json()) == Existing()
+
+
+def test_kind_takes_the_labs_engine_and_tools_of_its_own() -> None:
+    chosen = plan(LabOptions(cluster="kind"), POSSIBLE)
+    assert chosen.within(Needs(nodes=2)) == Needs(engine=True, nodes=2, tools=("kind",))
+    assert chosen.within(Needs(engine=True)) == Needs(engine=True)
+    assert plan(LabOptions(), POSSIBLE).within(Needs(nodes=2)) == Needs(nodes=2)
+    with pytest.raises(RequirementMissing, match="nodes are containers of the lab's engine"):
+        plan(LabOptions(engine="replay", cluster="kind"), POSSIBLE)
+    with pytest.raises(RequirementMissing, match="sudo"):
+        plan(LabOptions(cluster="kind"), NOT_ROOT)

@@ -10,6 +10,6 @@ cluster         what it offers
 """
 
 from labsupport.systems.clusters.kind.cluster import KindCluster, attach_kind_cluster
-from labsupport.systems.clusters.kind.startup import KindTools, start_kind_cluster
+from labsupport.systems.clusters.kind.startup import KindTools, have_node_image, start_kind_cluster
 
-__all__ = ["KindCluster", "KindTools", "attach_kind_cluster", "start_kind_cluster"]
+__all__ = ["KindCluster", "KindTools", "attach_kind_cluster", "have_node_image", "start_kind_cluster"]

@@ -10,12 +10,19 @@ from functools import cached_property
 from pathlib import Path
 
 from labsupport.errors import ClusterError
+from labsupport.process.commands import CommandResult, Invocation
 from labsupport.process.ownership import give_to_caller
 from labsupport.process.waiting import wait_until
 from labsupport.systems.clusters import images
 from labsupport.systems.clusters.certificates import write_private
 from labsupport.systems.clusters.components import Component
-from labsupport.systems.clusters.kind.configuration import CLUSTER_NAME, ETCD_SOCKET, KindPlan, container_of
+from labsupport.systems.clusters.kind.configuration import (
+    CLUSTER_NAME,
+    ETCD_SOCKET,
+    OWN_KUBECONFIG,
+    KindPlan,
+    container_of,
+)
 from labsupport.systems.clusters.kind.image import PLUGINS, PROGRAMS
 from labsupport.systems.clusters.kind.nodes import KIND, KindNode
 from labsupport.systems.clusters.kind.parts import STATIC_PODS, UNITS, DnsDeployment, NodeUnit, StaticPod
@@ -117,7 +124,7 @@ class KindCluster(LabCluster):
     def close(self) -> None:
         """Have kind delete it, and remove its files; engine and machine stay."""
         self.door.close()
-        delete(self.machine, self.engine)
+        delete(self.machine, self.engine, self.plan_of_kind)
 
     def _set_port(self, node: NodeOnMachine, state: str) -> None:
         found = self.containers[self.nodes.index(node)]
@@ -169,10 +176,19 @@ def attach_kind_cluster(machine: Machine, engine: Engine, tools: ClusterTools) -
     return found
 
 
-def delete(machine: Machine, engine: Engine) -> None:
+def delete(machine: Machine, engine: Engine, plan: KindPlan) -> None:
     """Have kind delete the cluster, if there is one, and remove its files."""
-    engine.runner.run(["kind", "delete", "cluster", "--name", CLUSTER_NAME], within_seconds=DELETED_WITHIN_SECONDS)
+    words = [str(plan.kind), "delete", "cluster", f"--name={CLUSTER_NAME}", "--quiet"]
+    # Its own kubeconfig: kind would tidy up the user's.
+    words.append(f"--kubeconfig={plan.folder / OWN_KUBECONFIG}")
+    run_kind(machine, engine, words, within_seconds=DELETED_WITHIN_SECONDS)
     images.remove(machine, machine.folder / CLUSTER_FOLDER)
+
+
+def run_kind(machine: Machine, engine: Engine, words: Sequence[str], *, within_seconds: float) -> CommandResult:
+    """Run kind on the machine, so that it ends with it, and looks for free ports where they are published."""
+    invocation = Invocation(environment=dict(engine.environment))
+    return machine.runner.run(words, within_seconds=within_seconds, invocation=invocation)
 
 
 def _node(machine: Machine, engine: Engine, plan: KindPlan, position: int) -> NodeOnMachine:

@@ -19,6 +19,8 @@ from labsupport.systems.clusters.storage import SHARED_VOLUMES
 CLUSTER_NAME = "lab"
 # Of the folder that a cluster has below its machine's run folder.
 AUDIT_POLICY, RECYCLER, OBJECTS, KIND_CONFIG = "audit-policy.yaml", "recycler.json", "objects.yaml", "kind.yaml"
+# What kind writes; the lab's own is for whoever uses the cluster.
+OWN_KUBECONFIG = "kind.kubeconfig"
 # The cluster's own certificate authority, which kubeadm takes as it finds it.
 AUTHORITY = ("ca.crt", "ca.key")
 # Where a node shows what its pods of the control plane are to see, beside what kubeadm shows them.
@@ -58,6 +60,11 @@ class KindPlan:
     unified: bool
     etcd: str
     network: NetworkPlan = field(default_factory=NetworkPlan)
+
+    @property
+    def kind(self) -> Path:
+        """The program itself."""
+        return self.programs / "kind"
 
     @property
     def server(self) -> str:

@@ -14,6 +14,7 @@ NAME = "coredns"
 DEPLOYMENT = f"/apis/apps/v1/namespaces/{NAMESPACE}/deployments/{NAME}"
 # On every node; of the first one it is published as port 53 of the machine.
 PORT_ON_NODES = 30053
+CONTROL_PLANE = "node-role.kubernetes.io/control-plane"
 _ACCOUNT = {"kind": "ServiceAccount", "name": NAME, "namespace": NAMESPACE}
 
 
@@ -52,7 +53,8 @@ def _pod(image: str) -> dict[str, Any]:
         "priorityClassName": "system-cluster-critical",
         "dnsPolicy": "Default",
         "terminationGracePeriodSeconds": 1,
-        "tolerations": [{"key": "node-role.kubernetes.io/control-plane", "effect": "NoSchedule"}],
+        # Of the nodes, this one is not cut off in the lessons.
+        "nodeSelector": {CONTROL_PLANE: ""},
         "containers": [container],
         "volumes": [{"name": "settings", "configMap": {"name": NAME}}],
     }
@@ -61,7 +63,8 @@ def _pod(image: str) -> dict[str, Any]:
 def _service(name: str, more: dict[str, Any], node_port: int | None = None) -> dict[str, Any]:
     outside = {"nodePort": node_port} if node_port else {}
     ports = [{"name": each, "protocol": protocol, "port": 53, **outside} for each, protocol in PORTS]
-    spec = {"selector": LABELS, "ports": ports, **more}
+    # It answers also while its kubelet stands still, and so calls no pod of its node ready.
+    spec = {"selector": LABELS, "ports": ports, "publishNotReadyAddresses": True, **more}
     return {"apiVersion": "v1", "kind": "Service", "metadata": _named(name), "spec": spec}
 
 

@@ -27,11 +27,14 @@ class InNode:
     def __init__(self, runner: Runner, pid: int) -> None:
         self._runner = runner
         self._pid = pid
+        # Last those of the machine, which are in the toolchain's cache: nodes see it too.
+        of_machine = runner.run(["printenv", "PATH"]).stdout.strip()
+        self._search_path = f"{PROGRAMS}:{SYSTEM_PATH}:{of_machine}"
 
     def run(
         self, argv: Sequence[str], *, within_seconds: float = 60, invocation: Invocation = Invocation()
     ) -> CommandResult:
-        settings = {"PATH": f"{PROGRAMS}:{SYSTEM_PATH}", "HOME": "/root", "LANG": "C.UTF-8", **invocation.environment}
+        settings = {"PATH": self._search_path, "HOME": "/root", "LANG": "C.UTF-8", **invocation.environment}
         words = [
             *("nsenter", f"--target={self._pid}", "--all", "--"),
             *("env", "--ignore-environment", f"--chdir={invocation.folder or '/'}"),

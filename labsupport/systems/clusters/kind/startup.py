@@ -19,12 +19,13 @@ from labsupport.systems.clusters.certificates import Authority, Identity, write_
 from labsupport.systems.clusters.client_files import write_client_files
 from labsupport.systems.clusters.control_plane import ADMINISTRATORS, POD_NETWORK
 from labsupport.systems.clusters.images import ImageSeeds
-from labsupport.systems.clusters.kind.cluster import CONTROL_PLANE_FOLDER, KindCluster, delete
+from labsupport.systems.clusters.kind.cluster import CONTROL_PLANE_FOLDER, KindCluster, delete, run_kind
 from labsupport.systems.clusters.kind.configuration import (
     AUDIT_POLICY,
     AUTHORITY,
     KIND_CONFIG,
     OBJECTS,
+    OWN_KUBECONFIG,
     RECYCLER,
     KindPlan,
     kind_configuration,
@@ -61,10 +62,12 @@ class KindTools:
 
     Args:
         programs: folder with all that a node calls, and kind.
+        store: the cache, which has the image of nodes and is shown to them.
     """
 
     cluster: ClusterTools
     programs: Path
+    store: Store
 
     @classmethod
     def of(cls, toolchain: Toolchain) -> "KindTools":
@@ -73,14 +76,23 @@ class KindTools:
         tools = ClusterTools.of(toolchain)
         told = (*tools.sources, *(vars(toolchain.provenance(name)) for name in ("kind", "kubeadm")))
         commands = toolchain.bin_folder("kubectl", "kind")
-        return cls(replace(tools, commands=commands, sources=told), toolchain.bin_folder("kind"))
+        return cls(replace(tools, commands=commands, sources=told), toolchain.bin_folder("kind"), toolchain.store)
+
+
+def have_node_image(toolchain: Toolchain, listener: Listener = silent) -> None:
+    """Have the image of nodes in the cache.
+
+    Raises:
+        RequirementMissing: this is not Debian or Ubuntu, or its packages cannot be had.
+    """
+    tools = KindTools.of(toolchain)
+    ensure_node_image(tools.store, tools.cluster.version("kube-apiserver"), listener)
 
 
 def start_kind_cluster(
     machine: Machine,
     engine: Engine,
     tools: KindTools,
-    store: Store,
     *,
     nodes: int = 1,
     archives: Sequence[Path] = (),
@@ -91,7 +103,6 @@ def start_kind_cluster(
     """Have `kind create cluster` make a cluster on `engine`, which runs on `machine`; return it when pods can run.
 
     Args:
-        store: the cache, which keeps the node image.
         archives: image archives (as `docker save` writes them) that the nodes have from the start.
         shown: folders of the machine that nodes see, read-only, at the same path; the toolchain's cache is one always.
         dataplane: how pods reach each other, by name; with "none" the nodes are there, and not ready.
@@ -109,7 +120,7 @@ def start_kind_cluster(
     def tell(what: str) -> None:
         listener(Progress(f"{what} ({time.monotonic() - started:.1f} s)"))
 
-    image = ensure_node_image(store, tools.cluster.version("kube-apiserver"), listener)
+    image = ensure_node_image(tools.store, tools.cluster.version("kube-apiserver"), listener)
     seeds = ImageSeeds(tools.cluster.seeds, tools.cluster.path("containerd"), tools.cluster.path("ctr"))
     plan = KindPlan(
         address=machine.address,
@@ -118,7 +129,7 @@ def start_kind_cluster(
         programs=tools.programs,
         plugins=tools.cluster.plugins,
         images=seeds.ensure(machine, pod_images(tools.cluster, image), tuple(archives), listener),
-        shown=(store.root, *shown),
+        shown=(tools.store.root, *shown),
         unified=engine.client.info().get("CgroupVersion") == "2",
         etcd=tools.cluster.version("etcd"),
     )
@@ -132,7 +143,7 @@ def start_kind_cluster(
         cluster.connect_pods()
         tell("pods can run")
     except BaseException:
-        delete(machine, engine)
+        delete(machine, engine, plan)
         raise
     return cluster
 
@@ -166,9 +177,16 @@ def _write_files(machine: Machine, tools: ClusterTools, plan: KindPlan, dataplan
 
 def _create(machine: Machine, engine: Engine, plan: KindPlan, image: str) -> None:
     machine.runner.run(["sh", "-c", HAVE_MODULES]).or_raise()
-    words = ["kind", "create", "cluster", f"--config={plan.folder / KIND_CONFIG}", f"--image={image}", "--wait=0s"]
-    words += [f"--kubeconfig={plan.folder / 'kind.kubeconfig'}", "--quiet"]
-    result = engine.runner.run(words, within_seconds=CREATED_WITHIN_SECONDS)
+    words = [
+        str(plan.kind),
+        "create",
+        "cluster",
+        f"--config={plan.folder / KIND_CONFIG}",
+        f"--image={image}",
+        "--wait=0s",
+    ]
+    words += [f"--kubeconfig={plan.folder / OWN_KUBECONFIG}", "--quiet"]
+    result = run_kind(machine, engine, words, within_seconds=CREATED_WITHIN_SECONDS)
     if not result.succeeded:
         do = "the last lines say what failed; a computer that is busy with other things may need another try"
         raise ClusterError(result.command, result.stderr.strip()[-3000:], do)
