@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from labsupport.errors import ToolchainError
+from labsupport.errors import RequirementMissing, ToolchainError
 from labsupport.process.commands import LocalRunner
 from labsupport.process.progress import Progress
 from labsupport.process.waiting import wait_until
@@ -23,6 +23,8 @@ from labsupport.systems.toolchain import Toolchain
 from tests.tiny_toolchain import tiny_toolchain
 
 PROGRAM = b"#!/bin/sh\necho tiny version 1.0.0\n" + b"#" * 5_000_000
+
+MANIFEST = b"kind: Namespace\napiVersion: v1\nmetadata: {name: net}\n"
 
 # A stand-in for Go that leaves half a program, says so, and goes on when the file `go-on` is there.
 SLOW_GO = """\
@@ -64,6 +66,11 @@ class Published:
             f'[projects.tiny.release]\nurl = "{self.url}/v{{version}}/tiny"\n'
             f'checksums = "{self.url}/v{{version}}/SHA256SUMS"\n{inside}'
         )
+
+    def manifest(self, content: bytes) -> str:
+        """Return versions.toml's words for a manifest on this server that had this content when it was noted."""
+        digest = hashlib.sha256(content).hexdigest()
+        return f'[files.net]\nversion = "1.0"\nurl = "{self.url}/v{{version}}/net.yaml"\nsha256 = "{digest}"\n'
 
     def publish(self, content: bytes, *, checksum_of: bytes | None = None) -> None:
         digest = hashlib.sha256(content if checksum_of is None else checksum_of).hexdigest()
@@ -211,6 +218,35 @@ def test_without_network_releases_are_given_up_at_once_and_said_so(tmp_path: Pat
     catalogue = tiny_toolchain(tmp_path, release=nobody.release())
     Toolchain(tmp_path / "cache", listener=told.append, catalogue=catalogue).ensure("tiny")
     assert told[0].text == "No official release is tried: 127.0.0.1 cannot be reached from here."
+
+
+def test_a_file_is_downloaded_once_and_kept(tmp_path: Path, published: Published) -> None:
+    published.files = {"/v1.0/net.yaml": MANIFEST}
+    catalogue = tiny_toolchain(tmp_path, release=published.manifest(MANIFEST))
+    file = Toolchain(tmp_path / "cache", catalogue=catalogue).published_file("net")
+    assert (file.name, file.read_bytes()) == ("net.yaml", MANIFEST)
+    assert Toolchain(tmp_path / "cache", catalogue=catalogue).published_file("net") == file
+    assert published.requests == ["/v1.0/net.yaml"]
+
+
+@pytest.mark.parametrize(
+    ("fault", "said"),
+    [("changed", "the file was deleted"), ("gone", "answered 404"), ("cut", "cut off 3 times"), ("offline", "reached")],
+)
+def test_a_file_that_cannot_be_had_is_one_clear_error(
+    tmp_path: Path, published: Published, fault: str, said: str
+) -> None:
+    if fault != "gone":
+        published.files = {"/v1.0/net.yaml": MANIFEST + (b"# more" if fault == "changed" else b"")}
+    if fault == "cut":
+        published.cut.add("/v1.0/net.yaml")
+    if fault == "offline":
+        published.url = "http://127.0.0.1:9"
+    toolchain = Toolchain(tmp_path / "cache", catalogue=tiny_toolchain(tmp_path, release=published.manifest(MANIFEST)))
+    with pytest.raises(RequirementMissing, match=rf"download net 1.0(.|\n)*{said}"):
+        toolchain.published_file("net")
+    assert not (tmp_path / "cache" / "files").exists()
+    _assert_nothing_half_made(tmp_path / "cache")
 
 
 def test_a_killed_build_leaves_nothing_half_made_and_the_next_one_begins_anew(tmp_path: Path, slow_go: Path) -> None:

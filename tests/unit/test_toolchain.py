@@ -52,6 +52,9 @@ def test_releases_are_https_and_come_with_checksums() -> None:
         if tool.release:
             assert tool.release.url.startswith("https://")
             assert tool.release.checksums.startswith("https://")
+    for file in read_catalogue().files.values():
+        assert file.url.startswith("https://")
+        assert re.fullmatch(r"[0-9a-f]{64}", file.sha256)
 
 
 def test_a_group_holds_its_tools_once_and_an_unknown_name_is_refused() -> None:

@@ -94,11 +94,20 @@ class DebianSet(_Entry):
     tools: dict[str, _ToolEntry]
 
 
+class PublishedFile(_Entry):
+    """A file that is no program, as its project publishes it; `sha256` is what it was when it was noted here."""
+
+    version: str
+    url: str
+    sha256: str
+
+
 class _File(_Entry):
     go: GoVersion
     builds: dict[str, BuildCost]
     projects: dict[str, _Project]
     debian: dict[str, DebianSet]
+    files: dict[str, PublishedFile] = {}
 
 
 @dataclass(frozen=True)
@@ -152,6 +161,7 @@ class Catalogue:
     builds: dict[str, BuildCost]
     tools: dict[str, Tool]
     debian: dict[str, DebianSet]
+    files: dict[str, PublishedFile]
 
     def expand(self, names: tuple[str, ...]) -> list[Tool]:
         """Return the tools that `names`, of tools and groups, stand for; each once.
@@ -210,7 +220,8 @@ def read_catalogue(folder: Path | None = None) -> Catalogue:
         raise ToolchainError(f"read {path}", str(error), "correct the entry named above") from error
     tools = [tool for project in content.projects.values() for tool in _tools_of_project(project)]
     tools += [tool for name, debian_set in content.debian.items() for tool in _tools_of_set(name, debian_set)]
-    return Catalogue(folder, content.go, content.builds, {tool.name: tool for tool in tools}, content.debian)
+    by_name = {tool.name: tool for tool in tools}
+    return Catalogue(folder, content.go, content.builds, by_name, content.debian, content.files)
 
 
 def _tools_of_project(project: _Project) -> list[Tool]:

@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 import requests
 
 from labsupport.process.progress import Listener, Progress
-from labsupport.systems.toolchain.catalogue import Platform, Tool
+from labsupport.systems.toolchain.catalogue import Platform, PublishedFile, Tool
 
 PROBE_SECONDS = 2.0
 CONNECT_SECONDS, READ_SECONDS = 5.0, 30.0
@@ -42,8 +42,12 @@ class Releases:
         url = self._fill(tool.release.url, tool)
         try:
             self._probe(url)
-            archive = self._archives.get(url) or self._download(url, self._fill(tool.release.checksums, tool), into)
-            self._archives[url] = archive
+            archive = self._archives.get(url)
+            if archive is None:
+                checksums = self._text(self._fill(tool.release.checksums, tool))
+                name = url.rpartition("/")[2]
+                target = into / f"download-{len(self._archives)}-{name}"
+                archive = self._archives[url] = self._download(url, checksum_of(name, checksums), target)
             if tool.release.member is None:
                 return archive, url
             return _unpack(archive, self._fill(tool.release.member, tool), into / tool.command), url
@@ -51,6 +55,16 @@ class Releases:
             if not self._no_network:
                 self._listener(Progress(f"The release of {tool.name} {tool.version} is not used: {reason}."))
             return None
+
+    def fetch_file(self, file: PublishedFile, target: Path) -> None:
+        """Download a file to `target`, verified.
+
+        Raises:
+            ReleaseUnusableError: it could not be had, or is not what it was.
+        """
+        url = file.url.format(version=file.version)
+        self._probe(url)
+        self._download(url, file.sha256, target)
 
     def _fill(self, template: str, tool: Tool) -> str:
         return template.format(version=tool.version, tool=tool.name, os=self._platform.os, arch=self._platform.arch)
@@ -78,9 +92,7 @@ class Releases:
             self._listener(Progress(f"No official release is tried: {self._no_network}."))
             raise ReleaseUnusableError(self._no_network)
 
-    def _download(self, url: str, checksums: str, into: Path) -> Path:
-        expected = checksum_of(url.rpartition("/")[2], self._text(checksums))
-        target = into / f"download-{len(self._archives)}-{url.rpartition('/')[2]}"
+    def _download(self, url: str, expected: str, target: Path) -> Path:
         for attempt in range(1, ATTEMPTS + 1):
             try:
                 found = self._stream(url, target)
@@ -94,9 +106,7 @@ class Releases:
                 self._listener(Progress(f"{url} was cut off; trying again ({attempt} of {ATTEMPTS})."))
         if found != expected:
             target.unlink()
-            raise ReleaseUnusableError(
-                f"{url} has SHA-256 {found}, its project publishes {expected}; the file was deleted"
-            )
+            raise ReleaseUnusableError(f"{url} has SHA-256 {found} and should have {expected}; the file was deleted")
         return target
 
     def _text(self, url: str) -> str:

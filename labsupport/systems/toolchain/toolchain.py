@@ -16,7 +16,7 @@ from labsupport.process.progress import Listener, Progress, silent
 from labsupport.systems.toolchain.builds import BuildRunner, GoBuilds
 from labsupport.systems.toolchain.catalogue import Catalogue, Platform, Tool, read_catalogue
 from labsupport.systems.toolchain.debian import AptGet, environment_for, program_in, write_wrappers
-from labsupport.systems.toolchain.releases import Releases
+from labsupport.systems.toolchain.releases import Releases, ReleaseUnusableError
 from labsupport.systems.toolchain.store import KEEP_VARIABLE, Provenance, Store, cache_folder
 
 # Where programs are that an ordinary user's PATH does not list.
@@ -108,6 +108,27 @@ class Toolchain:
             with self.store.alone(self._listener):
                 self._unpack({debian_set})
         return self._unpacked_folder(debian_set) / "root"
+
+    def published_file(self, name: str) -> Path:
+        """Return a file of versions.toml that is no program, such as a manifest; downloaded and verified once.
+
+        Raises:
+            RequirementMissing: it cannot be downloaded, or what is there now is not what was noted.
+        """
+        file = self._catalogue.files[name]
+        key = f"{name}-{file.version}-{file.sha256[:12]}"
+        target = self.cache / "files" / key / Path(file.url).name.format(version=file.version)
+        if not target.exists():
+            with self.store.alone(self._listener), self.store.publishing("files", key) as half_made:
+                try:
+                    Releases(self._platform, self._listener).fetch_file(file, half_made / target.name)
+                except ReleaseUnusableError as error:
+                    raise RequirementMissing(
+                        f"download {name} {file.version}",
+                        str(error),
+                        "try again where the internet can be reached; a file that changed needs a new version here",
+                    ) from error
+        return target
 
     def debian_versions(self, debian_set: str) -> dict[str, str]:
         """Return the version of each package that a set was unpacked from, libraries included."""
