@@ -52,6 +52,12 @@ MORE_THAN_A_CONTAINER_MACHINE_HAS = (
     "and not the other engines, collectors, captures and disks that this notebook takes"
 )
 TOOLS_IN_CONTAINER = frozenset(["git"])
+MORE_THAN_WAS_TRIED_ON_KIND = (
+    "--cluster kind was asked for, and the dataplanes and joined nodes that this notebook takes were tried on the "
+    "embedded cluster only"
+)
+# What tells that a notebook takes them: the tools of dataplanes, and the engine of the machines that join.
+NOT_TRIED_ON_KIND = frozenset(["flannel", "bgp", "cilium", "openvswitch", "mesh", "systemd"])
 
 
 @dataclass(frozen=True)
@@ -73,6 +79,7 @@ class Plan:
             (self.no_engine if needs.engine else "")
             or (self.no_cluster if needs.nodes else "")
             or (MORE_THAN_A_CONTAINER_MACHINE_HAS if more and self.machine == "container" else "")
+            or (MORE_THAN_WAS_TRIED_ON_KIND if self.cluster == KIND and _is_untried_on_kind(needs) else "")
         )
 
     def within(self, needs: Needs) -> Needs:
@@ -162,6 +169,10 @@ def plan(options: LabOptions, possible: "Capability | None" = None) -> Plan:
         raise RequirementMissing("use --cluster kind", *reason)
     cluster = KIND if options.cluster == KIND else "embedded"
     return Plan(None if no_engine and no_cluster else machine, no_engine, no_cluster, cluster)
+
+
+def _is_untried_on_kind(needs: Needs) -> bool:
+    return needs.nodes > 0 and not NOT_TRIED_ON_KIND.isdisjoint((*needs.tools, *needs.engines))
 
 
 def _why_no_kind(no_engine: str, machine: str) -> tuple[str, str] | None:

@@ -17,6 +17,7 @@ from labsupport.process.waiting import wait_until
 from labsupport.systems.clusters.embedded import attach_embedded_cluster
 from labsupport.systems.clusters.kind import KindCluster, attach_kind_cluster
 from labsupport.systems.clusters.lab_cluster import LabCluster
+from labsupport.systems.faults import make_fault, undo_faults
 from labsupport.systems.inventory import settings_now
 from tests.clusters import embedded_cluster, kind_cluster, kind_tools, kubectl, seen, tools
 
@@ -316,6 +317,24 @@ def test_a_component_stops_and_starts_alone(cluster: LabCluster, namespace: str)
         scheduler.start()
         names.start()
     kubectl(cluster, "wait --for=condition=Ready pod/waits --timeout=60s")
+    wait_until(lambda: cluster.runner.run(lookup).succeeded, "names to resolve again", within_seconds=20)
+
+
+@pytest.mark.parametrize(
+    "target", ["kube-scheduler", "kube-controller-manager", "kubelet@node-1", "coredns", "etcd", "node-2"]
+)
+def test_a_fault_is_made_and_undone(cluster: LabCluster, namespace: str, target: str) -> None:
+    action = "cut off" if target == "node-2" else "stop"
+    make_fault(cluster, action, target)
+    if action == "stop":
+        assert not cluster.component(target).is_running()
+    else:
+        kubectl(cluster, "wait --for=condition=Ready=unknown node/node-2 --timeout=60s")
+    assert [one.target for one in undo_faults(cluster)] == [target]
+    assert all(part.is_running() for part in cluster.parts.values())
+    # It takes all of them to make this so.
+    run_pod(cluster, "works", on="" if action == "stop" else target)
+    lookup = ["kubectl", "exec", "works", "--", "timeout", "5", "nslookup", "kubernetes.default.svc.cluster.local"]
     wait_until(lambda: cluster.runner.run(lookup).succeeded, "names to resolve again", within_seconds=20)
 
 

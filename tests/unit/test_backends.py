@@ -6,6 +6,7 @@ import pytest
 
 from labsupport.backends import Backends, Existing, LabOptions, Plan, plan, tool_groups
 from labsupport.errors import RequirementMissing
+from labsupport.lessons.catalog import LESSONS
 from labsupport.lessons.needs import Needs
 from labsupport.process.commands import LocalRunner
 from labsupport.systems.capabilities import Capability
@@ -105,3 +106,11 @@ def test_kind_takes_the_labs_engine_and_tools_of_its_own() -> None:
         plan(LabOptions(engine="replay", cluster="kind"), POSSIBLE)
     with pytest.raises(RequirementMissing, match="sudo"):
         plan(LabOptions(cluster="kind"), NOT_ROOT)
+
+
+def test_a_notebook_that_takes_more_than_was_tried_on_kind_is_replayed_there_and_says_why() -> None:
+    chosen = plan(LabOptions(cluster="kind"), POSSIBLE)
+    live = {each.slug[:2] for each in LESSONS if not chosen.why_not(each.needs)}
+    assert live == {"00", "02", "03", "04", "06", "07", "08", "09"}
+    assert "embedded cluster only" in chosen.why_not(Needs(nodes=2, tools=("bgp",)))
+    assert plan(LabOptions(), POSSIBLE).why_not(Needs(nodes=2, tools=("bgp",))) == ""
