@@ -52,6 +52,8 @@ UUID = re.compile(rf"{_EDGE}[0-9a-f]{{8}}(?:-[0-9a-f]{{4}}){{3}}-[0-9a-f]{{12}}{
 # kubelet's cgroup of a pod is called by its uid, with underscores where systemd reads dashes as steps of a path.
 POD_CGROUP = re.compile(r"(?<=pod)[0-9a-f]{8}(?:([-_])[0-9a-f]{4})(?:\1[0-9a-f]{4}){2}\1[0-9a-f]{12}(?![0-9a-z])")
 HEX_ID = re.compile(rf"{_EDGE}(sha256:)?([0-9a-f]{{64}}|[0-9a-f]{{32}}|[0-9a-f]{{12}}){_END}")
+# What is left of an id where a check's words were cut short; at least so much of it that it is not there by chance.
+CUT_ID = re.compile(rf"(?:(?<=pod)|{_EDGE})(?:sha256:)?([0-9a-f][0-9a-f_-]{{3,}})(?=…)")
 LETTER_ID = re.compile(rf"{_EDGE}(?=[a-z0-9]*\d[a-z0-9]*\d)(?=[a-z0-9]*[a-z])[a-z0-9]{{25}}{_END}")
 LAYER_LINK = re.compile(rf"{_EDGE}(?=[A-Z0-9]*\d)(?=[A-Z0-9]*[A-Z])[A-Z0-9]{{26}}{_END}")
 MAC = re.compile(r"(?<![0-9A-Fa-f:])(?:[0-9A-Fa-f]{2}:){5}[0-9A-Fa-f]{2}(?![0-9A-Fa-f:])")
@@ -137,6 +139,7 @@ class Scrubber:
         text = UUID.sub(lambda match: number(match[0].lower(), "uid"), text)
         text = POD_CGROUP.sub(lambda match: number(match[0].replace("_", "-"), "uid"), text)
         text = HEX_ID.sub(name_id, text)
+        text = CUT_ID.sub(self._name_cut, text)
         for pattern, kind in ((LETTER_ID, "id"), (LAYER_LINK, "layer-link"), (VETH, "veth")):
             text = pattern.sub(partial(_numbered, number, kind), text)
         text = MAC.sub(lambda match: match[0] if match[0].lower() in WELL_KNOWN_MAC else number(match[0], "mac"), text)
@@ -168,6 +171,12 @@ class Scrubber:
             return match[0]
         named = number(digits, "digest" if prefix and kind != "image" else kind)
         return prefix + digits if named == digits else named
+
+    def _name_cut(self, match: re.Match[str]) -> str:
+        """Name the begin of an id that was seen in full; what none, or more than one, begins with stays."""
+        cut = match[1].replace("_", "-")
+        found = [known for raw, known in self._placeholders.items() if raw.startswith(cut) or cut.startswith(raw)]
+        return found[0] if len(found) == 1 and found[0].startswith("<") else match[0]
 
     def _name_link_local(self, address: str, number: Callable[[str, str], str]) -> str:
         if address in WELL_KNOWN_LINK_LOCAL:

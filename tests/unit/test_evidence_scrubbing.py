@@ -213,3 +213,20 @@ def test_the_uid_of_a_pod_is_one_in_a_cgroups_name_too() -> None:
     systemds = f"kubepods-burstable-pod{uid.replace('-', '_')}.slice:cri-containerd:{'0a' * 32}"
     assert scrubber.text(systemds) == "kubepods-burstable-pod<uid-1>.slice:cri-containerd:<id-1>"
     assert scrubber.text("podcast-12345678") == "podcast-12345678"
+
+
+def test_an_id_that_was_cut_short_is_known_by_what_is_left_of_it(scrubber: Scrubber) -> None:
+    uid = "7ff1f4d5-0e3c-4a58-9b7d-0c1d2e3f4a5b"
+    assert scrubber.text(f"{CONTAINER} in pod {uid}") == "<id-1> in pod <uid-1>"
+    for length in (4, 11, 12, 13, 40, 63):
+        assert scrubber.text(f"cri-containerd:{CONTAINER[:length]}… (591 characters)") == (
+            "cri-containerd:<id-1>… (591 characters)"
+        )
+    assert scrubber.text(f"debian@sha256:{CONTAINER[:30]}…") == "debian@<id-1>…"
+    assert scrubber.text(f"kubepods-burstable-pod{uid[:20].replace('-', '_')}…") == "kubepods-burstable-pod<uid-1>…"
+
+
+def test_what_only_looks_cut_short_stays(scrubber: Scrubber) -> None:
+    scrubber.text(f"{CONTAINER} {CONTAINER[:6]}{OTHER[:58]}")
+    for text in (f"{OTHER[:20]}…", f"{CONTAINER[:3]}…", f"{CONTAINER[:6]}…", f"{CONTAINER[:20]} …", "a cafe… or feed…"):
+        assert scrubber.text(text) == text
