@@ -1,10 +1,12 @@
 """Says of a lab what is live, what is recorded, and what is missing and why: the content of its card."""
 
+from collections.abc import Sequence
+
 from labsupport.backends import Backends
 from labsupport.display.cards import Card, Part
 from labsupport.display.origin import LIVE, Origin
 from labsupport.experiments.evidence import Evidence
-from labsupport.experiments.runners import recording_of
+from labsupport.experiments.runners import recording_of_all
 from labsupport.lessons.catalog import Lesson
 
 ENGINE = "Docker engine"
@@ -31,9 +33,9 @@ def card_of_live(about: Lesson, backends: Backends, seconds: float | None) -> Ca
     return Card(backends.machine.name, about.slug, parts, tuple(addresses), versions, LIVE, seconds)
 
 
-def card_of_replay(about: Lesson, reason: str, recorded: Evidence | None, seconds: float | None) -> Card:
+def card_of_replay(about: Lesson, reason: str, recorded: Sequence[Evidence], seconds: float | None) -> Card:
     """The card of a lab that shows `recorded` evidence, or has none to show, because of `reason`."""
-    origin = Origin(recording_of(recorded, reason)) if recorded else LIVE
+    origin = Origin(recording_of_all(recorded, reason)) if recorded else LIVE
     state, what = ("recorded", "outputs below are recorded evidence") if recorded else ("unavailable", "")
     parts = tuple(
         Part(name, state, what, reason) if needed else Part(name, "unneeded")

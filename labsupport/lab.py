@@ -25,9 +25,10 @@ from labsupport.describing import card_of_live, card_of_replay
 from labsupport.display.cards import Card, closing
 from labsupport.display.explorer import Explorer
 from labsupport.display.notebook import install, show
+from labsupport.display.origin import LIVE, Origin
 from labsupport.errors import UsageError
 from labsupport.experiments.claims import load_ledger
-from labsupport.experiments.evidence import Provenance, any_recorded, forget_live
+from labsupport.experiments.evidence import Provenance, all_recorded, forget_live
 from labsupport.experiments.exercises import Exercise
 from labsupport.experiments.logbook import Live, Logbook, Recorded
 from labsupport.experiments.progress import ProgressFile
@@ -92,6 +93,7 @@ def open_lab(
         backends.close()
         raise
     _open_labs[about.slug] = opened
+    install(lambda: opened.origin)
     os.environ.update(backends.environment)
     show(opened.card(time.monotonic() - started))
     return opened
@@ -396,6 +398,12 @@ class Lab:
                     raise attempt.error
         return explorer
 
+    @property
+    def origin(self) -> Origin:
+        """Where what is shown now was seen: as the latest trial says; plain before the first."""
+        latest = self._logbook.latest
+        return Origin.of(latest) if latest else LIVE
+
     def reset(self) -> None:
         """Remove everything trials have made; the engine goes on."""
         self._logbook.end_trial()
@@ -405,7 +413,7 @@ class Lab:
         """What is live here, what is recorded, and what is missing and why."""
         if self.is_live:
             return card_of_live(self._about, self._backends, seconds)
-        recorded = any_recorded(self._project.recorded_evidence, self.notebook)
+        recorded = all_recorded(self._project.recorded_evidence, self.notebook)
         return card_of_replay(self._about, self._reason, recorded, seconds)
 
     @property

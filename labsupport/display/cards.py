@@ -58,6 +58,7 @@ class Card:
         return Shown(
             join([style_element(), banner.html, panel]),
             "\n".join([line for line in [banner.text, *text] if line]),
+            tells_origin=True,
         )
 
     def _repr_mimebundle_(self, include: object = None, exclude: object = None) -> dict[str, str]:
@@ -74,11 +75,11 @@ def closing(lab: str, leftovers: tuple[str, ...], seconds: float | None = None) 
         said = f"{lab} closed{took}: nothing left behind."
         mark = AVAILABILITY["live"]
         line = element("p", element("span", "✓", class_="lab-symbol", aria_hidden="true"), " ", said)
-        return Shown(element("div", line, class_=f"lab-panel lab-edge lab-hue-{mark.hue}"), said)
+        return Shown(element("div", line, class_=f"lab-panel lab-edge lab-hue-{mark.hue}"), said, tells_origin=True)
     said = f"{lab} closed{took}, but left {len(leftovers)} behind; `./lab clean` removes them:"
     items = element("ul", *(element("li", element("code", leftover)) for leftover in leftovers))
     html = element("div", element("p", prose(said)), items, class_="lab-panel lab-edge lab-hue-bad", role="alert")
-    return Shown(html, "\n".join([said, *(f"  - {leftover}" for leftover in leftovers)]))
+    return Shown(html, "\n".join([said, *(f"  - {leftover}" for leftover in leftovers)]), tells_origin=True)
 
 
 def _what(part: Part) -> object:

@@ -26,7 +26,7 @@ def outcome_shown(outcome: Outcome) -> Shown:
     lines = [element("p", prose(line)) for line in outcome.message.splitlines() if line.strip()]
     head = element("p", chip(mark), " ", outcome.exercise, counted, " ", bar, class_="lab-heading")
     html = element("div", head, unmet, *lines, class_=f"lab-panel lab-edge lab-hue-{mark.hue}", role="status")
-    return Shown(html, repr(outcome))
+    return Shown(html, repr(outcome), tells_origin=True)
 
 
 def exercise_shown(exercise: Exercise[Any]) -> Shown:
@@ -39,7 +39,7 @@ def exercise_shown(exercise: Exercise[Any]) -> Shown:
         element("p", prose(how), class_="lab-muted"),
         class_="lab-panel",
     )
-    return Shown(html, repr(exercise))
+    return Shown(html, repr(exercise), tells_origin=True)
 
 
 def progress_table(progress: Progress) -> Table:

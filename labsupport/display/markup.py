@@ -45,10 +45,14 @@ def prose(text: str) -> Markup:
 
 @dataclass(frozen=True)
 class Shown:
-    """What a person sees, twice: as HTML and as the plain text that says the same."""
+    """What a person sees, twice: as HTML and as the plain text that says the same.
+
+    `tells_origin`: it says itself where it comes from, or nothing in it was seen in a trial; no mark is put above it.
+    """
 
     html: Markup
     text: str
+    tells_origin: bool = False
 
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, str]:
         return {"text/html": str(element("div", self.html, class_="lab")), "text/plain": self.text}
@@ -61,5 +65,6 @@ class Shown:
 
 
 def stack(*parts: Shown) -> Shown:
-    """One below the other."""
-    return Shown(join(part.html for part in parts), "\n\n".join(part.text for part in parts))
+    """One below the other; what tells its origin tells it for all."""
+    told = any(part.tells_origin for part in parts)
+    return Shown(join(part.html for part in parts), "\n\n".join(part.text for part in parts), told)

@@ -54,24 +54,39 @@ class Origin:
 
     def line(self) -> Shown:
         """One short line for a single output: what is not live, what is not real; otherwise `live`."""
-        words = [(AVAILABILITY["live"], "")]
-        if self.missing:
-            words = [(AVAILABILITY["unavailable"], "nothing is live here, and nothing was recorded of this")]
-        if self.recorded:
-            words = [(AVAILABILITY["recorded"], " · ".join([str(self.recorded.date), *self.recorded.versions]))]
-        if self.simulated:
-            words.append((AVAILABILITY["simulated"], ", ".join(self.simulated)))
-        html = join((join([chip(mark), element("span", said) if said else None], " ") for mark, said in words), " ")
-        text = " ".join(f"[{mark.word}{': ' + said if said else ''}]" for mark, said in words)
-        return Shown(element("div", html, class_="lab-origin"), text)
+        return self._marks("" if self.recorded is None else " · ".join([self._day, *self.recorded.versions]))
 
-    def line_unless_plain(self) -> Shown | None:
-        return None if self.is_plain else self.line()
+    def badge(self) -> Shown:
+        """As `line`, without the versions, which the banner has: for each of many outputs."""
+        return self._marks(self._day)
 
     def above(self, shown: Shown) -> Shown:
         """Put the line above something made from what was seen, such as a table; a plain origin adds nothing."""
         line = self.line_unless_plain()
         return stack(line, shown) if line else shown
+
+    def line_unless_plain(self) -> Shown | None:
+        return None if self.is_plain else self.line()
+
+    def mark(self, shown: Shown) -> Shown:
+        """Put the badge above what does not tell its origin itself; a plain origin adds nothing."""
+        return shown if shown.tells_origin or self.is_plain else stack(self.badge(), shown)
+
+    @property
+    def _day(self) -> str:
+        return str(self.recorded.date) if self.recorded else ""
+
+    def _marks(self, of_recording: str) -> Shown:
+        words = [(AVAILABILITY["live"], "")]
+        if self.missing:
+            words = [(AVAILABILITY["unavailable"], "nothing is live here, and nothing was recorded of this")]
+        if self.recorded:
+            words = [(AVAILABILITY["recorded"], of_recording)]
+        if self.simulated:
+            words.append((AVAILABILITY["simulated"], ", ".join(self.simulated)))
+        html = join((join([chip(mark), element("span", said) if said else None], " ") for mark, said in words), " ")
+        text = " ".join(f"[{mark.word}{': ' + said if said else ''}]" for mark, said in words)
+        return Shown(element("div", html, class_="lab-origin"), text, tells_origin=True)
 
     def banner(self) -> Shown:
         """What cannot be missed, above anything replayed; empty for a live run."""
@@ -79,8 +94,9 @@ class Origin:
             return Shown(Markup(""), "")
         versions = ", ".join(self.recorded.versions) or "unknown versions"
         said = (
-            f"Nothing below runs now. It was recorded on {self.recorded.date} with {versions}. Words in <…> stand for "
-            "names, addresses and paths that are others on every run."
+            f"What engines, clusters and their machines say below was recorded on {self.recorded.date} with "
+            f"{versions}; none of them runs now. Words in <…> stand for names, addresses and paths that are others on "
+            "every run."
         )
         rest = [f"Why: {self.recorded.reason}."] if self.recorded.reason else []
         rest += [f"Simulated parts: {', '.join(self.simulated)}."] if self.simulated else []
@@ -91,7 +107,7 @@ class Origin:
             class_=f"lab-banner lab-hue-{AVAILABILITY['recorded'].hue}",
             role="note",
         )
-        return Shown(html, "\n".join([f"=== RECORDED, NOT LIVE === {said}", *rest]))
+        return Shown(html, "\n".join([f"=== RECORDED, NOT LIVE === {said}", *rest]), tells_origin=True)
 
 
 LIVE = Origin()

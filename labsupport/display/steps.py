@@ -1,8 +1,7 @@
 """How a step, an observation, a check and a verdict look. A step is a terminal block whose command can be copied."""
 
-import json
 import signal
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from labsupport.display.markup import Markup, Shown, element, join, prose
 from labsupport.display.origin import Origin
@@ -32,35 +31,29 @@ def step_shown(step: Step) -> Shown:
         silent,
         footer,
     ]
-    return Shown(_block(step, f"Command and its output: {step.command}", parts), repr(step))
+    return Shown(_block(step, f"Command and its output: {step.command}", parts), repr(step), tells_origin=True)
 
 
 def observation_shown(observation: Observation) -> Shown:
-    """Show a value read from an API, as JSON under its name."""
-    value = json.dumps(observation.value, indent=2, ensure_ascii=False)
-    parts = [element("p", observation.name, class_="lab-observed"), _stream("value", value)]
-    return Shown(_block(observation, f"Observed: {observation.name}", parts), repr(observation))
+    """Show a value read from an API under its name: a text as it is, anything else as JSON."""
+    parts = [element("p", observation.name, class_="lab-observed"), _stream("value", observation.text)]
+    return Shown(_block(observation, f"Observed: {observation.name}", parts), repr(observation), tells_origin=True)
 
 
 def checks_shown(checks: Sequence[Check]) -> Shown:
-    """Show checks as a list: symbol, sentence, and what was expected and seen."""
-    items = join(element("li", _check_symbol(check), _check_body(check)) for check in checks)
-    return Shown(element("ul", items, class_="lab-checks"), "\n".join(str(check) for check in checks))
+    """Show checks as a list, one a line: whether it holds, what was looked at, and what was expected and seen."""
+    return Shown(_list_of(map(_check_item, checks)), "\n".join(str(check) for check in checks))
 
 
 def judgement_shown(judgement: Judgement) -> Shown:
     """Show which of the alternatives stated beforehand held; the others stay visible, and the learner's prediction."""
     mark = verdict_mark(judgement.word)
     above = Origin.of(judgement).line_unless_plain()
-    stated = sorted(judgement.alternatives.items(), key=lambda item: item[0] != judgement.verdict)
-    rows = [
-        element("li", _check_symbol(check), element("strong", f"{word} if"), " ", _check_body(check))
-        for word, check in stated
-    ]
+    rows = [_check_item(check, f"{word} if") for word, check in judgement.stated]
     if judgement.otherwise:
         rows.append(element("li", element("strong", judgement.otherwise), " otherwise"))
     if judgement.given is not None:
-        rows.append(element("li", _check_symbol(judgement.given), "given that ", _check_body(judgement.given)))
+        rows.append(_check_item(judgement.given, "given"))
     unclear = f"Unclear because {judgement.unclear_because}." if judgement.verdict is None else None
     claim = judgement.claim
     panel = element(
@@ -69,10 +62,10 @@ def judgement_shown(judgement: Judgement) -> Shown:
         element("p", chip(mark), " ", element("code", claim.id), " ", prose(claim.sentence), class_="lab-heading"),
         element("p", "You predicted: ", element("q", judgement.prediction)) if judgement.prediction else None,
         element("p", prose(unclear)) if unclear else None,
-        element("ul", *rows, class_="lab-checks"),
+        _list_of(rows),
         class_=f"lab-panel lab-edge lab-hue-{mark.hue}",
     )
-    return Shown(panel, repr(judgement))
+    return Shown(panel, repr(judgement), tells_origin=True)
 
 
 def exit_code_in_words(code: int) -> str:
@@ -113,13 +106,23 @@ def _stream(name: str, text: str) -> Markup | None:
     return join([element("div", label, shown, class_="lab-stream"), rest])
 
 
-def _check_symbol(check: Check) -> Markup:
+def _list_of(items: Iterable[Markup]) -> Markup:
+    return element("ul", *items, class_="lab-checks")
+
+
+def _check_item(check: Check, before: str = "") -> Markup:
+    """One line: whether it holds, what was looked at; below it what was expected and seen, or the checks it joins."""
     mark = CHECKED[check.passed]
-    return element("span", mark.symbol, class_=f"lab-symbol lab-hue-{mark.hue}", aria_hidden="true")
+    said = element("span", element("span", mark.symbol, aria_hidden="true"), " ", mark.word, class_="lab-holds")
+    below = _list_of(map(_check_item, check.parts)) if check.parts else _expected_and_seen(check)
+    stated = [element("strong", before), " "] if before else []
+    return element("li", said, " ", *stated, prose(check.what or check.sentence), below, class_=f"lab-hue-{mark.hue}")
 
 
-def _check_body(check: Check) -> Markup:
-    expected = "" if check.passed and check.expected == check.seen else f"expected {check.expected or NOTHING}; "
-    seen = f"{CHECKED[check.passed].word}: {expected}seen {check.seen or NOTHING}"
-    sentence = f"{check.sentence}{NOTHING}" if check.sentence.endswith(" is ") else check.sentence
-    return join([prose(sentence), element("span", seen, class_="lab-seen")])
+def _expected_and_seen(check: Check) -> Markup:
+    if check.is_met_exactly:
+        values = {"seen, as expected": check.seen}
+    else:
+        values = {"expected": check.expected, "seen": check.seen}
+    rows = ([element("dt", name), element("dd", value or NOTHING)] for name, value in values.items())
+    return element("dl", *(part for row in rows for part in row), class_="lab-seen")

@@ -11,7 +11,7 @@ from collections.abc import Container
 from dataclasses import dataclass, field
 
 from labsupport.errors import UsageError
-from labsupport.experiments.steps import Step, plain
+from labsupport.experiments.steps import Step, pasteable, plain
 
 LONGEST_SHOWN = 400
 NONSENSE = ("", "\x00 nonsense that no program prints \x00", "0", "7\nzq")
@@ -21,7 +21,9 @@ NONSENSE = ("", "\x00 nonsense that no program prints \x00", "0", "7\nzq")
 class Check:
     """One expectation held against what was seen.
 
-    `about` and `negated` say what is compared, so that a check and its exact opposite can be recognised.
+    `about` and `negated` say what is compared, so that a check and its exact opposite can be recognised. `what` is what
+    was looked at, uncut: it is shown above `expected` and `seen`; `sentence` is for where one line must do. `parts` are
+    the checks that were joined into this one, and `what` then says how many of them must hold.
     """
 
     sentence: str
@@ -30,6 +32,13 @@ class Check:
     passed: bool
     about: str = field(default="", repr=False)
     negated: bool = field(default=False, repr=False)
+    what: str = field(default="", repr=False)
+    parts: tuple["Check", ...] = field(default=(), repr=False)
+
+    @property
+    def is_met_exactly(self) -> bool:
+        """Whether what was seen is, letter by letter, what was expected."""
+        return self.passed and self.expected == self.seen
 
     def is_opposite_of(self, other: "Check") -> bool:
         """Whether exactly one of the two passes, whatever is seen."""
@@ -49,8 +58,17 @@ class Check:
         )
 
     def __str__(self) -> str:
-        mark = "holds" if self.passed else "does not hold"
-        return f"{mark}: {self.sentence}\n  expected: {self.expected}\n  seen:     {self.seen}"
+        return "\n".join(self.lines())
+
+    def lines(self, before: str = "") -> list[str]:
+        """As text: whether it holds, `before`, what was looked at; below that what was expected and seen, or parts."""
+        mark = "✓ holds" if self.passed else "✗ does not hold"
+        first = f"{mark}: {before}{self.what or self.sentence}"
+        if self.parts:
+            return [first, *(f"  {line}" for part in self.parts for line in part.lines())]
+        if self.is_met_exactly:
+            return [first, *_told("seen, as expected:", self.seen)]
+        return [first, *_told("expected:", self.expected), *_told("seen:    ", self.seen)]
 
 
 def exit_code_is(step: Step, code: int) -> Check:
@@ -95,6 +113,7 @@ def output_matches(step: Step, pattern: str) -> Check:
         f"a match of {pattern}",
         _shown(step.stdout),
         bool(compiled.search(step.stdout)),
+        what=_of(step, "output"),
     )
 
 
@@ -133,7 +152,7 @@ def more_than(seen: float, limit: float, what: str, unit: str = "") -> Check:
 def all_of(*checks: Check) -> Check:
     """Every one of at least two checks holds."""
     _refuse_few(checks, "all_of")
-    return _joined(checks, " and ", all(check.passed for check in checks))
+    return _joined(checks, " and ", all(check.passed for check in checks), "all of these")
 
 
 def any_of(*checks: Check) -> Check:
@@ -142,7 +161,7 @@ def any_of(*checks: Check) -> Check:
     for number, check in enumerate(checks):
         if any(check.is_opposite_of(other) for other in checks[number + 1 :]):
             raise _cannot_fail(f"any_of(…) with “{check.sentence}”", "it stands beside its own opposite")
-    return _joined(checks, " or ", any(check.passed for check in checks))
+    return _joined(checks, " or ", any(check.passed for check in checks), "at least one of these")
 
 
 def _comparison(
@@ -157,6 +176,7 @@ def _comparison(
         (_same(seen, expected)) != negated,
         about=f"{where}{what}: {_full(seen)} = {_full(expected)}",
         negated=negated,
+        what=_of(step, what) if step else what,
     )
 
 
@@ -170,6 +190,7 @@ def _search(step: Step, stream: str, name: str, text: str, *, negated: bool) -> 
         f"success, and nowhere {text!r}" if negated else f"somewhere {text!r}",
         seen,
         step.succeeded and not has if negated else has,
+        what=_of(step, name),
     )
 
 
@@ -187,6 +208,7 @@ def _membership(seen: object, item: object, what: str, *, negated: bool) -> Chec
         f"{'not empty, and without' if negated else 'something with'} {_shown(item)}",
         _shown(inside),
         bool(inside) and not has if negated else has,
+        what=what,
     )
 
 
@@ -202,17 +224,30 @@ def _bound(seen: float, limit: float, what: str, unit: str, *, below: bool) -> C
         f"{word} {limit:g}{tail}",
         f"{number:g}{tail}",
         number < limit if below else number > limit,
+        what=what,
     )
 
 
-def _joined(checks: tuple[Check, ...], word: str, passed: bool) -> Check:
+def _joined(checks: tuple[Check, ...], word: str, passed: bool, needed: str) -> Check:
     marked = (f"[{'holds' if check.passed else 'no'}] {check.seen}" for check in checks)
     return Check(
         word.join(check.sentence for check in checks),
         word.join(check.expected for check in checks),
         "; ".join(marked),
         passed,
+        what=needed,
+        parts=checks,
     )
+
+
+def _of(step: Step, name: str) -> str:
+    return f"{name} of `{pasteable(step.argv)}`" + (f" on `{step.place}`" if step.place else "")
+
+
+def _told(name: str, value: str) -> list[str]:
+    """A value beside its name; its further lines stand below its first."""
+    first, *rest = value.splitlines() or ["nothing"]
+    return [f"    {name} {first}", *((" " * (len(name) + 5) + line).rstrip() for line in rest)]
 
 
 def _refuse_few(checks: tuple[Check, ...], name: str) -> None:

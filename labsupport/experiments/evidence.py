@@ -9,7 +9,7 @@ import json
 import os
 import re
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -57,6 +57,13 @@ class Provenance(_Record):
     def versions(self) -> tuple[str, ...]:
         """What a banner names."""
         return tuple(text for text in (self.engine, self.cluster, self.kernel) if text)
+
+
+def versions_of(all_seen_on: Sequence[Provenance]) -> tuple[str, ...]:
+    """What a banner over several trials names: each engine, cluster and kernel that took part in any of them, once."""
+    fields = [[getattr(one, field) or "" for one in all_seen_on] for field in ("engine", "cluster", "kernel")]
+    parts = [dict.fromkeys(part for text in texts for part in text.split(" and ") if part) for texts in fields]
+    return tuple(" and ".join(names) for names in parts if names)
 
 
 class StepRecord(_Record):
@@ -248,9 +255,10 @@ def find_recorded(folder: Path, experiment: str) -> Evidence | None:
     return read(found[order[0]]) if order else None
 
 
-def any_recorded(folder: Path, notebook: str) -> Evidence | None:
-    """Read one recorded evidence of a notebook, for what it says of versions and dates; None when there is none."""
-    return next(read_folder(folder / notebook), None)
+def all_recorded(folder: Path, notebook: str) -> list[Evidence]:
+    """Read what replay shows of a notebook: the recorded evidence of each of its experiments, by name."""
+    names = sorted({path.stem.partition("@")[0] for path in (folder / notebook).glob("*.json")})
+    return [found for name in names if (found := find_recorded(folder, f"{notebook}/{name}"))]
 
 
 def forget_live(folder: Path, notebook: str) -> None:

@@ -55,6 +55,10 @@ class Outcome:
         return f"{self.exercise}: {self.standing}{counted}\n{self.message}"
 
 
+class Hint(str):
+    """A text for the learner; of a type of its own, as it is nothing that was seen."""
+
+
 @dataclass
 class Exercise(Generic[World]):
     """A task, and how to look whether it is done.
@@ -105,14 +109,14 @@ class Exercise(Generic[World]):
             self.remove()
         return outcome
 
-    def hint(self) -> str:
+    def hint(self) -> Hint:
         """The next hint; the last one again when there are no more."""
         if not self.hints:
-            return "There is no hint for this one: check() says what to do next."
+            return Hint("There is no hint for this one: check() says what to do next.")
         hint = self.hints[min(self._hints_given, len(self.hints) - 1)]
         self._hints_given += 1
         number = min(self._hints_given, len(self.hints))
-        return f"Hint {number} of {len(self.hints)}: {hint}"
+        return Hint(f"Hint {number} of {len(self.hints)}: {hint}")
 
     def close(self) -> None:
         """End the exercise; its objects go."""

@@ -94,6 +94,11 @@ class Logbook:
         self._current = trial
         return trial
 
+    @property
+    def latest(self) -> Trial | None:
+        """The trial that was opened last, whether or not it has ended."""
+        return next(reversed(self.trials.values()), None)
+
     def settled(self) -> str:
         """What this run settled: a line per claim, in the ledger's order, the same on every run.
 

@@ -13,7 +13,7 @@ from functools import partial
 from typing import Any, Protocol
 
 from labsupport.errors import NotRecorded, UsageError, WaitExpired
-from labsupport.experiments.evidence import Evidence, ObservationRecord, StepRecord
+from labsupport.experiments.evidence import Evidence, ObservationRecord, StepRecord, versions_of
 from labsupport.experiments.scrubbing import Scrubber, kind_of_ids
 from labsupport.experiments.steps import Recording
 from labsupport.process.commands import CommandResult, Invocation, Runner
@@ -214,6 +214,13 @@ def not_recorded(tried: str, happened: str, reason: str) -> NotRecorded:
 def recording_of(evidence: Evidence, reason: str) -> Recording:
     """What to say above everything that comes from this evidence."""
     return Recording(evidence.recorded, evidence.provenance.versions, reason, evidence.backend)
+
+
+def recording_of_all(evidence: Sequence[Evidence], reason: str) -> Recording:
+    """What to say above a whole notebook: every version that took part, and the day of the oldest evidence."""
+    oldest = min(evidence, key=lambda one: one.recorded)
+    versions = versions_of([one.provenance for one in evidence])
+    return Recording(oldest.recorded, versions, reason, oldest.backend)
 
 
 def today() -> datetime.date:

@@ -117,9 +117,13 @@ class Observation:
     def __len__(self) -> int:
         return len(self.value)
 
+    @property
+    def text(self) -> str:
+        """The value as people read it: a text as it is, anything else as JSON."""
+        return self.value if isinstance(self.value, str) else json.dumps(self.value, indent=2, ensure_ascii=False)
+
     def __repr__(self) -> str:
-        shown = json.dumps(self.value, indent=2, ensure_ascii=False)
-        return "\n".join([*_notes(self.recorded, self.simulated), f"{self.name}:", *_shown(shown, "")])
+        return "\n".join([*_notes(self.recorded, self.simulated), f"{self.name}:", *_shown(self.text, "")])
 
 
 def pasteable(argv: Sequence[str]) -> str:

@@ -43,19 +43,21 @@ class Judgement:
     def word(self) -> str:
         return self.verdict.value if self.verdict else UNCLEAR
 
+    @property
+    def stated(self) -> list[tuple[Verdict, Check]]:
+        """The alternatives with their checks, that of the verdict first."""
+        return sorted(self.alternatives.items(), key=lambda item: item[0] != self.verdict)
+
     def __repr__(self) -> str:
         lines = [self.recorded.banner] if self.recorded else []
         lines += [f"SIMULATED here: {', '.join(self.simulated)}"] if self.simulated else []
         lines += [f"{self.claim.id} {self.word}: {self.claim.sentence}"]
         lines += [f"you predicted: {self.prediction}"] if self.prediction else []
         lines += [f"unclear because {self.unclear_because}"] if self.verdict is None else []
-        for verdict, check in self.alternatives.items():
-            lines.append(
-                f"{'→' if verdict is self.verdict else ' '} {verdict} if {check.sentence}\n    seen: {check.seen}"
-            )
-        lines += (
-            [f"{'→' if self.otherwise is self.verdict else ' '} {self.otherwise} otherwise"] if self.otherwise else []
-        )
+        for verdict, check in self.stated:
+            lines += check.lines(f"{verdict} if ")
+        lines += [f"{self.otherwise} otherwise"] if self.otherwise else []
+        lines += self.given.lines("given ") if self.given is not None else []
         return "\n".join(lines)
 
 

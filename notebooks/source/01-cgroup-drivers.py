@@ -22,8 +22,8 @@ lab = open_lab("01-cgroup-drivers", engine=engine, cluster=cluster, seed=seed)
 
 # %% [markdown]
 # The card above says what is live here. Where it says *recorded*, you see what a run saw on that day, with those
-# versions (*built here*: the lab built the program from its source); “your engine” is then the engine of that run. A
-# table or a check that has no such mark is made from the outputs before it.
+# versions (*built here*: the lab built the program from its source), each output under a mark that says so; “your
+# engine” is then the engine of that run.
 #
 # Commands run on this computer unless they say `on="…"`: `machine` is a root shell on the machine that the lab's
 # engine runs on, `systemd` is an engine on a machine whose first process is systemd, `old` is Docker 20.10, and
@@ -1313,14 +1313,14 @@ trial.expect(
 )
 
 # %% [markdown]
-# **See.** All of it in one table. Not every row is `sample` beside `control`: `exec-opts` is the engine `driver`,
-# `log-opts` without it is the container that names a driver of its own, and `live-restore` is from experiment 9.
-# Without `data-root` the lab's engines have a folder of the lab's; others have `/var/lib/docker`.
+# **See.** All of it in one table. Not every row is `sample` beside `control`: `exec-opts` is the engine `driver`, and
+# `live-restore` is from experiment 9.
 
 # %%
 effect = cgroups.Effect
+of_the_lab = "a folder of the lab's; elsewhere /var/lib/docker"
 told = [
-    effect("data-root", sample.output.split()[3], control.output.split()[3]),
+    effect("data-root", sample.output.split()[3], control.output.split()[3], of_the_lab),
     effect("exec-opts", asked_for.output, control.output.split()[0]),
     effect("registry-mirrors", f"pulls {by_mirror.output}", cgroups.last_words(no_mirror)),
     effect("insecure-registries", f"pulls {by_http.output}", cgroups.last_words(no_http)),
@@ -1331,7 +1331,9 @@ told = [
 told += [
     effect("live-restore", f"{going_on[0]} of 2 containers go on", f"{going_on[1]} of 2 go on"),
     effect("log-driver", as_it_comes["Type"], control.output.split()[2]),
-    effect("log-opts", as_it_comes["Config"], own_driver["Config"]),
+    effect(
+        "log-opts", as_it_comes["Config"], own_driver["Config"], "container with its own driver"
+    ),
     effect("log-level", sample_levels, control_levels),
     effect("storage-driver", storage[1], storage[0]),
 ]

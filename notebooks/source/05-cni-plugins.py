@@ -170,7 +170,7 @@ lab.connect_pods(trial, "none")
 trial.run("kubectl wait --for=condition=Ready=false node/node-1 node/node-2 --timeout=60s")
 node = trial.run("kubectl get node node-1 --output json")
 message = cni.condition(node, "Ready")["message"]
-print(message)
+message
 
 # %%
 trial.run("kubectl apply -f assets/05-cni-plugins/lonely.yaml")

@@ -61,7 +61,7 @@ after_refusals
 # `lab.cluster.apply` does what `kubectl apply` does, and finds the line to blame:
 
 # %%
-print(lab.refusal(trial, "assets/08-statefulset/broken.yaml").value)
+lab.refusal(trial, "assets/08-statefulset/broken.yaml")
 
 # %% [markdown]
 # Now the file without mistakes. From here on we record who writes what: the API server's *audit log* has every

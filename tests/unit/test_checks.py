@@ -75,7 +75,7 @@ def test_a_check_says_what_was_expected_and_seen(name: str) -> None:
     check = make()
     assert check.passed is passes
     assert check.sentence and check.expected
-    assert str(check).startswith("holds: " if passes else "does not hold: ")
+    assert str(check).startswith("✓ holds: " if passes else "✗ does not hold: ")
 
 
 LIST = ["a"]

@@ -4,15 +4,17 @@ import datetime
 import re
 import shlex
 from html.parser import HTMLParser
+from typing import Any
 
 import pytest
+from IPython.core.formatters import DisplayFormatter
 
 from labsupport.display.cards import Card, Part, closing
 from labsupport.display.exercises import STANDINGS, exercise_shown, outcome_shown, progress_table
 from labsupport.display.failures import error_shown
 from labsupport.display.figures import Limit, Measure, bars, dots
-from labsupport.display.markup import Markup, element, prose
-from labsupport.display.notebook import as_shown, show
+from labsupport.display.markup import Markup, Shown, element, prose
+from labsupport.display.notebook import as_shown, marking, show
 from labsupport.display.origin import LIVE, Origin
 from labsupport.display.steps import checks_shown, exit_code_in_words, judgement_shown, step_shown
 from labsupport.display.style import (
@@ -33,14 +35,18 @@ from labsupport.display.style import (
 )
 from labsupport.display.tables import CROWDED_PROSE_EMS, MOST_CODE_LETTERS, PROSE_EMS, Column, facts, table
 from labsupport.errors import EngineError, NotRecorded
-from labsupport.experiments.checks import equals
+from labsupport.experiments.checks import all_of, any_of, equals, exit_code_is, output_contains
 from labsupport.experiments.claims import Claim, Verdict
-from labsupport.experiments.exercises import Exercise, Outcome, Requirement, Standing
+from labsupport.experiments.exercises import Exercise, Hint, Outcome, Requirement, Standing
 from labsupport.experiments.progress import ExerciseProgress, NotebookProgress, Progress
 from labsupport.experiments.steps import Observation, Recording, Step, pasteable
 from labsupport.experiments.trial import Judgement
 
 RECORDING = Recording(datetime.date(2026, 11, 23), ("Docker 29.0.1", "Linux 6.18"), "no engine can run here", "private")
+
+
+MEASURES = [Measure("exec", (0.2,), "stopped by itself"), Measure("shell", (10.2,), "killed")]
+ALT = "Bars of the stop times: exec is short, shell lasts the whole grace."
 
 
 def step(**changes: object) -> Step:
@@ -231,6 +237,66 @@ def test_what_is_recorded_or_simulated_says_so_on_every_output(seen: object) -> 
     assert "live" not in words(shown.html)
 
 
+def shown_by_ipython(thing: object, origin: Origin) -> dict[str, Any]:
+    bundle, _ = marking(DisplayFormatter(), lambda: origin).format(thing)
+    return bundle  # type: ignore[no-any-return]
+
+
+UNMARKED = [
+    equals("a", "a", "the letter"), table("Seen", ["letter"], [["a"]]), bars("Times", MEASURES, alt=ALT, axis="s"),
+    Shown(Markup("<p>a</p>"), "a"), ["a"], {"a": 1}, "a", 1,
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("thing", UNMARKED, ids=lambda thing: type(thing).__name__)
+def test_what_does_not_tell_its_origin_gets_a_mark(thing: object) -> None:
+    origin = Origin(RECORDING, ("nodes",))
+    marked = shown_by_ipython(thing, origin)
+    assert_balanced(marked["text/html"])
+    assert words(marked["text/html"]).startswith("▤ recorded 2026-11-23 ◇ simulated nodes")
+    assert marked["text/plain"].startswith("[recorded: 2026-11-23] [simulated: nodes]\n\n")
+    plain = shown_by_ipython(thing, LIVE)
+    assert plain["text/plain"] == marked["text/plain"].partition("\n\n")[2]
+    assert "lab-origin" not in plain.get("text/html", "")
+
+
+@pytest.mark.parametrize(
+    "thing",
+    [
+        step(recorded=RECORDING),
+        Observation("06-x/override", "said", "one\ntwo", RECORDING),
+        judgement(recorded=RECORDING),
+        Origin(RECORDING).above(table("Seen", ["letter"], [["a"]]).shown()),
+    ],
+    ids=lambda thing: type(thing).__name__,
+)
+def test_what_tells_its_origin_tells_it_once(thing: object) -> None:
+    bundle = shown_by_ipython(thing, Origin(RECORDING))
+    assert bundle["text/html"].count("lab-origin") == 1
+    assert len(re.findall("recorded", bundle["text/plain"], re.IGNORECASE)) == 1
+
+
+@pytest.mark.parametrize(
+    "thing",
+    [
+        Outcome("rewrite", Standing.PASSED, "All is well.", 1, 1),
+        Hint("Look again."),
+        closing("lab-1", ()),
+        closing("lab-1", ("mount /x",)),
+        Card("", "06-x", (Part("Docker engine", "live"),)),
+        object(),
+    ],
+    ids=lambda thing: type(thing).__name__,
+)
+def test_what_was_seen_in_no_trial_gets_none(thing: object) -> None:
+    assert "recorded" not in str(shown_by_ipython(thing, Origin(RECORDING)))
+
+
+def test_a_text_that_was_observed_is_shown_line_by_line() -> None:
+    shown = as_shown(Observation("06-x/override", "said", "one\ntwo"))
+    assert "<pre>one\ntwo</pre>" in shown.html and shown.text == "said:\none\ntwo"
+
+
 def test_what_is_live_with_simulated_parts_names_them() -> None:
     shown = step_shown(step(simulated=("kubelet",)))
     assert "simulated kubelet" in words(shown.html) and "kubelet" in shown.text
@@ -254,9 +320,35 @@ def test_a_judgement_shows_every_alternative_and_the_prediction() -> None:
 
 
 def test_what_is_empty_is_called_nothing() -> None:
-    shown = checks_shown([equals("", "", "what the port says"), equals("shop", "", "what it says")]).html
-    assert "what the port says is nothing" in shown and "holds: seen nothing" in shown
-    assert "expected nothing; seen shop" in shown
+    shown = checks_shown([equals("", "", "what the port says"), equals("shop", "", "what it says")])
+    assert "<dt>seen, as expected</dt><dd>nothing</dd>" in shown.html
+    assert "<dt>expected</dt><dd>nothing</dd><dt>seen</dt><dd>shop</dd>" in shown.html
+    assert "    seen, as expected: nothing" in shown.text and "    expected: nothing" in shown.text
+
+
+def test_checks_that_were_joined_are_told_one_by_one_and_uncut() -> None:
+    seen = step(argv=("sh", "-c", f"echo 'a' | grep {'b' * 90}"), stdout="one\ntwo\n", place="old")
+    joined = all_of(equals(1, 2, "the number"), any_of(output_contains(seen, "one"), exit_code_is(seen, 1)))
+    shown = checks_shown([joined])
+    assert_balanced(shown.html)
+    assert "…" not in shown.html + shown.text
+    said = f"""sh -c "echo 'a' | grep {"b" * 90}\""""
+    assert shown.text.splitlines() == [
+        "✗ does not hold: all of these",
+        "  ✗ does not hold: the number",
+        "      expected: 2",
+        "      seen:     1",
+        "  ✓ holds: at least one of these",
+        f"    ✓ holds: output of `{said}` on `old`",
+        "        expected: somewhere 'one'",
+        "        seen:     one",
+        "                  two",
+        f"    ✗ does not hold: exit code of `{said}` on `old`",
+        "        expected: 1",
+        "        seen:     0",
+    ]
+    assert shown.html.count('<li class="lab-hue-') == 5 and shown.html.count('<ul class="lab-checks">') == 3
+    assert "<dt>expected</dt><dd>somewhere &#39;one&#39;</dd><dt>seen</dt><dd>one\ntwo\n</dd>" in shown.html
 
 
 def test_an_unclear_judgement_says_why() -> None:
@@ -305,10 +397,6 @@ def test_a_new_group_of_rows_is_set_apart() -> None:
 
 def test_facts_leave_out_what_is_empty() -> None:
     assert facts({"a": "1", "b": None, "c": ""}).text == "a  1"
-
-
-MEASURES = [Measure("exec", (0.2,), "stopped by itself"), Measure("shell", (10.2,), "killed")]
-ALT = "Bars of the stop times: exec is short, shell lasts the whole grace."
 
 
 def test_a_figure_has_alt_text_theme_colours_and_a_table() -> None:

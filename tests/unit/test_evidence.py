@@ -17,7 +17,7 @@ from labsupport.experiments.evidence import (
     StepRecord,
     Tool,
     VerdictRecord,
-    any_recorded,
+    all_recorded,
     find_recorded,
     forget_live,
     live_path,
@@ -25,6 +25,7 @@ from labsupport.experiments.evidence import (
     read_folder,
     recorded_path,
     split_experiment,
+    versions_of,
     write,
     write_atomically,
 )
@@ -179,7 +180,7 @@ def test_evidence_can_be_read_by_others(tmp_path: Path) -> None:
 
 def test_the_private_backend_is_preferred(tmp_path: Path) -> None:
     assert find_recorded(tmp_path, "06-dockerfile/override") is None
-    assert any_recorded(tmp_path, "06-dockerfile") is None
+    assert all_recorded(tmp_path, "06-dockerfile") == []
     for backend in ("kind", "own", "private"):
         write(evidence(backend=backend), recorded_path(tmp_path, "06-dockerfile/override", backend))
         found = find_recorded(tmp_path, "06-dockerfile/override")
@@ -187,7 +188,21 @@ def test_the_private_backend_is_preferred(tmp_path: Path) -> None:
     write(evidence("06-dockerfile/override-again"), recorded_path(tmp_path, "06-dockerfile/override-again", "private"))
     found = find_recorded(tmp_path, "06-dockerfile/override")
     assert found is not None and found.trial == "override"
-    assert any_recorded(tmp_path, "06-dockerfile") is not None
+    assert [(one.trial, one.backend) for one in all_recorded(tmp_path, "06-dockerfile")] == [
+        ("override", "private"),
+        ("override-again", "private"),
+    ]
+
+
+def test_the_versions_of_several_trials_name_each_program_once() -> None:
+    today, both = "Docker 29.0.1 (built here)", "Docker 29.0.1 (built here) and Docker 20.10.24"
+    seen_on = [
+        Provenance(engine=today, kernel="Linux 6.18.0"),
+        Provenance(engine=both, cluster="Kubernetes v1.37", kernel="Linux 6.18.0"),
+        Provenance(kernel="Linux 6.19.0"),
+    ]
+    assert versions_of(seen_on) == (both, "Kubernetes v1.37", "Linux 6.18.0 and Linux 6.19.0")
+    assert versions_of(seen_on[:1]) == (today, "Linux 6.18.0")
 
 
 def test_earlier_live_evidence_can_be_forgotten(tmp_path: Path) -> None:

@@ -230,6 +230,7 @@ class TestDaemonJson:
         shown = cgroups.effects_table([cgroups.Effect("live-restore", {"warn": 7}, f"{'x' * 90}: why")]).text
         assert "containers go on without" in shown
         assert "warn: 7 lines" in shown
+        assert "none (a third)" in cgroups.effects_table([cgroups.Effect("log-opts", "x", {}, "a third")]).text
         assert "x: why" in shown and "x" * 80 not in shown
 
     def test_a_daemon_that_fails_says_why(self) -> None:

@@ -11,9 +11,9 @@ import pytest
 from labsupport.errors import NotRecorded, WaitExpired
 from labsupport.experiments.checks import equals, output_contains
 from labsupport.experiments.claims import Verdict, parse_ledger
-from labsupport.experiments.evidence import Provenance, read, recorded_path, write
+from labsupport.experiments.evidence import Provenance, all_recorded, read, recorded_path, write
 from labsupport.experiments.logbook import Live, Logbook, Recorded
-from labsupport.experiments.runners import MOST_CHARACTERS
+from labsupport.experiments.runners import MOST_CHARACTERS, recording_of_all
 from labsupport.experiments.scrubbing import Scrubber
 from labsupport.experiments.trial import Trial
 from labsupport.process.commands import CommandResult, Invocation, Runner
@@ -54,6 +54,20 @@ def record(folder: Path, act: Act, script: dict[str, Scripted] | Runner, places:
 def replay(folder: Path, places: dict[str, str] | None = None) -> Trial:
     book = Logbook("06-x", LEDGER, Recorded(folder / "recorded", REASON), scrubber=Scrubber(places))
     return book.trial("t", settles="df-08")
+
+
+def test_the_whole_of_a_notebook_is_as_old_as_its_oldest_evidence(tmp_path: Path) -> None:
+    record(tmp_path, lambda trial: trial.run("docker run x"), {"docker": Reply("hello\n")})
+    (new,) = all_recorded(tmp_path / "recorded", "06-x")
+    old = new.model_copy(
+        update={
+            "recorded": new.recorded.replace(year=2025),
+            "provenance": Provenance(engine="Docker 20.10", kernel="Linux 6.18"),
+        }
+    )
+    told = recording_of_all([new, old], REASON)
+    assert told.date == old.recorded
+    assert told.versions == ("Docker 29.0.1 and Docker 20.10", "Linux 6.18")
 
 
 def test_one_command_with_two_inputs_is_two_answers(tmp_path: Path) -> None:

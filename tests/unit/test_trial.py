@@ -273,10 +273,11 @@ def test_a_judgement_reads_well(desk: MakeDesk) -> None:
     assert text.splitlines() == [
         "df-08 refuted: Claim 08 is a sentence.",
         "you predicted: it cannot",
-        "  confirmed if the output is a",
-        "    seen: seen",
-        "→ refuted if the output is seen",
-        "    seen: seen",
+        "✓ holds: refuted if the output",
+        "    seen, as expected: seen",
+        "✗ does not hold: confirmed if the output",
+        "    expected: a",
+        "    seen:     seen",
     ]
 
 

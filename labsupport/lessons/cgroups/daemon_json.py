@@ -11,8 +11,8 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
-from labsupport.display.markup import Shown
-from labsupport.display.origin import Origin
+from labsupport.display.markup import Shown, stack
+from labsupport.display.origin import LIVE, Origin
 from labsupport.display.tables import Cell, Column, table
 from labsupport.experiments.steps import Observation, Step
 
@@ -42,7 +42,7 @@ class DaemonJson(BaseModel):
     exec_opts: list[str] | None = None
     """options of the runtime; native.cgroupdriver is one"""
     registry_mirrors: list[str] | None = None
-    """asked first, in place of docker.io"""
+    """asked before Docker Hub"""
     insecure_registries: list[str] | None = None
     """spoken to in plain HTTP, or without checking the certificate"""
     max_concurrent_downloads: int | None = Field(default=None, ge=0)
@@ -88,7 +88,7 @@ def faults_in(text: str) -> list[str]:
 
 
 def show_file(path: str) -> Shown:
-    """Show a daemon.json, key by key, with what each is for and what the model says of it."""
+    """Show a daemon.json, key by key, as it is now, with what each is for and what the model says of it."""
     text = Path(path).read_text(encoding="utf-8")
     faults = faults_in(text)
     rows: list[list[Cell]] = [
@@ -96,7 +96,8 @@ def show_file(path: str) -> Shown:
         for key, value in json.loads(text).items()
     ]
     columns = [Column("key", "code"), Column("value", "code"), Column("what it is for", "prose")]
-    return table(path.rpartition("/")[2], columns, rows, note="; ".join(faults) or "well formed").shown()
+    made = table(path.rpartition("/")[2], columns, rows, note="; ".join(faults) or "well formed")
+    return stack(LIVE.line(), made.shown())
 
 
 @dataclass(frozen=True)
@@ -184,18 +185,25 @@ def last_words(step: Step) -> str:
 
 @dataclass(frozen=True)
 class Effect:
-    """What one key changed: seen on the engine with the sample file, and on one without that key."""
+    """What one key changed: seen with it, and without it; `told` says what the latter is of, where that needs words."""
 
     key: str
     with_it: object
     without: object
+    told: str = ""
 
 
 def effects_table(effects: Sequence[Effect]) -> Shown:
     columns: list[str | Column] = [Column("key", "code"), Column("what it is for", "prose"),
                                    Column("with it", "prose"), Column("without it", "prose")]  # fmt: skip
     rows: list[list[Cell]] = [
-        [each.key, DaemonJson.meaning(each.key), _briefly(each.with_it), _briefly(each.without)] for each in effects
+        [
+            each.key,
+            DaemonJson.meaning(each.key),
+            _briefly(each.with_it),
+            _briefly(each.without) + (f" ({each.told})" if each.told else ""),
+        ]
+        for each in effects
     ]
     return table("Each key, with and without", columns, rows).shown()
 
