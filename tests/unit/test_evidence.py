@@ -181,7 +181,7 @@ def test_evidence_can_be_read_by_others(tmp_path: Path) -> None:
 def test_the_private_backend_is_preferred(tmp_path: Path) -> None:
     assert find_recorded(tmp_path, "06-dockerfile/override") is None
     assert all_recorded(tmp_path, "06-dockerfile") == []
-    for backend in ("kind", "own", "private"):
+    for backend in ("own", "kind", "private"):
         write(evidence(backend=backend), recorded_path(tmp_path, "06-dockerfile/override", backend))
         found = find_recorded(tmp_path, "06-dockerfile/override")
         assert found is not None and found.backend == backend
