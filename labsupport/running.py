@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 SECONDS_PER_CELL = 1800
 SECONDS_TO_STOP = 15
+ENGINE = "saving-at-the-end"
 
 
 @dataclass(frozen=True)
@@ -131,8 +132,11 @@ def _execute(
 ) -> "ExecutedNotebook":
     import nbformat
     import papermill
+    from papermill.engines import papermill_engines
 
     from labsupport.display.report import ExecutedNotebook
+
+    papermill_engines.register(ENGINE, _saving_at_the_end())
 
     source = folder / f"{notebook.slug}.ipynb"
     executed = folder / "executed" / source.name
@@ -158,6 +162,7 @@ def _execute(
             str(source),
             str(executed),
             parameters=dict(parameters),
+            engine_name=ENGINE,
             kernel_name="python3",
             progress_bar=False,
             execution_timeout=SECONDS_PER_CELL,
@@ -179,6 +184,22 @@ def _execute(
         cells_done=min(done, cells),
         error=error,
     )
+
+
+def _saving_at_the_end() -> type:
+    """Return papermill's engine, made to save once, however it ends: twice a cell takes longer than most cells run."""
+    from papermill.engines import NBClientEngine
+    from papermill.iorw import write_ipynb
+
+    class SavingAtTheEnd(NBClientEngine):  # type: ignore[misc]  # papermill has no types
+        @classmethod
+        def execute_notebook(cls, nb: Any, kernel_name: str, output_path: str = "", **options: Any) -> Any:
+            try:
+                return super().execute_notebook(nb, kernel_name, **options)
+            finally:
+                write_ipynb(nb, output_path)
+
+    return SavingAtTheEnd
 
 
 def _stop(futures: Sequence["Future[ExecutedNotebook]"], kernels: Kernels) -> None:

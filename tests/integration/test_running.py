@@ -45,6 +45,7 @@ def test_it_goes_on_after_failures_and_says_what_happened(course: Project) -> No
     assert "died" in results[2].error.lower()
     assert [one.cells_done for one in results] == [2, 1, 1, 2]
     assert "replay none ['Dockerfile']" in results[0].path.read_text()
+    assert all("os._exit(7)" in one.path.read_text() for one in results if one.slug == "03-dies")
     assert {one.cells for one in seen} == {2}
     assert [one.cell for one in seen if one.slug == "01-works"][-1] == 2
 
