@@ -41,7 +41,7 @@ from labsupport.lessons.needs import Needs
 from labsupport.lessons.workbench import Workbench
 from labsupport.observing.cluster import TimelineRecording, etcd_content, log_lines, refusal_of
 from labsupport.observing.dataplanes import FrameRecording, pods_connected, policy_in_force
-from labsupport.observing.engines import engine_started, engines_started
+from labsupport.observing.engines import contents, engine_started, engines_started
 from labsupport.observing.faults import Fault
 from labsupport.observing.logs import LogReceivers
 from labsupport.observing.network import FrameCapture, path_seen, topologies_seen
@@ -96,6 +96,8 @@ def open_lab(
     install(lambda: opened.origin)
     os.environ.update(backends.environment)
     show(opened.card(time.monotonic() - started))
+    if opened.is_live:
+        backends.places.start_ahead(about.needs.engines)
     return opened
 
 
@@ -240,26 +242,35 @@ class Lab:
         return git_served(trial, self._backends.places, name, at=at)
 
     def start_engines(
-        self, trial: Trial, folder: str, *, prepare: str = "", release: str = "today", images: Sequence[str] = ()
+        self,
+        trial: Trial,
+        engines: str | Mapping[str, str | Mapping[str, Any]],
+        *,
+        prepare: str = "",
+        flags: Mapping[str, Sequence[str]] | None = None,
+        release: str = "today",
+        images: Sequence[str] = (),
     ) -> Observation:
-        """Start an engine for each NAME.json in a folder, all at the same time, as `start_engine` does.
+        """Start several engines at the same time, each as `start_engine` does.
 
         Args:
+            engines: each one's daemon.json, by its name; or a folder with a NAME.json for each.
             prepare: a command to run first on each machine, as root, with the engine's name as its last word.
+            flags: more of the daemon's own flags, by the name of the engine that gets them.
 
         Returns:
             {name: {"started", "says"}}.
         """
         places = self._backends.places
 
-        def start(file: Path) -> "Engine":
-            places.start_machine(file.stem)
+        def start(name: str, daemon_json: Path | Mapping[str, Any]) -> "Engine":
+            places.start_machine(name)
             if prepare:
-                argv = [*words_of(prepare), file.stem]
-                places.runner(f"{file.stem}-machine").run(argv).or_raise()
-            return places.start_engine(file.stem, file, release=release, images=images)
+                places.runner(f"{name}-machine").run([*words_of(prepare), name]).or_raise()
+            own = (flags or {}).get(name, ())
+            return places.start_engine(name, daemon_json, flags=own, release=release, images=images)
 
-        return engines_started(trial, {file.stem: partial(start, file) for file in sorted(Path(folder).glob("*.json"))})
+        return engines_started(trial, {name: partial(start, name, content) for name, content in contents(engines)})
 
     def attach_disk(self, trial: Trial, name: str, *, on: str, at: str, megabytes: int) -> Observation:
         """Give a place (see `trial.run(…, on=…)`) an empty disk with a file system, mounted at `at` for this trial.

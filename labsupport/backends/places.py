@@ -1,10 +1,11 @@
 """The other places of a lab by name: engines beside its own, the machines they run on, the nodes of its cluster.
 
-A kept engine (see KEPT) starts at its first use and ends with the lab; one that a trial starts ends with the trial.
+A kept engine (see KEPT) starts ahead of its first use or at it, and ends with the lab; one that a trial starts ends
+with the trial.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from labsupport.backends.choosing import KIND
 from labsupport.errors import MachineError, UsageError
 from labsupport.process.commands import CommandResult, Invocation, LocalRunner, Runner
-from labsupport.process.ownership import Owner
+from labsupport.process.ownership import Owner, locked
 from labsupport.project import this_project
 
 if TYPE_CHECKING:
@@ -43,9 +44,12 @@ class EngineAt:
 
     def end_engine(self) -> None:
         """Stop the daemon as an administrator would; its files stay."""
+        from labsupport.systems.engines.private import folders_on
+        from labsupport.systems.engines.stopping import stop_daemon
+
         engine, self.engine = self.engine, None
         if engine is not None and engine.daemon is not None and engine.daemon.is_running():
-            engine.daemon.stop()
+            stop_daemon(engine.daemon, folders_on(self.machine))
         if engine is not None:
             engine.close()
 
@@ -63,10 +67,18 @@ class Places:
     def __init__(self, backends: "Backends") -> None:
         self._backends = backends
         self._kept: dict[str, EngineAt] = {}
+        self._ahead: dict[str, Future[EngineAt]] = {}
         self._of_trial: dict[str, EngineAt] = {}
         self._used: dict[str, Mapping[str, Any]] = {}
         self._to_undo: list[tuple[str, Callable[[], None]]] = []
         self._to_undo_first: list[tuple[str, Callable[[], None]]] = []
+
+    def start_ahead(self, names: Sequence[str]) -> None:
+        """Start kept engines in the background, while their first use is to come; what goes wrong is told then."""
+        if names:
+            pool = ThreadPoolExecutor(max_workers=len(names), thread_name_prefix="ahead")
+            self._ahead = {name: pool.submit(self._start_kept, name) for name in names}
+            pool.shutdown(wait=False)
 
     def runner(self, name: str) -> Runner:
         """Return what runs commands at a place: "" this computer, "machine", "old", "old-machine", a node's name.
@@ -138,15 +150,13 @@ class Places:
             EngineError: the daemon refused; `happened` holds its own words. The machine stays.
         """
         from labsupport.backends.starting import have_images
-        from labsupport.systems.engines.private import start_daemon
-        from labsupport.systems.engines.settings import EngineFolders
+        from labsupport.systems.engines.private import folders_on, start_daemon
 
         self.start_machine(name)
         at = self._of_trial[name]
         at.end_engine()
         content = daemon_json.read_text() if isinstance(daemon_json, Path) else daemon_json
-        folders = EngineFolders(at.machine.folder / "engine")
-        at.engine = start_daemon(at.machine, tools_of(release), folders, content, flags)
+        at.engine = start_daemon(at.machine, tools_of(release), folders_on(at.machine), content, flags)
         have_images(at.engine, tuple(images))
         at.facts = at.engine.provenance()
         return self.engine(name)
@@ -208,12 +218,15 @@ class Places:
 
     def close(self) -> None:
         """Let go of every place; what was started for a trial ends, kept engines end with the lab's machine."""
+        wait(self._ahead.values())
         for at in self._of_trial.values():
             at.machine.close()
         self._of_trial.clear()
-        for at in self._kept.values():
+        begun = [future.result() for future in self._ahead.values() if not future.exception()]
+        for at in [*self._kept.values(), *begun]:
             if at.engine is not None:
                 at.engine.close()
+        self._ahead.clear()
         self._kept.clear()
 
     def used(self) -> list[Mapping[str, Any]]:
@@ -230,16 +243,20 @@ class Places:
         if name not in KEPT:
             known = ", ".join([MACHINE, *KEPT, *self._of_trial])
             raise UsageError(f"go to {name!r}", "this lab has no such place", f"one of: {known}, or a node's name")
-        self._kept[name] = self._start_kept(name)
+        ahead = self._ahead.pop(name, None)
+        self._kept[name] = ahead.result() if ahead else self._start_kept(name)
         return self._kept[name]
 
     def _start_kept(self, name: str) -> EngineAt:
         from labsupport.backends.starting import have_images
 
         lab = self.machine(MACHINE)
-        earlier = self._running(name)
-        machine, engine = _systemd(lab, earlier) if name == SYSTEMD else _plain(lab, earlier, name)
-        have_images(engine, self._backends.images)
+        lab.runner.run(["true"])  # raises where the lab has ended: the lock would make its folder anew
+        # Another notebook on this lab may be about to start it too.
+        with locked(lab.folder / "kept" / name):
+            earlier = self._running(name)
+            machine, engine = _systemd(lab, earlier) if name == SYSTEMD else _plain(lab, earlier, name)
+            have_images(engine, self._backends.images)
         return EngineAt(machine, engine, engine.snapshot(), engine.provenance())
 
     def _new_machine(self, name: str) -> "Machine":

@@ -144,6 +144,7 @@ class Trial:
         *,
         on: Sequence[str],
         within_seconds: float = 60,
+        stdin: str | None = None,
         environment: Mapping[str, str] | None = None,
     ) -> list[Step]:
         """Run one command at several places at the same time, as `run` does; a step for each, in the order of `on`.
@@ -152,7 +153,7 @@ class Trial:
         """
         self._refuse_if_ended(command if isinstance(command, str) else shlex.join(command))
         argv = words_of(command)
-        asked = [Invocation(None, dict(environment or {}), None, place) for place in on]
+        asked = [Invocation(stdin, dict(environment or {}), None, place) for place in on]
         results = self.source.run_at_once(argv, within_seconds=within_seconds, invocations=asked)
         return [self._step(argv, each, result) for each, result in zip(asked, results, strict=True)]
 

@@ -1,7 +1,8 @@
 """What a daemon says when it is started in a certain way."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from labsupport.errors import CommandFailed, EngineError
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
 
 
 Start = Callable[[], "Engine"]
+DaemonJson = Mapping[str, Any]
 
 
 def engine_started(trial: Trial, name: str, start: Start) -> Observation:
@@ -28,6 +30,15 @@ def engines_started(trial: Trial, starts: Mapping[str, Start]) -> Observation:
             return dict(zip(starts, pool.map(_outcome, starts.values()), strict=True))
 
     return trial.observe(f"start of the engines {', '.join(starts)}", look)
+
+
+def contents(engines: "str | Mapping[str, str | DaemonJson]") -> "Iterator[tuple[str, Path | DaemonJson]]":
+    """Give the daemon.json of each engine, with its name: as given, or the files NAME.json of a folder."""
+    given = (
+        {file.stem: str(file) for file in sorted(Path(engines).glob("*.json"))} if isinstance(engines, str) else engines
+    )
+    for name, content in given.items():
+        yield name, Path(content) if isinstance(content, str) else content
 
 
 def _outcome(start: Start) -> dict[str, Any]:

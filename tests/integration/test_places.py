@@ -9,7 +9,7 @@ import pytest
 
 from labsupport.backends import Backends, Plan
 from labsupport.backends.places import Places
-from labsupport.errors import EngineError, UsageError
+from labsupport.errors import EngineError, MachineError, UsageError
 from labsupport.process.commands import Invocation
 from labsupport.systems.engines.private import start_private_engine
 from tests.engines import machine, tools
@@ -124,6 +124,17 @@ def test_started_again_it_has_the_data_and_the_machine_it_had(places: Places) ->
     assert places.machine("bench-machine").address == address
 
 
+@pytest.mark.parametrize("release", ["today", "old"])
+def test_started_again_it_had_ended_its_containers_and_its_containerd(places: Places, release: str) -> None:
+    places.start_engine("bench", {}, release=release, images=TOOLBOX)
+    polite = "trap 'exit 7' TERM; while :; do sleep 0.1; done"
+    run(places, "bench", "docker", "run", "--detach", "--name", "polite", "lab/toolbox", "sh", "-c", polite)
+    containerd = run(places, "bench-machine", "pidof", "containerd")
+    places.start_engine("bench", {}, release=release)
+    assert run(places, "bench", "docker", "inspect", "--format", "{{.State.ExitCode}}", "polite") == "7"
+    assert run(places, "bench-machine", "pidof", "containerd") not in ("", containerd)
+
+
 def test_an_upgrade_keeps_the_data(places: Places) -> None:
     places.start_engine("bench", {}, release="old").client.volumes.create("kept")
     again = places.start_engine("bench", {})
@@ -211,3 +222,31 @@ def test_what_a_notebook_that_was_killed_had_started_makes_way(places: Places, l
     second.start_engine("bench", {})
     assert not Path(f"/proc/{first.pid}").exists()
     second.tidy()
+
+
+def test_started_ahead_by_two_notebooks_it_is_one_engine(places: Places, lab: Backends) -> None:
+    places.end_all()
+    other = Places(lab)
+    for each in (places, other):
+        each.start_ahead(["peer"])
+    assert places.engine("peer").client.info()["ID"] == other.engine("peer").client.info()["ID"]
+    other.close()
+    assert run(places, "peer", "docker", "run", "--rm", "lab/toolbox", "echo", "hello") == "hello"
+
+
+def test_closing_while_an_engine_starts_ahead_leaves_nothing() -> None:
+    with machine() as own:
+        unused = Backends(Plan("namespaces"), own).places
+        unused.start_ahead(["peer"])
+        unused.close()
+
+
+def test_what_goes_wrong_ahead_is_told_at_first_use() -> None:
+    with machine() as own:
+        ended = Backends(Plan("namespaces"), own).places
+    ended.start_ahead(["peer"])
+    with pytest.raises(MachineError, match="it has ended"):
+        ended.engine("peer")
+    ended.start_ahead(["peer"])
+    ended.close()
+    assert not own.folder.exists()

@@ -102,14 +102,14 @@ def test_one_command_runs_at_several_places_at_once_and_is_written_down_in_their
         if invocation.place == "slow":
             said["quick"].wait(timeout=5)
         said[invocation.place].set()
-        return Reply(f"from {invocation.place}\n")
+        return Reply(f"{invocation.stdin} from {invocation.place}\n")
 
     there = desk(docker=answer)
     trial = there.logbook.trial("override")
-    steps = trial.run_at_once("docker build .", on=["slow", "quick"], environment={"A": "b"})
+    steps = trial.run_at_once("docker build .", on=["slow", "quick"], stdin="FROM x", environment={"A": "b"})
     assert [(step.place, step.output, step.number) for step in steps] == [
-        ("slow", "from slow", 1),
-        ("quick", "from quick", 2),
+        ("slow", "FROM x from slow", 1),
+        ("quick", "FROM x from quick", 2),
     ]
     there.logbook.close()
     keys = [step["key"] for step in there.evidence("override")["steps"]]

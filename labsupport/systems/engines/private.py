@@ -42,13 +42,18 @@ class Start:
         return shlex.join(self.argv)
 
 
+def folders_on(machine: Machine) -> EngineFolders:
+    """Where the engine of a machine keeps what it writes."""
+    return EngineFolders(machine.folder / "engine")
+
+
 def start_private_engine(machine: Machine, tools: EngineTools, *, settings: DaemonSettings | None = None) -> Engine:
     """Start an engine on `machine` and return it when it answers.
 
     Raises:
         EngineError: the daemon refused to start, with its own words; or it did not answer in time.
     """
-    folders = EngineFolders(machine.folder / "engine")
+    folders = folders_on(machine)
     given = settings or DaemonSettings()
     labelled = given.model_copy(update={"labels": (*given.labels, label(machine.name))})
     wanted = {key: value for key, value in labelled.as_daemon_json().items() if key not in tools.unknown_settings}
@@ -87,7 +92,7 @@ def attach_private_engine(machine: Machine, tools: EngineTools) -> Engine:
         EngineError: none answers there.
         RequirementMissing: it is another user's.
     """
-    folders = EngineFolders(machine.folder / "engine")
+    folders = folders_on(machine)
     if folders.socket.exists() and not os.access(folders.socket, os.R_OK | os.W_OK):
         raise RequirementMissing(
             f"talk to the engine of {machine.name} at unix://{folders.socket}",

@@ -50,6 +50,10 @@ class EngineFolders:
         return self.root / "docker.sock"
 
     @property
+    def pid_file(self) -> Path:
+        return self.root / "docker.pid"
+
+    @property
     def daemon_json(self) -> Path:
         return self.root / "daemon.json"
 
@@ -71,7 +75,7 @@ class EngineFolders:
         wanted = {
             "data-root": str(self.data),
             "exec-root": str(self.root / "exec"),
-            "pidfile": str(self.root / "docker.pid"),
+            "pidfile": str(self.pid_file),
             "hosts": f"unix://{self.socket}",
         }
         return [f"--{key.removesuffix('s')}={value}" for key, value in wanted.items() if key not in unless_set_in]
