@@ -210,8 +210,8 @@ class TestDaemonJson:
     def test_four_judges(self) -> None:
         valid = step("", "dockerd", "--validate", stderr="configuration OK")
         ran = step("", "docker", exit_code=125, stderr="docker: Error response from daemon: no\n\nRun 'docker run'")
-        refused = cgroups.read_judged("unified", valid, started("failed to start daemon: not supported"), None)
-        useless = cgroups.read_judged("bad-max-size", valid, started(), ran)
+        refused = cgroups.read_judged("unified", valid, started("failed to start daemon: not supported").value, None)
+        useless = cgroups.read_judged("bad-max-size", valid, started().value, ran)
         assert (refused.is_valid, refused.starts, refused.start_says) == (True, False, "not supported")
         assert (useless.starts, useless.runs, useless.container_says) == (True, False, "no")
         assert refused.agrees and useless.agrees
@@ -220,7 +220,7 @@ class TestDaemonJson:
     def test_a_key_given_as_a_flag_too(self) -> None:
         said = "unable to configure the Docker daemon with file /x/daemon.json: specified both as a flag and"
         invalid = step("", "dockerd", "--validate", "--log-level=info", exit_code=1, stderr=said)
-        judged = cgroups.read_judged("flag-and-file", invalid, started(said), None)
+        judged = cgroups.read_judged("flag-and-file", invalid, started(said).value, None)
         assert judged.model_says == "the key log-level is given as a flag too"
         assert judged.validate_says == "specified both as a flag and"
         assert judged.agrees

@@ -8,6 +8,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
@@ -19,8 +20,8 @@ from labsupport.experiments.steps import Observation, Step
 WRONG = Path("assets/01-cgroup-drivers/wrong")
 # In the order they are told about: those whose form is wrong, then those whose meaning is.
 WRONG_FILES = (
-    "unknown-key", "wrong-type", "mirror-without-scheme", "flag-and-file",
-    "unified", "gone-storage-driver", "bad-max-size", "systemd-without-systemd",
+    "unknown-key", "wrong-type", "bare-mirror", "flag-and-file",
+    "unified", "gone-driver", "bad-max-size", "no-systemd",
 )  # fmt: skip
 LONGEST = 60
 _PREAMBLE = re.compile(r"^(failed to start daemon: |unable to configure the Docker daemon with file \S+: )+")
@@ -129,13 +130,13 @@ class Judged:
         return bool(self.model_says) != self.is_valid
 
 
-def read_judged(name: str, validated: Step, started: Observation, ran: Step | None) -> Judged:
+def read_judged(name: str, validated: Step, started: Mapping[str, Any], ran: Step | None) -> Judged:
     """Put together the judgements on a file among the wrong ones.
 
     Args:
         name: of the file, without its ending.
         validated: of `dockerd --validate --config-file=… FLAGS`.
-        started: of `lab.start_engine(…)` with that file.
+        started: of `lab.start_engines(…)`, for the engine with that file.
         ran: of a first container; None where the engine did not start.
     """
     text = (WRONG / f"{name}.json").read_text(encoding="utf-8")

@@ -14,5 +14,6 @@ done
 systemd=no
 [ -d /run/systemd/system ] && systemd=yes
 docker --host "unix://$folder/socket" info --format "systemd: $systemd, cgroup v{{.CgroupVersion}}: {{.CgroupDriver}}"
-kill $!
+# Nothing runs on it. Asked politely, it would look only once a second whether its containerd has ended.
+kill -KILL $!
 wait

@@ -1,5 +1,6 @@
-# Ends the second engine and its container.
+# Ends the second engine and its container. Asked politely, it would look only once a second whether its containerd has
+# ended.
 docker --host unix:///run/beside.sock rm --force watched
 daemon=$(cat /run/beside.pid)
-kill "$daemon"
+kill -KILL "$daemon"
 tail --pid="$daemon" --sleep-interval=0.05 --follow /dev/null
