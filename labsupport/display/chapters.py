@@ -32,7 +32,8 @@ class Chapter:
 def read_chapter(path: Path) -> Chapter:
     """Render an executed notebook; pictures beside it are put into the page."""
     import nbformat
-    from nbconvert.exporters import HTMLExporter
+    from nbconvert.exporters import HTMLExporter, TemplateExporter
+    from nbconvert.filters import Highlight2HTML
     from traitlets.config import Config
 
     settings = Config()
@@ -46,7 +47,9 @@ def read_chapter(path: Path) -> Chapter:
         require_js_url="",
     )
     notebook = nbformat.read(path, as_version=4)
-    body, _ = exporter.from_notebook_node(notebook, resources={"metadata": {"path": str(path.parent)}})
+    exporter.register_filter("highlight_code", Highlight2HTML(pygments_lexer="ipython3", parent=exporter))
+    # Its own step after this one parses the whole page for what our template has: it took most of the time.
+    body, _ = TemplateExporter.from_notebook_node(exporter, notebook, {"metadata": {"path": str(path.parent)}})
     return Chapter(Markup(body), tuple(_outline(body)), _failure(notebook))
 
 
