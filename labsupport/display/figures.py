@@ -14,6 +14,7 @@ from labsupport.display.tables import Cell, Column, Table, table
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
+SVG_DOTS_PER_INCH = 72
 _SETTINGS: dict[str, Any] = {
     "svg.fonttype": "none",
     "svg.hashsalt": "labsupport",
@@ -221,11 +222,16 @@ def draw(title: str, paint: Callable[["Axes"], None], *, alt: str, twin: Table, 
     Paint with the light colours of style.py only: they become the theme's colours.
     """
     import matplotlib
+    from matplotlib.backends.backend_svg import FigureCanvasSVG
     from matplotlib.figure import Figure as Canvas
+    from matplotlib.layout_engine import ConstrainedLayoutEngine
 
     with matplotlib.rc_context(_SETTINGS):
-        canvas = Canvas(figsize=(6.4, 1.1 + 0.36 * rows), layout="constrained")
+        canvas = Canvas(figsize=(6.4, 1.1 + 0.36 * rows), dpi=SVG_DOTS_PER_INCH)
+        FigureCanvasSVG(canvas)  # it lays out with the same measures that it draws with
         paint(canvas.add_subplot())
+        # Done here, since a figure that has a layout to do is drawn twice.
+        ConstrainedLayoutEngine().execute(canvas)
         written = io.StringIO()
         canvas.savefig(written, format="svg", metadata={"Date": None, "Creator": None})
     return Figure(title, alt, themed_svg(written.getvalue(), alt), twin)

@@ -236,12 +236,15 @@ def _paint_silences(axes: "Axes", lanes: Lanes) -> None:
 
 
 def _paint_causes(axes: "Axes", lanes: Lanes) -> None:
+    from matplotlib.collections import LineCollection
+
     by_number = {record["number"]: record for record in lanes.records}
-    for record in lanes.records:
-        cause = by_number.get(record["because"])
-        if cause is not None and (lanes.evenly or look_of(record) is not MINOR):
-            (x1, y1), (x2, y2) = lanes.place(cause), lanes.place(record)
-            axes.plot([x1, x2], [y1, y2], color=MUTED.light, linewidth=0.7, alpha=0.65, zorder=1)
+    lines = [
+        [lanes.place(cause), lanes.place(record)]
+        for record in lanes.records
+        if (cause := by_number.get(record["because"])) and (lanes.evenly or look_of(record) is not MINOR)
+    ]
+    axes.add_collection(LineCollection(lines, colors=MUTED.light, linewidths=0.7, alpha=0.65, zorder=1))
 
 
 def _label(axes: "Axes", lanes: Lanes) -> None:
