@@ -252,11 +252,12 @@ class Places:
 
         lab = self.machine(MACHINE)
         lab.runner.run(["true"])  # raises where the lab has ended: the lock would make its folder anew
+        images = self._backends.images
         # Another notebook on this lab may be about to start it too.
         with locked(lab.folder / "kept" / name):
             earlier = self._running(name)
-            machine, engine = _systemd(lab, earlier) if name == SYSTEMD else _plain(lab, earlier, name)
-            have_images(engine, self._backends.images)
+            machine, engine = _systemd(lab, earlier) if name == SYSTEMD else _plain(lab, earlier, name, images)
+            have_images(engine, images)
         return EngineAt(machine, engine, engine.snapshot(), engine.provenance())
 
     def _new_machine(self, name: str) -> "Machine":
@@ -326,15 +327,17 @@ def _shows_this_folder(machine: "Machine") -> bool:
     return machine.kind == "namespaces"
 
 
-def _plain(lab: "Machine", earlier: "Machine | None", name: str) -> "tuple[Machine, Engine]":
-    """Find or start the kept engine of that name on an inner machine."""
+def _plain(lab: "Machine", earlier: "Machine | None", name: str, images: Sequence[str]) -> "tuple[Machine, Engine]":
+    """Find or start the kept engine of that name on an inner machine; one of today's begins with the images."""
+    from labsupport.backends.starting import engine_seeds, make_toolchain
     from labsupport.systems.engines.private import attach_private_engine, start_private_engine
 
     tools = tools_of(OLD if name == OLD else TODAY)
     if earlier is not None:
         return earlier, attach_private_engine(earlier, tools)
     machine = lab.nested(name)
-    return machine, start_private_engine(machine, tools)
+    seed = None if name == OLD else engine_seeds(make_toolchain()).find(*images)
+    return machine, start_private_engine(machine, tools, seed=seed)
 
 
 def _systemd(lab: "Machine", earlier: "Machine | None") -> "tuple[Machine, Engine]":

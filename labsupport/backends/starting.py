@@ -20,6 +20,7 @@ from labsupport.project import this_project
 if TYPE_CHECKING:
     from labsupport.systems.clusters.lab_cluster import LabCluster
     from labsupport.systems.engines.engine import Engine
+    from labsupport.systems.images import EngineSeeds
     from labsupport.systems.inventory import Thing
     from labsupport.systems.machines.machine import Machine
     from labsupport.systems.toolchain import Toolchain
@@ -94,7 +95,7 @@ def start_backends(chosen: Plan, needs: Needs, *, owner: Owner | None, listener:
     machine = _start_machine(chosen, toolchain, owner, folders, listener)
     try:
         with ThreadPoolExecutor() as pool:
-            engine = pool.submit(_start_engine, machine, toolchain) if wanted.engine else None
+            engine = pool.submit(_start_engine, machine, toolchain, wanted.images) if wanted.engine else None
             start = partial(_start_kind, engine) if engine and chosen.cluster == KIND else _start_cluster
             cluster = pool.submit(start, machine, toolchain, wanted) if wanted.nodes else None
         started = Backends(
@@ -106,6 +107,7 @@ def start_backends(chosen: Plan, needs: Needs, *, owner: Owner | None, listener:
         )
         if started.engine is not None:
             have_images(started.engine, wanted.images, listener)
+            engine_seeds(toolchain, listener).ensure(machine, *wanted.images)
     except BaseException:
         machine.close()
         raise
@@ -202,12 +204,20 @@ def _start_machine(
     return start_namespaces_machine(owner=owner, tools=tools, visible=visible)
 
 
-def _start_engine(machine: "Machine", toolchain: "Toolchain") -> "Engine":
+def engine_seeds(toolchain: "Toolchain", listener: Listener = silent) -> "EngineSeeds":
+    """What today's engines can begin with."""
+    from labsupport.systems.engines.tools import EngineTools
+    from labsupport.systems.images import EngineSeeds
+
+    return EngineSeeds(toolchain, EngineTools.of(toolchain), listener)
+
+
+def _start_engine(machine: "Machine", toolchain: "Toolchain", images: tuple[str, ...]) -> "Engine":
     from labsupport.systems.engines.private import start_private_engine
     from labsupport.systems.engines.tools import EngineTools
 
     tools = EngineTools.of(toolchain)
-    engine = start_private_engine(machine, tools)
+    engine = start_private_engine(machine, tools, seed=engine_seeds(toolchain).find(*images))
     _save(machine, ENGINE_FILE, asdict(tools))
     return engine
 

@@ -4,15 +4,17 @@ import json
 import os
 import shutil
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
-from labsupport.process.commands import CommandResult
+from labsupport.process.commands import CommandResult, Invocation
 from labsupport.systems.engines.engine import Engine
-from labsupport.systems.images import Images, missing_images
+from labsupport.systems.engines.private import start_private_engine
+from labsupport.systems.images import EngineSeeds, Images, missing_images
 from labsupport.systems.images.archives import Archives
 from labsupport.systems.images.recipes import RECIPES
-from tests.engines import private_engine, toolchain
+from tests.engines import machine, private_engine, toolchain, tools
 
 pytestmark = pytest.mark.needs("engine")
 
@@ -114,3 +116,33 @@ def test_debian_is_debian_with_apt(engine: Engine) -> None:
     assert told.stdout.startswith("bookworm\napt ")
     fetched = ["find", "/var/lib/apt/lists", "/var/cache/apt/archives", "-name", "*_*"]
     assert run(engine, "lab/debian", *fetched).stdout == ""
+
+
+def test_an_engine_that_begins_with_images_has_them_and_changes_them_for_nobody_else() -> None:
+    seeds = EngineSeeds(toolchain(), tools())
+    with private_engine("lab/agnhost"), machine() as own:
+        if made_before := seeds.find("lab/agnhost"):
+            shutil.rmtree(made_before)
+        seeds.ensure(own, "lab/agnhost")
+        seed = seeds.find("lab/agnhost")
+        assert seed is not None
+        kept = files_in(seed)
+        engine = start_private_engine(own, tools(), seed=seed)
+        (image,) = engine.client.images.list()
+        Images(engine, toolchain()).ensure("lab/agnhost")
+        assert [each.id for each in engine.client.images.list()] == [image.id]
+        assert run(engine, "lab/agnhost", "sh", "-c", "echo mine >/agnhost && rm /bin/bash").succeeded
+        build = Invocation(stdin="FROM lab/agnhost\nRUN rm /bin/bash /agnhost\n")
+        built = engine.runner.run(["docker", "build", "--quiet", "--tag", "built", "-"], invocation=build)
+        assert built.succeeded, built.stderr
+        engine.runner.run(["docker", "image", "rm", "--force", "built", "lab/agnhost"]).or_raise()
+        engine.runner.run(["docker", "system", "prune", "--all", "--force"]).or_raise()
+        assert engine.client.images.list() == []
+        assert files_in(seed) == kept
+        Images(engine, toolchain()).ensure("lab/agnhost")
+        assert run(engine, "lab/agnhost", "true").succeeded
+
+
+def files_in(folder: Path) -> dict[str, tuple[int, int]]:
+    """Size and time of last change of everything in a folder, by path."""
+    return {str(path): (path.lstat().st_size, path.lstat().st_mtime_ns) for path in folder.rglob("*")}

@@ -1,9 +1,6 @@
 """Images that nodes start with, and how they get there: a seed made once, then linked into each node's containerd.
 
-A seed is a containerd root with the images imported and unpacked, kept in the cache. Giving it to a node copies two
-small databases and links the rest, so a node has its images in milliseconds. The cache is read-only inside a machine:
-nothing a pod does can reach through the links. All in a seed is root's, who may be inside only: so it is the machine
-that plants it, and where this user is not root a seed lives as long as its machine.
+A seed (see machines/seeds.py) is kept in the cache; where this user is not root it lives as long as its machine.
 """
 
 import hashlib
@@ -14,13 +11,14 @@ from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
-from labsupport.errors import ClusterError, CommandFailed, MachineError
-from labsupport.process.commands import LocalRunner, Runner
+from labsupport.errors import MachineError
+from labsupport.process.commands import Runner
 from labsupport.process.progress import Listener, Progress
 from labsupport.systems.clusters.components import Component
 from labsupport.systems.clusters.image_files import ProgramImage
 from labsupport.systems.clusters.readiness import wait_with
 from labsupport.systems.machines.machine import Machine
+from labsupport.systems.machines.seeds import keep
 
 PAUSE_IMAGE = "registry.k8s.io/pause:3.10.2"
 CRI_PLUGINS = (
@@ -30,17 +28,6 @@ CRI_PLUGINS = (
     "io.containerd.podsandbox.controller.v1.podsandbox",
 )
 CONTAINERD_NAMESPACE = "k8s.io"
-# Databases, and blobs of less than a megabyte, are copied; larger ones and what is unpacked are linked.
-PLANT = r"""
-set -eu
-seed=$1 root=$2
-cd "$seed"
-mkdir -p -m 700 "$root"
-find . -path '*/snapshots/*' -prune -o \( -type d -o -name '*.db' -o -size -1024k \) -print0 |
-    tar --create --no-recursion --null --files-from=- | tar --extract --directory="$root"
-find . -path '*/snapshots/*' -prune -print -o -type f -size +1023k ! -name '*.db' -print |
-    while read -r path; do ln -s "$seed/${path#./}" "$root/${path#./}"; done
-"""
 
 
 class ImageSeeds:
@@ -74,7 +61,7 @@ class ImageSeeds:
             made = self._make(machine, work, images, archives)
             if os.geteuid():
                 return made  # nobody outside may read it
-            self._publish(made, seed, machine.name)
+            keep(made, seed)
         except BaseException:
             remove(machine, work)
             raise
@@ -101,28 +88,6 @@ class ImageSeeds:
         finally:
             daemon.stop()
         return root
-
-    def _publish(self, made: Path, seed: Path, by: str) -> None:
-        self.folder.mkdir(parents=True, exist_ok=True)
-        draft = self.folder / f".{seed.name}.{by}"
-        try:
-            # Images may hold devices: whoever opens a /dev/full to copy it never comes to its end.
-            LocalRunner().run(["cp", "--archive", str(made), str(draft)], within_seconds=300).or_raise()
-            draft.rename(seed)
-        except FileExistsError:
-            pass  # another lab was faster
-        except (OSError, CommandFailed) as error:
-            if not seed.is_dir():
-                raise ClusterError(
-                    f"keep prepared images in {seed}", str(error), "free some space there, or remove broken caches"
-                ) from error
-        finally:
-            shutil.rmtree(draft, ignore_errors=True)
-
-
-def plant(runner: Runner, seed: Path, root: Path) -> None:
-    """Make `root` a containerd root with the images of `seed`: databases copied, contents linked."""
-    runner.run(["sh", "-c", PLANT, "sh", str(seed), str(root)]).or_raise("free some disk space")
 
 
 def remove(machine: Machine, folder: Path) -> None:

@@ -31,6 +31,7 @@ from labsupport.systems.dataplanes.dataplane import Dataplane, Fabric
 from labsupport.systems.dataplanes.named import WITHOUT_KUBE_PROXY, dataplane_called
 from labsupport.systems.dataplanes.nothing import NOTHING
 from labsupport.systems.machines.machine import Machine
+from labsupport.systems.machines.seeds import plant
 
 CLUSTER_FOLDER = "cluster"
 RECORD_NAME = "cluster.json"
@@ -153,7 +154,7 @@ class Startup:
             node = NodeOnMachine(Node(self.folder / name, identity, programs), inner)
             self.nodes.append(node)
             node.node.write_runtime_files(self.dataplane.configuration(node))
-            images.plant(inner.runner, seed, node.node.containerd_root)
+            plant(inner.runner, seed, node.node.containerd_root)
             self._start(f"containerd@{name}", node.node.containerd(), on=inner)
 
     def _runtimes_listen(self) -> bool:

@@ -22,6 +22,7 @@ from labsupport.systems.engines.refusals import refusal_in
 from labsupport.systems.engines.settings import LONGEST_SOCKET_PATH, DaemonSettings, EngineFolders
 from labsupport.systems.engines.tools import EngineTools
 from labsupport.systems.machines.machine import Machine, Service
+from labsupport.systems.machines.seeds import plant
 
 SERVICE_NAME = "dockerd"
 READY_WITHIN_SECONDS = 90  # on a computer with much else to do; alone it takes half a second
@@ -47,8 +48,13 @@ def folders_on(machine: Machine) -> EngineFolders:
     return EngineFolders(machine.folder / "engine")
 
 
-def start_private_engine(machine: Machine, tools: EngineTools, *, settings: DaemonSettings | None = None) -> Engine:
+def start_private_engine(
+    machine: Machine, tools: EngineTools, *, settings: DaemonSettings | None = None, seed: Path | None = None
+) -> Engine:
     """Start an engine on `machine` and return it when it answers.
+
+    Args:
+        seed: what its containerd begins with (see machines/seeds.py), from an engine with the same programs.
 
     Raises:
         EngineError: the daemon refused to start, with its own words; or it did not answer in time.
@@ -57,6 +63,8 @@ def start_private_engine(machine: Machine, tools: EngineTools, *, settings: Daem
     given = settings or DaemonSettings()
     labelled = given.model_copy(update={"labels": (*given.labels, label(machine.name))})
     wanted = {key: value for key, value in labelled.as_daemon_json().items() if key not in tools.unknown_settings}
+    if seed is not None:
+        plant(machine.runner, seed, folders.containerd)
     return start_daemon(machine, tools, folders, wanted)
 
 

@@ -66,6 +66,11 @@ class EngineFolders:
     def data(self) -> Path:
         return self.root / "docker"
 
+    @property
+    def containerd(self) -> Path:
+        """Where the engine's own containerd keeps images and their layers."""
+        return self.data / "containerd" / "daemon"
+
     def flags(self, *, unless_set_in: dict[str, Any]) -> list[str]:
         """The daemon's flags that keep it in these folders.
 

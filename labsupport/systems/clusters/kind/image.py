@@ -12,11 +12,12 @@ from pathlib import Path
 from labsupport.process.progress import Listener, Progress, silent
 from labsupport.project import this_project
 from labsupport.systems.clusters.image_files import SYSTEM_PATH, ProgramImage, add_tree, write_image
-from labsupport.systems.clusters.images import PAUSE_IMAGE, PLANT
+from labsupport.systems.clusters.images import PAUSE_IMAGE
 from labsupport.systems.clusters.node import NodePrograms, containerd_configuration
 from labsupport.systems.clusters.tools import ClusterTools
 from labsupport.systems.engines.engine import Engine
 from labsupport.systems.machines.inside.mounts import KERNEL_SETTINGS
+from labsupport.systems.machines.seeds import PLANT
 from labsupport.systems.machines.systemd_tree import PACKAGES, set_up
 from labsupport.systems.toolchain.catalogue import Platform
 from labsupport.systems.toolchain.debian_tree import make_tree, recipe_of
