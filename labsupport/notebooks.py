@@ -5,7 +5,6 @@ Runs nothing. The stored output of the last cell comes from `./lab record`; gene
 
 import difflib
 import re
-import sys
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -92,7 +91,6 @@ def generate(source: str, existing: str | None) -> str:
     the ids of the others alone. Outputs are empty but for the compared cell, which keeps what `existing` has.
     """
     # Imported here: these cost more than the whole `./lab --version`.
-    have_a_light_nbformat()
     import jupytext
     import nbformat
 
@@ -115,14 +113,6 @@ def generate(source: str, existing: str | None) -> str:
     notebook["nbformat"], notebook["nbformat_minor"] = 4, 5
     nbformat.validate(notebook)
     return str(nbformat.writes(notebook)).rstrip("\n") + "\n"
-
-
-def have_a_light_nbformat() -> None:
-    """Have jsonschema, which nbformat imports, leave out its checks of international addresses, if it is not there yet.
-
-    The package that they take compiles 38 grammars when it is imported: three seconds. No notebook's format has any.
-    """
-    sys.modules.setdefault("rfc3987_syntax", None)  # type: ignore[arg-type]  # the import system's mark of what is not there
 
 
 def _without_comment_marks(source: str) -> str:

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from labsupport import errors
 from labsupport.errors import UsageError
-from labsupport.notebooks import NotebookFile, have_a_light_nbformat
+from labsupport.notebooks import NotebookFile
 from labsupport.project import Project
 
 if TYPE_CHECKING:
@@ -57,7 +57,6 @@ def run_notebooks(project: Project, plan: RunPlan, listener: NotebookListener) -
 
     On Ctrl-C every kernel is interrupted, so that each closes its lab, and KeyboardInterrupt passes through.
     """
-    have_a_light_nbformat()
     _quiet_the_libraries()
     with _alone(project):
         folder = _fresh_folder(project, plan.notebooks)
