@@ -25,13 +25,6 @@ HERE = "127.0.0.1"
 SECONDS_TO_START = 60
 SECONDS_TO_STOP = 10
 PORTS_TRIED = 50
-# Its start takes 2 s of a processor so, and 5 s else.
-JUPYTERLAB = """\
-from labsupport.notebooks import have_a_light_nbformat
-have_a_light_nbformat()
-from jupyterlab.labapp import main
-main()
-"""
 # JupyterLab's question about news would cover the notebook, and its answer calls out to the internet.
 QUIET_SETTINGS = {"@jupyterlab/apputils-extension:notification": {"fetchNews": "false", "checkForUpdates": False}}
 FOREVER_SECONDS = 10 * 365 * 24 * 3600.0
@@ -114,7 +107,7 @@ def _command(project: Project, account: Account, port: int) -> list[str]:
     # A guest container's engine publishes one port, on 127.0.0.1 of the user's computer, and dials it from outside.
     address, tried = ("0.0.0.0", 0) if is_guest() else (HERE, PORTS_TRIED)
     server = [
-        *(str(project.python), "-P", "-c", JUPYTERLAB, "--no-browser"),
+        *(str(project.python), "-P", "-m", "jupyterlab", "--no-browser"),
         *(f"--ServerApp.ip={address}", f"--ServerApp.port={port}", f"--ServerApp.port_retries={tried}"),
         *(f"--ServerApp.root_dir={project.work}", "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate"),
         "--LabApp.news_url=None",
