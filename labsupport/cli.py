@@ -337,6 +337,38 @@ def verify(notebooks: Notebooks = None, machine: Machine = MachineChoice.AUTO, a
 
 
 @app.command()
+def bench(
+    names: Annotated[list[str] | None, typer.Argument(metavar="[NAME]…", help="Of a subject or a measure.")] = None,
+    rounds: Annotated[
+        int | None, typer.Option(min=1, help="How many rounds of each; else 5, and fewer of some.")
+    ] = None,
+    notebooks: Annotated[bool, typer.Option("--notebooks", help="Also run the course, once (4 minutes).")] = False,
+    check: Annotated[bool, typer.Option("--check", help="End with 1 where a median misses its target.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Measure how long labs take to start and end and what they weigh; write build/bench/index.html.
+
+    Subjects: `cluster` `floor` `flannel` `engine` `beside` `pods` `disk` `notebooks`. Each round measures them one
+    after the other, every other round in reverse, so that those a ratio compares take turns. Median and range of each
+    measure are shown with its target. All but the notebooks take about 6 minutes on 2 cores that have nothing else to
+    do. **Ctrl-C** keeps what was measured.
+
+    Examples: `./lab bench` · `./lab bench cluster floor --rounds 10` · `./lab bench --check --json`
+    """
+    from labsupport import benchmark
+
+    if guest.is_wanted(_options(EngineChoice.AUTO, ClusterChoice.AUTO, MachineChoice.AUTO)):
+        _run_in_guest()
+    project = this_project()
+    with console.Screen() as screen:
+        result = benchmark.run(project, names or [], rounds=rounds, notebooks=notebooks, listener=screen.show)
+    print(result.model_dump_json(indent=2) if as_json else benchmark.in_words(project, result))
+    if result.stopped:
+        raise typer.Exit(INTERRUPTED)
+    raise typer.Exit(bool(result.failures) or (check and bool(result.missed)))
+
+
+@app.command()
 def generate() -> None:
     """Write notebooks/*.ipynb from notebooks/source/*.py, and docs/ledger.md (for maintainers).
 

@@ -50,6 +50,10 @@ class Project:
         return self.build / "report"
 
     @property
+    def benchmark(self) -> Path:
+        return self.build / "bench"
+
+    @property
     def python(self) -> Path:
         """The interpreter every kernel, test and tool runs with: this one (./lab's own .venv, or conda's)."""
         return Path(sys.executable)

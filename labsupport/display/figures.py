@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from labsupport.display.markup import Markup, Shown, element
-from labsupport.display.style import HATCHES, HUES, INK, LINE, MARKERS, MUTED, PAPER, SERIES
+from labsupport.display.style import BAD, HATCHES, HUES, INK, LINE, MARKERS, MUTED, PAPER, SERIES
 from labsupport.display.tables import Cell, Column, Table, table
 
 if TYPE_CHECKING:
@@ -72,11 +72,15 @@ class Figure:
 
 @dataclass(frozen=True)
 class Measure:
-    """One row of a chart: its name, one or more values, and the group that says what the values mean."""
+    """One row of a chart: its name, one or more values, and the group that says what the values mean.
+
+    `target` is a value of that row alone, worth a mark of its own; only `dots` has it.
+    """
 
     name: str
     values: tuple[float, ...]
     group: str = ""
+    target: float | None = None
 
 
 @dataclass(frozen=True)
@@ -125,7 +129,8 @@ def bars(
 def dots(
     title: str, measures: Sequence[Measure], *, alt: str, axis: str, unit: str = "s", limit: Limit | None = None
 ) -> Figure:
-    """Draw every value as a dot and the median as a bar across; groups differ in colour, marker and legend."""
+    """Draw every value as a dot, the median as a bar across, a row's target as a dashed one; groups differ in colour,
+    marker and legend."""
 
     def paint(axes: "Axes") -> None:
         groups = list(dict.fromkeys(measure.group for measure in measures))
@@ -145,6 +150,17 @@ def dots(
             )
             named.add(measure.group)
             axes.plot([_median(measure.values)] * 2, [row - 0.3, row + 0.3], color=INK.light, linewidth=2, zorder=4)
+            if measure.target is not None:
+                named_yet = "target" in named
+                axes.plot(
+                    [measure.target] * 2,
+                    [row - 0.44, row + 0.44],
+                    color=BAD.light,
+                    linewidth=1.6,
+                    linestyle=(0, (3, 2)),
+                    label=None if named_yet else "target",
+                )
+                named.add("target")
         axes.plot(
             [], [], color=INK.light, linestyle="none", marker="|", markersize=13, markeredgewidth=2, label="median"
         )
@@ -155,6 +171,9 @@ def dots(
         for each in measures
     ]
     numbers = [Column(f"{word} ({unit})", "number") for word in ("median", "least", "most")]
+    if any(each.target is not None for each in measures):
+        numbers.append(Column(f"target ({unit})", "number"))
+        rows = [[*row, each.target] for row, each in zip(rows, measures, strict=True)]
     twin = _twin(title, [Column("what"), Column("group"), Column("runs", "number"), *numbers], rows)
     return draw(title, paint, alt=alt, twin=twin, rows=len(measures))
 

@@ -13,7 +13,8 @@ from labsupport.display.chapters import outline_shown, read_chapter, with_note
 from labsupport.display.failures import error_shown, failure_shown
 from labsupport.display.findings import Findings, collect_findings, ledger_shown, settled_shown, versions_shown
 from labsupport.display.markup import Markup, element, join
-from labsupport.display.style import OUTCOMES, chip, stylesheet, verdict_mark
+from labsupport.display.pages import write_page
+from labsupport.display.style import OUTCOMES, chip, verdict_mark
 from labsupport.display.tables import Cell, Column, table
 from labsupport.errors import LabError
 from labsupport.experiments.claims import Ledger, load_ledger
@@ -181,28 +182,4 @@ def _pages(notebooks: Sequence[ExecutedNotebook]) -> dict[str, str]:
 
 
 def _write(path: Path, title: str, body: Markup) -> None:
-    book = (Path(__file__).parent / "book" / "book.css").read_text(encoding="utf-8")
-    links = [element("a", name, href=page, aria_current="page" if page == path.name else None) for page, name in PAGES]
-    page = element(
-        "html",
-        element(
-            "head",
-            element("meta", charset="utf-8"),
-            element("meta", name="viewport", content="width=device-width, initial-scale=1"),
-            element("title", title if path.name == "index.html" else f"{title} · Lab report"),
-            element("style", Markup(stylesheet() + book)),
-        ),
-        element(
-            "body",
-            element(
-                "div",
-                element("a", "Skip to the content", href="#content", class_="skip"),
-                element("header", element("nav", *links, class_="top", aria_label="Pages")),
-                element("main", body, id="content"),
-                class_="page",
-            ),
-            class_="lab lab-book",
-        ),
-        lang="en",
-    )
-    path.write_text(f"<!doctype html>\n{page}\n", encoding="utf-8")
+    write_page(path, title if path.name == "index.html" else f"{title} · Lab report", body, PAGES)

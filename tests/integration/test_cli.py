@@ -20,6 +20,7 @@ COMMANDS = (
     "clean",
     "record",
     "verify",
+    "bench",
     "generate",
 )
 VERSION_SECONDS = 0.4
@@ -62,6 +63,8 @@ def test_no_words_show_the_help(project: Project) -> None:
         (["run", "06", "--nonsense"], "--nonsense"),
         (["run", "dokerfile-instructions"], "did you mean 06-dockerfile-instructions?"),
         (["reset", "nothing-like-it"], "There are: "),
+        (["bench", "enigne"], "did you mean engine?"),
+        (["bench", "--rounds", "0"], "--rounds"),
     ],
 )
 def test_words_it_does_not_know_end_with_2(project: Project, words: list[str], said: str) -> None:

@@ -213,8 +213,7 @@ class Startup:
         return _when(lambda: door.find(path) and door.find(f"{ROLE_BINDINGS}/system:node-proxier"), place)
 
     def _start(self, name: str, argv: list[str], *, on: Machine | None = None) -> None:
-        limit = MEMORY_LIMITS.get(name.partition("@")[0])
-        environment = {"GOGC": "400", "GOMEMLIMIT": limit} if limit else {}
+        environment = limits_of(name)
         if name.startswith("containerd@"):
             environment["PATH"] = f"{self.tools.programs}:/usr/sbin:/usr/bin:/sbin:/bin"
         component = Component(name, on or self.machine, tuple(argv), environment)
@@ -242,6 +241,12 @@ def claim_folder(machine: Machine) -> Path:
         raise ClusterError(tried, "it has one already", "use that one; or start another machine") from error
     folder.chmod(0o711)
     return folder
+
+
+def limits_of(name: str) -> dict[str, str]:
+    """What tells a component, such as kubelet@node-1, how much memory it may take before it collects garbage often."""
+    limit = MEMORY_LIMITS.get(name.partition("@")[0])
+    return {"GOGC": "400", "GOMEMLIMIT": limit} if limit else {}
 
 
 def fabric_of(machine: Machine, nodes: Sequence[NodeOnMachine], plan: NetworkPlan) -> Fabric:

@@ -13,7 +13,7 @@ from labsupport.systems.guests.container import Guest
 
 # Of this computer only, or made anew there.
 LEFT_BEHIND = {".venv", "build", "__pycache__", ".mypy_cache", ".ruff_cache", ".pytest_cache", ".import_linter_cache"}
-RESULTS = ("work", "build/report", "build/evidence", "build/run")
+RESULTS = ("work", "build/report", "build/evidence", "build/run", "build/bench")
 RECORDS = ("notebooks", "docs")
 SAVE_SECONDS = 10
 

@@ -1,0 +1,182 @@
+"""Every number of the benchmark: name, unit, target, and from where to where it is measured. Data only."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from labsupport.backends.choosing import NOT_YET
+
+Unit = Literal["s", "MB", "times"]
+
+
+@dataclass(frozen=True)
+class Target:
+    """What the median may be at most, or must be at least."""
+
+    value: float
+    at_least: bool = False
+
+    def is_met(self, value: float) -> bool:
+        return value >= self.value if self.at_least else value <= self.value
+
+    def in_words(self, unit: Unit) -> str:
+        return f"{'at least' if self.at_least else 'at most'} {self.value:g} {unit}"
+
+
+@dataclass(frozen=True)
+class Measure:
+    """One number that each round gives.
+
+    Attributes:
+        subject: what is started for it, by name (see subjects.py).
+        how: from where to where it is measured, and by what.
+        ratio: of two other measures in the same round, by name; None where it is measured itself.
+    """
+
+    name: str
+    subject: str
+    title: str
+    unit: Unit
+    how: str
+    target: Target | None = None
+    ratio: tuple[str, str] | None = None
+
+
+@dataclass(frozen=True)
+class Absent:
+    """A number that cannot be had here, and why."""
+
+    name: str
+    title: str
+    target: str
+    because: str
+
+
+PEAK = "the most its cgroup ever held, files in the page cache included"
+REST = "sum of its processes' proportional set sizes: what they share with other labs counts in part"
+CLOSING = "until nothing runs, and cgroups and run folder are removed"
+
+MEASURES = (
+    Measure(
+        "cluster-ready",
+        "cluster",
+        "Cluster: from nothing to node Ready",
+        "s",
+        "from before its machine starts until its one node is Ready without a taint and namespace default takes pods",
+        Target(3.0),
+    ),
+    Measure(
+        "cluster-to-floor",
+        "cluster",
+        "The same, as a multiple of bare etcd and API server",
+        "times",
+        "cluster-ready / floor-ready of the same round",
+        Target(1.2),
+        ratio=("cluster-ready", "floor-ready"),
+    ),
+    Measure(
+        "cluster-cpu",
+        "cluster",
+        "Cluster: processor time until node Ready",
+        "s",
+        "of all in its cgroup; two cores: twice",
+    ),
+    Measure(
+        "statefulset",
+        "cluster",
+        "Cluster: from nothing to a StatefulSet of 3, with claims and DNS",
+        "s",
+        "from before its machine starts until kubectl has applied notebook 08's web.yaml, 3 of 3 replicas are ready, "
+        "each claim is bound, and the cluster's DNS gives each pod's address",
+        Target(6.0),
+    ),
+    Measure("cluster-close", "cluster", "Cluster: close", "s", f"from close() {CLOSING}", Target(0.3)),
+    Measure("cluster-rest", "cluster", "Cluster: memory with the StatefulSet", "MB", REST),
+    Measure("cluster-peak", "cluster", "Cluster: peak memory", "MB", PEAK),
+    Measure("cluster-disk", "cluster", "Cluster: disk with the StatefulSet", "MB", "blocks its run folder takes"),
+    Measure(
+        "floor-ready",
+        "floor",
+        "Bare etcd and API server: start to readyz",
+        "s",
+        "on a machine that runs already, certificates written, with the words and limits they have in a lab's cluster; "
+        "from before etcd starts until /readyz says 200",
+    ),
+    Measure("floor-cpu", "floor", "Bare etcd and API server: processor time until readyz", "s", "of all in its cgroup"),
+    Measure(
+        "flannel-ready",
+        "flannel",
+        "Two nodes with Flannel: from nothing to both Ready",
+        "s",
+        "as cluster-ready, with two nodes, connected by flanneld (vxlan)",
+        Target(5.0),
+    ),
+    Measure(
+        "engine-ready",
+        "engine",
+        "Engine: from nothing to ready",
+        "s",
+        "from before its machine starts until dockerd answers a ping",
+        Target(0.5),
+    ),
+    Measure(
+        "engine-container",
+        "engine",
+        "Engine: from nothing to the first container's end",
+        "s",
+        "the same, then lab/toolbox loaded, until `docker run --rm lab/toolbox true` has returned",
+        Target(0.8),
+    ),
+    Measure("engine-close", "engine", "Engine: close", "s", f"from close() {CLOSING}", Target(0.3)),
+    Measure("engine-peak", "engine", "Engine: peak memory", "MB", PEAK),
+    Measure(
+        "second-ready",
+        "beside",
+        "A second cluster beside the first: to node Ready",
+        "s",
+        "as cluster-ready, while another lab's cluster runs",
+        Target(3.0),
+    ),
+    Measure("second-rest", "beside", "A second cluster beside the first: memory", "MB", REST, Target(400.0)),
+    Measure(
+        "fifth-ready",
+        "beside",
+        "A fifth cluster beside four: to node Ready",
+        "s",
+        "as cluster-ready, while four other labs' clusters run",
+    ),
+    Measure("fifth-rest", "beside", "A fifth cluster beside four: memory", "MB", REST),
+    Measure(
+        "pods-1",
+        "pods",
+        "Pods: 0 to 1",
+        "s",
+        "from a Deployment of pause containers to its pod's readiness, on one node that is Ready",
+    ),
+    Measure(
+        "pods-100", "pods", "Pods: 1 to 100", "s", "from the same Deployment's scaling until it says that 100 are ready"
+    ),
+    Measure("pods-rest", "pods", "Pods: memory with 100", "MB", REST),
+    Measure("pods-peak", "pods", "Pods: peak memory with 100", "MB", PEAK),
+    Measure("cache", "disk", "Cache: all tools and images", "MB", "blocks its files take; by part: area or group"),
+    Measure(
+        "course",
+        "notebooks",
+        "Course: every notebook live, one after the other",
+        "s",
+        "papermill's wall time, kernel and lab included, with warm caches; by part: notebook",
+        Target(240.0),
+    ),
+)
+
+# What the design has targets for and this edition cannot start.
+OF_KIND = (
+    ("kind-create", "kind: create --wait", "at most 11 s"),
+    ("kind-delete", "kind: delete", "at most 0.8 s"),
+    ("kind-to-statefulset", "kind's time to the same StatefulSet, as a multiple of the cluster's", "at least 3 times"),
+)
+
+
+def absent_measures() -> list[Absent]:
+    """Return what has a target and cannot be measured in this edition, with the reason."""
+    because = NOT_YET["cluster"].get("kind", "this benchmark has no measures of kind yet")
+    return [Absent(name, title, target, because) for name, title, target in OF_KIND]
