@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from labsupport.benchmark import readings
 from labsupport.benchmark.equipment import Clock, Equipment, Seen, TimedMachine
+from labsupport.process.progress import Listener, Progress, silent
 from labsupport.process.waiting import wait_until
 
 if TYPE_CHECKING:
@@ -21,7 +22,8 @@ DNS_WITHIN_SECONDS = 0.5
 def measure_cluster(equipment: Equipment) -> Seen:
     """Start a cluster of one node from nothing, bring up a StatefulSet on it, and end it."""
     with equipment.machine() as lab:
-        cluster = start_cluster(equipment, lab)
+        phases = {"machine": lab.clock.seconds}
+        cluster = start_cluster(equipment, lab, listener=lambda told: _note(phases, told, lab.clock.seconds))
         values: dict[str, float | None] = {
             "cluster-ready": lab.clock.seconds,
             "cluster-cpu": readings.processor_seconds(lab.name),
@@ -33,7 +35,7 @@ def measure_cluster(equipment: Equipment) -> Seen:
         values["cluster-disk"] = readings.disk_megabytes(lab.machine.folder)
         cluster.door.close()
         values["cluster-close"] = lab.close()
-    return Seen(values)
+    return Seen(values, parts={"cluster-ready": phases})
 
 
 def measure_floor(equipment: Equipment) -> Seen:
@@ -93,7 +95,12 @@ def measure_beside(equipment: Equipment) -> Seen:
 
 
 def start_cluster(
-    equipment: Equipment, lab: TimedMachine, *, nodes: int = 1, dataplane: str | None = None
+    equipment: Equipment,
+    lab: TimedMachine,
+    *,
+    nodes: int = 1,
+    dataplane: str | None = None,
+    listener: Listener = silent,
 ) -> "EmbeddedCluster":
     """Start a cluster as labs do, and return it when pods can run."""
     from labsupport.systems.clusters.embedded import start_embedded_cluster
@@ -105,7 +112,13 @@ def start_cluster(
         nodes=nodes,
         archives=equipment.archives,
         dataplane=dataplane or PLAIN,
+        listener=listener,
     )
+
+
+def _note(phases: dict[str, float], told: Progress, seconds: float) -> None:
+    """Note how long a phase took that a cluster tells the end of, as `what has happened (… s)`."""
+    phases[told.text.partition(" (")[0]] = seconds - sum(phases.values())
 
 
 def _bring_up_statefulset(equipment: Equipment, cluster: "EmbeddedCluster") -> None:

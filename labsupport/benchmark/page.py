@@ -37,23 +37,14 @@ def write(folder: Path, result: Result) -> Path:
 
 
 def summary(result: Result) -> Table:
-    """Every measure with its median, range and target."""
-    columns: list[str | Column] = [Column("measure", "prose"), "unit", *NUMBERS, "target", "", Column("name", "code")]
-    rows: list[list[Cell]] = [
-        [
-            one.title,
-            one.unit,
-            len(one.values),
-            one.median,
-            one.least,
-            one.most,
-            one.target.in_words if one.target else "",
-            MET[one.target.met] if one.target else "",
-            one.name,
-        ]
-        for one in result.measures
-    ]
-    return table("Medians and ranges", columns, rows)
+    """Every measure by its name, with median, range and target: narrow enough for a terminal."""
+    columns: list[str | Column] = [Column("name", "code"), *NUMBERS, "unit", "target", "outcome"]
+    return table("Medians and ranges", columns, [_row(one) for one in result.measures])
+
+
+def _row(one: MeasureRecord) -> list[Cell]:
+    target: list[Cell] = [one.target.in_words, MET[one.target.met]] if one.target else ["", ""]
+    return [one.name, len(one.values), one.median, one.least, one.most, one.unit, *target]
 
 
 def absences(result: Result) -> Table | None:
@@ -72,13 +63,13 @@ def _body(result: Result) -> Markup:
             *(element("p", f"⚠ {warning}", class_="lab-panel lab-edge lab-hue-careful") for warning in remarks(result)),
             tables.facts(_facts(result)).html,
             element("h2", "Results", id="results"),
-            summary(result).html,
+            _summary_with_titles(result).html,
             absent.html if absent else None,
             *(section for subject, title in TITLES.items() for section in _section(result, subject, title)),
             element("h2", "What was measured, and how", id="how"),
             _explanations(result).html,
             element("h2", "Every round", id="rounds"),
-            *(each.html for each in _rounds(result)),
+            _rounds(result).html,
         ]
     )
 
@@ -166,22 +157,25 @@ def _curves(curves: list[Curve]) -> Figure:
     )
 
 
+def _summary_with_titles(result: Result) -> Table:
+    columns: list[str | Column] = [Column("measure", "prose"), *NUMBERS, "unit", "target", "outcome"]
+    return table("Medians and ranges", columns, [[one.title, *_row(one)[1:]] for one in result.measures])
+
+
 def _explanations(result: Result) -> Table:
-    columns = [Column("name", "code"), Column("from where to where, and by what", "prose")]
-    return table("What each number is", columns, [[one.name, one.how] for one in result.measures])
+    columns = [Column("measure", "prose"), Column("name", "code"), Column("from where to where, by what", "prose")]
+    return table("What each number is", columns, [[one.title, one.name, one.how] for one in result.measures])
 
 
-def _rounds(result: Result) -> Iterator[Table]:
-    """A table of every value, a column for each round; subjects of fewer rounds have dashes."""
-    last = max((number for one in result.measures for number in one.rounds), default=0)
-    if last:
-        columns: list[str | Column] = [Column("name", "code"), "unit"]
-        columns += [Column(f"round {number}", "number") for number in range(1, last + 1)]
-        rows = [
-            [one.name, one.unit, *(dict(zip(one.rounds, one.values, strict=True)).get(n) for n in range(1, last + 1))]
-            for one in result.measures
-        ]
-        yield table("Every value", columns, rows, note="even rounds ran in reverse order")
+def _rounds(result: Result) -> Table:
+    """Every value, a column for each round; subjects of fewer rounds have dashes."""
+    rounds = range(1, 1 + max((number for one in result.measures for number in one.rounds), default=0))
+    columns: list[str | Column] = [Column("name", "code"), "unit", *(Column(f"round {n}", "number") for n in rounds)]
+    rows = [
+        [one.name, one.unit, *(dict(zip(one.rounds, one.values, strict=True)).get(number) for number in rounds)]
+        for one in result.measures
+    ]
+    return table("Every value", columns, rows, note="Even rounds ran in reverse order.")
 
 
 def _short(title: str) -> str:
