@@ -28,6 +28,7 @@ class Measure:
 
     Attributes:
         subject: what is started for it, by name (see subjects.py).
+        label: its title where the subject is known: beside a row of a figure.
         how: from where to where it is measured, and by what.
         ratio: of two other measures in the same round, by name; None where it is measured itself.
     """
@@ -35,6 +36,7 @@ class Measure:
     name: str
     subject: str
     title: str
+    label: str
     unit: Unit
     how: str
     target: Target | None = None
@@ -60,6 +62,7 @@ MEASURES = (
         "cluster-ready",
         "cluster",
         "Cluster: from nothing to node Ready",
+        "node Ready",
         "s",
         "from before its machine starts until its one node is Ready without a taint and namespace default takes pods; "
         "by part: what each phase added",
@@ -69,6 +72,7 @@ MEASURES = (
         "cluster-to-floor",
         "cluster",
         "The same, as a multiple of bare etcd and API server",
+        "node Ready / floor",
         "times",
         "cluster-ready / floor-ready of the same round",
         Target(1.2),
@@ -78,6 +82,7 @@ MEASURES = (
         "cluster-cpu",
         "cluster",
         "Cluster: processor time until node Ready",
+        "processor time until then",
         "s",
         "of all in its cgroup; two cores: twice",
     ),
@@ -85,28 +90,40 @@ MEASURES = (
         "statefulset",
         "cluster",
         "Cluster: from nothing to a StatefulSet of 3, with claims and DNS",
+        "StatefulSet of 3 up",
         "s",
         "from before its machine starts until kubectl has applied notebook 08's web.yaml, 3 of 3 replicas are ready, "
         "each claim is bound, and the cluster's DNS gives each pod's address",
         Target(6.0),
     ),
-    Measure("cluster-close", "cluster", "Cluster: close", "s", f"from close() {CLOSING}", Target(0.3)),
-    Measure("cluster-rest", "cluster", "Cluster: memory with the StatefulSet", "MB", REST),
-    Measure("cluster-peak", "cluster", "Cluster: peak memory", "MB", PEAK),
-    Measure("cluster-disk", "cluster", "Cluster: disk with the StatefulSet", "MB", "blocks its run folder takes"),
+    Measure("cluster-close", "cluster", "Cluster: close", "close", "s", f"from close() {CLOSING}", Target(0.3)),
+    Measure("cluster-rest", "cluster", "Cluster: memory with the StatefulSet", "memory", "MB", REST),
+    Measure("cluster-peak", "cluster", "Cluster: peak memory", "peak memory", "MB", PEAK),
+    Measure(
+        "cluster-disk", "cluster", "Cluster: disk with the StatefulSet", "disk", "MB", "blocks its run folder takes"
+    ),
     Measure(
         "floor-ready",
         "floor",
         "Bare etcd and API server: start to readyz",
+        "readyz",
         "s",
         "on a machine that runs already, certificates written, with the words and limits they have in a lab's cluster; "
         "from before etcd starts until /readyz says 200",
     ),
-    Measure("floor-cpu", "floor", "Bare etcd and API server: processor time until readyz", "s", "of all in its cgroup"),
+    Measure(
+        "floor-cpu",
+        "floor",
+        "Bare etcd and API server: processor time until readyz",
+        "processor time until then",
+        "s",
+        "of all in its cgroup",
+    ),
     Measure(
         "flannel-ready",
         "flannel",
         "Two nodes with Flannel: from nothing to both Ready",
+        "both nodes Ready",
         "s",
         "as cluster-ready, with two nodes, connected by flanneld (vxlan)",
         Target(5.0),
@@ -115,6 +132,7 @@ MEASURES = (
         "engine-ready",
         "engine",
         "Engine: from nothing to ready",
+        "ready",
         "s",
         "from before its machine starts until dockerd answers a ping",
         Target(0.5),
@@ -123,46 +141,66 @@ MEASURES = (
         "engine-container",
         "engine",
         "Engine: from nothing to the first container's end",
+        "first container's end",
         "s",
         "the same, then lab/toolbox loaded, until `docker run --rm lab/toolbox true` has returned",
         Target(0.8),
     ),
-    Measure("engine-close", "engine", "Engine: close", "s", f"from close() {CLOSING}", Target(0.3)),
-    Measure("engine-peak", "engine", "Engine: peak memory", "MB", PEAK),
+    Measure("engine-close", "engine", "Engine: close", "close", "s", f"from close() {CLOSING}", Target(0.3)),
+    Measure("engine-peak", "engine", "Engine: peak memory", "peak memory", "MB", PEAK),
     Measure(
         "second-ready",
         "beside",
         "A second cluster beside the first: to node Ready",
+        "second: node Ready",
         "s",
         "as cluster-ready, while another lab's cluster runs",
         Target(3.0),
     ),
-    Measure("second-rest", "beside", "A second cluster beside the first: memory", "MB", REST, Target(400.0)),
+    Measure(
+        "second-rest",
+        "beside",
+        "A second cluster beside the first: memory",
+        "second: memory",
+        "MB",
+        REST,
+        Target(400.0),
+    ),
     Measure(
         "fifth-ready",
         "beside",
         "A fifth cluster beside four: to node Ready",
+        "fifth: node Ready",
         "s",
         "as cluster-ready, while four other labs' clusters run",
     ),
-    Measure("fifth-rest", "beside", "A fifth cluster beside four: memory", "MB", REST),
+    Measure("fifth-rest", "beside", "A fifth cluster beside four: memory", "fifth: memory", "MB", REST),
     Measure(
         "pods-1",
         "pods",
         "Pods: 0 to 1",
+        "0 to 1",
         "s",
         "from a Deployment of pause containers to its pod's readiness, on one node that is Ready",
     ),
     Measure(
-        "pods-100", "pods", "Pods: 1 to 100", "s", "from the same Deployment's scaling until it says that 100 are ready"
+        "pods-100",
+        "pods",
+        "Pods: 1 to 100",
+        "1 to 100",
+        "s",
+        "from the same Deployment's scaling until it says that 100 are ready",
     ),
-    Measure("pods-rest", "pods", "Pods: memory with 100", "MB", REST),
-    Measure("pods-peak", "pods", "Pods: peak memory with 100", "MB", PEAK),
-    Measure("cache", "disk", "Cache: all tools and images", "MB", "blocks its files take; by part: area or group"),
+    Measure("pods-rest", "pods", "Pods: memory with 100", "memory", "MB", REST),
+    Measure("pods-peak", "pods", "Pods: peak memory with 100", "peak memory", "MB", PEAK),
+    Measure(
+        "cache", "disk", "Cache: all tools and images", "all", "MB", "blocks its files take; by part: area or group"
+    ),
     Measure(
         "course",
         "notebooks",
         "Course: every notebook live, one after the other",
+        "whole course",
         "s",
         "papermill's wall time, kernel and lab included, with warm caches; by part: notebook",
         Target(240.0),

@@ -1,5 +1,6 @@
 """The benchmark's result as a person reads it: a table in the terminal, a page with figures. Measures nothing."""
 
+import textwrap
 from collections.abc import Iterator
 from itertools import groupby
 from pathlib import Path
@@ -14,7 +15,8 @@ from labsupport.display.tables import Cell, Column, Table, table
 
 PAGE, DATA = "index.html", "result.json"
 MET = {True: Mark("✓", "met", "good"), False: Mark("✗", "missed", "bad")}
-AXES = {"s": "seconds", "MB": "megabytes", "times": "times"}
+AXES = {"s": "seconds", "MB": "megabytes", "times": "multiple"}
+LABEL_LETTERS = 28
 NUMBERS = [Column(name, "number") for name in ("rounds", "median", "least", "most")]
 TITLES = {
     "cluster": "The embedded cluster",
@@ -60,7 +62,12 @@ def _body(result: Result) -> Markup:
         [
             element("h1", "Lab benchmark"),
             element("p", outcome(result)),
-            *(element("p", f"⚠ {warning}", class_="lab-panel lab-edge lab-hue-careful") for warning in remarks(result)),
+            *(
+                element(
+                    "div", element("pre", f"⚠ {remark}", class_="message"), class_="lab-panel lab-edge lab-hue-careful"
+                )
+                for remark in remarks(result)
+            ),
             tables.facts(_facts(result)).html,
             element("h2", "Results", id="results"),
             _summary_with_titles(result).html,
@@ -122,14 +129,14 @@ def _section(result: Result, subject: str, title: str) -> Iterator[Markup]:
 
 
 def _figure(title: str, unit: str, measures: list[MeasureRecord]) -> Figure:
-    rows = [Measure(_short(one.title), one.values, target=one.target.value if one.target else None) for one in measures]
+    rows = [Measure(one.label, one.values, target=one.target.value if one.target else None) for one in measures]
     named = f"{title}: {AXES[unit]}"
     alt = f"One dot a round, the median as a bar. {'; '.join(map(_in_words, measures))}."
     return dots(named, rows, alt=alt, axis=AXES[unit], unit=unit)
 
 
 def _parts(measure: MeasureRecord) -> Figure:
-    rows = [Measure(part.name, part.values) for part in measure.parts]
+    rows = [Measure(textwrap.fill(part.name, LABEL_LETTERS), part.values) for part in measure.parts]
     most = max(measure.parts, key=lambda part: max(part.values))
     alt = f"One dot a round for each part of {measure.name}. The largest is {most.name} with {max(most.values):.1f}."
     return dots(f"{measure.title}, by part", rows, alt=alt, axis=AXES[measure.unit], unit=measure.unit)
@@ -176,11 +183,6 @@ def _rounds(result: Result) -> Table:
         for one in result.measures
     ]
     return table("Every value", columns, rows, note="Even rounds ran in reverse order.")
-
-
-def _short(title: str) -> str:
-    """Leave out of a measure's title what the figure's own title says."""
-    return title.partition(": ")[2] or title
 
 
 def _in_words(one: MeasureRecord) -> str:

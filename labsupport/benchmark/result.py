@@ -36,6 +36,7 @@ class MeasureRecord(_Record):
     name: str
     subject: str
     title: str
+    label: str
     unit: str
     how: str
     rounds: tuple[int, ...]
@@ -121,6 +122,7 @@ def _record(measure: Measure, values: Mapping[int, float], log: Log) -> MeasureR
         name=measure.name,
         subject=measure.subject,
         title=measure.title,
+        label=measure.label,
         unit=measure.unit,
         how=measure.how,
         rounds=tuple(values),
