@@ -248,7 +248,7 @@ def test_inner_machines_talk_over_the_switch(outer: Machine) -> None:
         wait_for_word(service, "listening")
         ask = f"import socket; print(socket.create_connection(('{one.address}', 8000), 2).recv(99).decode())"
         assert said(two, "python3", "-c", ask) == two.address
-        assert said(outer, "python3", "-c", ask) == one.host_address == two.host_address
+        assert said(outer, "python3", "-c", ask) == one.host_address == two.host_address == outer.switch_address
         assert "Destination" not in said(two, "ip", "route", "get", two.host_address)
     finally:
         two.close()

@@ -109,11 +109,12 @@ class Startup:
         """Bring everything up; return when pods can run."""
         seed = self._image_seed()
         self._start_etcd()
-        self._start_nodes(seed)
         plane = ControlPlane(self.folder / "control-plane", self._addresses(), self.plan)
         authority = plane.write_files()
         door = write_client_files(self.folder, plane.addresses.server, authority)
+        # What takes longest of all comes first; by the time it listens, the nodes are there.
         self._start("kube-apiserver", plane.api_server(self.tools.path("kube-apiserver")))
+        self._start_nodes(seed)
         self._tell("etcd, API server and container runtimes started")
         self._connect_nodes()
         for node in self.nodes:
@@ -161,7 +162,7 @@ class Startup:
         return all(node.machine.runner.run(["test", "-S", str(CONTAINERD_SOCKET)]).succeeded for node in self.nodes)
 
     def _addresses(self) -> Addresses:
-        return Addresses(inside=self.nodes[0].machine.host_address, outside=self.machine.address)
+        return Addresses(inside=self.machine.switch_address, outside=self.machine.address)
 
     def _connect_nodes(self) -> None:
         """Have the dataplane lay what it needs, and show every node the folder that all volumes are in."""

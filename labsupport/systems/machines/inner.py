@@ -73,7 +73,7 @@ def start_inner(
         MachineError: the name is in use or unfit, no address is left, or it did not start. Nothing of it is left.
     """
     _check_name(name)
-    network = ipaddress.IPv4Network(f"10.{200 + outer.depth}.0.0/24")
+    network = network_inside(outer)
     folder = _claim_folder(outer_folder, name, f"{outer.cgroup}/{name}", clear)
     try:
         settings = replace(
@@ -108,6 +108,11 @@ def start_inner(
     except BaseException:
         clear(folder, f"{outer.cgroup}/{name}")
         raise
+
+
+def network_inside(outer: Settings) -> ipaddress.IPv4Network:
+    """Return the network of the machines inside one; the first address is its own."""
+    return ipaddress.IPv4Network(f"10.{200 + outer.depth}.0.0/24")
 
 
 def end_inner(folder: Path, init: Owner) -> None:

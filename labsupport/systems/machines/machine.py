@@ -36,6 +36,7 @@ class Machine(Protocol):
         folder: its run folder, at the same path inside and outside.
         address: what this computer dials to reach a port of the machine.
         host_address: this computer as the machine sees it.
+        switch_address: the machine as those inside it see it, from the first of them on.
         pid: its PID 1, as this computer counts.
         runner: runs commands inside.
         interpreter: a Python that is there inside, for programs of this package; empty where there is none.
@@ -46,6 +47,7 @@ class Machine(Protocol):
     folder: Path
     address: str
     host_address: str
+    switch_address: str
     pid: int
     runner: Runner
     interpreter: str

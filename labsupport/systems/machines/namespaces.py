@@ -43,6 +43,7 @@ class NamespacesMachine:
         self.folder = folder
         self.address = self.settings.address
         self.host_address = self.settings.host_address
+        self.switch_address = str(inner.network_inside(self.settings)[1])
         self.pid = init.pid
         self.interpreter = bare_interpreter(self.settings.interpreter)[0]
         self.control = ControlSocket(folder)

@@ -31,6 +31,7 @@ class SystemdMachine:
         self.folder = inner.folder
         self.address = inner.address
         self.host_address = inner.host_address
+        self.switch_address = inner.switch_address
         self.pid = inner.pid
         self.runner = inner.runner
 

@@ -71,6 +71,7 @@ class KindNode:
         network = state["NetworkSettings"]["Networks"][NETWORK]
         self.address = str(network["IPAddress"])
         self.host_address = str(network["Gateway"])
+        self.switch_address = ""  # it has no machines inside
         self.pid_on_machine = int(state["State"]["Pid"])
         self.pid = _pid_here(outer.runner, self.pid_on_machine)
         self.runner: Runner = InNode(outer.runner, self.pid_on_machine)
