@@ -6,10 +6,11 @@ answer: most of a cluster's start is otherwise spent in such pauses.
 
 import http.client
 import json
+import os
 import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ from labsupport.systems.clusters.client_files import write_client_files
 from labsupport.systems.clusters.components import Component
 from labsupport.systems.clusters.control_plane import POD_NETWORK, Addresses, ControlPlane
 from labsupport.systems.clusters.door import ApiDoor
+from labsupport.systems.clusters.first_objects import FirstObjects
 from labsupport.systems.clusters.image_files import ProgramImage
 from labsupport.systems.clusters.network import NetworkPlan
 from labsupport.systems.clusters.node import CONTAINERD_SOCKET, Node, NodeIdentity, NodeOnMachine, NodePrograms
@@ -115,6 +117,7 @@ class Startup:
         # What takes longest of all comes first; by the time it listens, the nodes are there.
         self._start("kube-apiserver", plane.api_server(self.tools.path("kube-apiserver")))
         self._start_nodes(seed)
+        self._put_first_objects(plane)
         self._tell("etcd, API server and container runtimes started")
         self._connect_nodes()
         for node in self.nodes:
@@ -130,6 +133,8 @@ class Startup:
         self._tell("the API server answers")
         self._start_clients(plane, door)
         self._tell("pods can run")
+        if not self._first_objects.are_kept:
+            self._first_objects.keep(plane.etcd_socket)
         standing = Standing(
             plane.addresses.server, self.plan, tuple(self.nodes), tuple(self.components), self.dataplane
         )
@@ -140,6 +145,16 @@ class Startup:
         pause = ProgramImage(images.PAUSE_IMAGE, self.tools.path("pause"))
         seeds = images.ImageSeeds(self.tools.seeds, self.tools.path("containerd"), self.tools.path("ctr"))
         return seeds.ensure(self.machine, [pause], self.archives, self.listener)
+
+    @cached_property
+    def _first_objects(self) -> FirstObjects:
+        return FirstObjects(self.tools.seeds, self.tools.path("kube-apiserver"))
+
+    def _put_first_objects(self, plane: ControlPlane) -> None:
+        """Put them where the API server, which is still getting ready, will look for them."""
+        # etcd's socket is root's: for others the API server makes them itself.
+        if self._first_objects.are_kept and os.geteuid() == 0:
+            wait_with(self.components, lambda: self._first_objects.put(plane.etcd_socket), "etcd to take objects")
 
     def _start_etcd(self) -> None:
         folder = self.folder / "control-plane"

@@ -30,7 +30,8 @@ class ClusterTools:
         programs: folder with every program of a control plane and a node, and kubectl.
         plugins: folder with the CNI plugins; apart, since one of them has the name of iproute2's `bridge`.
         commands: folder for a learner's PATH: kubectl.
-        seeds: folder that keeps prepared images from one lab to the next; seen inside machines at the same path.
+        seeds: folder that keeps prepared images and first objects from one lab to the next; seen inside machines at
+            the same path.
         sources: where each program came from, as plain records for evidence.
     """
 

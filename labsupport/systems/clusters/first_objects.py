@@ -1,0 +1,116 @@
+"""The objects every API server makes when it first starts: kept from one cluster, put into the etcd of the next.
+
+Roles, their bindings, request priorities: half of a bare API server's start goes into making them, one by one. A later
+one of the same build finds them there, compares them with what it wants, and corrects what differs. All else that a
+cluster begins with, such as namespaces, addresses and certificates, is each cluster's own.
+"""
+
+import base64
+import hashlib
+import http.client
+import json
+import os
+import socket
+from collections.abc import Mapping, Sequence
+from contextlib import closing, suppress
+from pathlib import Path
+from typing import Any
+
+ROOT = b"/registry/"
+# Where they are, and what only those of the API server's own have in them.
+OWN_MARKS = {
+    b"clusterroles/": b"rbac-defaults",
+    b"clusterrolebindings/": b"rbac-defaults",
+    b"roles/": b"rbac-defaults",
+    b"rolebindings/": b"rbac-defaults",
+    b"flowschemas/": b"apf.kubernetes.io/autoupdate-spec",
+    b"prioritylevelconfigurations/": b"apf.kubernetes.io/autoupdate-spec",
+    b"priorityclasses/": b"Used for system critical pods",
+}
+PUTS_AT_ONCE = 100  # etcd takes 128 in one transaction
+ANSWER_WITHIN_SECONDS = 2.0
+
+
+class FirstObjects:
+    """Those of one build of the API server, in a file of the cache."""
+
+    def __init__(self, folder: Path, api_server: Path) -> None:
+        build = f"{api_server.resolve()} {api_server.stat().st_size}"
+        self.file = folder / f"objects-{hashlib.sha256(build.encode()).hexdigest()[:16]}.json"
+
+    @property
+    def are_kept(self) -> bool:
+        return self.file.exists()
+
+    def keep(self, etcd_socket: Path) -> None:
+        """Read them from the etcd of a cluster that is up. Where this user has no way to it, none are kept."""
+        with suppress(OSError):
+            found = own_objects(_read_all(etcd_socket))
+            self.file.parent.mkdir(parents=True, exist_ok=True)
+            draft = self.file.with_suffix(f".{os.getpid()}")
+            draft.write_text(json.dumps([[_coded(key), _coded(value)] for key, value in found.items()]))
+            draft.replace(self.file)
+
+    def put(self, etcd_socket: Path) -> bool:
+        """Put them into an etcd that has none of them; say whether it answered. What is there already stays."""
+        try:
+            pairs: list[list[str]] = json.loads(self.file.read_text())
+        except ValueError:  # somebody damaged the file: the API server makes them, and they are kept anew
+            self.file.unlink(missing_ok=True)
+            return True
+        try:
+            for first in range(0, len(pairs), PUTS_AT_ONCE):
+                _ask(etcd_socket, "/v3/kv/txn", transaction(pairs[first : first + PUTS_AT_ONCE]))
+        except OSError:
+            return False
+        return True
+
+
+def own_objects(found: Mapping[bytes, bytes]) -> dict[bytes, bytes]:
+    """Return what of everything in an etcd is made by each API server itself, and the same in every cluster."""
+    return {
+        key: value
+        for key, value in found.items()
+        for place, mark in OWN_MARKS.items()
+        if key.startswith(ROOT + place) and mark in value
+    }
+
+
+def transaction(pairs: Sequence[Sequence[str]]) -> dict[str, Any]:
+    """Make a transaction that puts keys and values (as etcd's JSON has them) where none of the keys exists."""
+    return {
+        "compare": [{"key": key, "target": "CREATE", "result": "EQUAL", "create_revision": "0"} for key, _ in pairs],
+        "success": [{"request_put": {"key": key, "value": value}} for key, value in pairs],
+    }
+
+
+def _read_all(etcd_socket: Path) -> dict[bytes, bytes]:
+    end = ROOT[:-1] + b"0"
+    found = _ask(etcd_socket, "/v3/kv/range", {"key": _coded(ROOT), "range_end": _coded(end)})
+    return {base64.b64decode(each["key"]): base64.b64decode(each["value"]) for each in found["kvs"]}
+
+
+def _ask(etcd_socket: Path, path: str, request: dict[str, Any]) -> dict[str, Any]:
+    """Ask etcd by its socket.
+
+    Raises:
+        OSError: nobody answers there, or with a refusal.
+    """
+    with closing(http.client.HTTPConnection("etcd", timeout=ANSWER_WITHIN_SECONDS)) as connection:
+        connection.sock = socket.socket(socket.AF_UNIX)
+        connection.sock.settimeout(ANSWER_WITHIN_SECONDS)
+        connection.sock.connect(str(etcd_socket))
+        try:
+            connection.request("POST", path, json.dumps(request))
+            answer = connection.getresponse()
+            said = answer.read()
+        except http.client.HTTPException as error:
+            raise OSError(f"{type(error).__name__}: {error}") from error
+    if answer.status != http.client.OK:
+        raise OSError(f"etcd answered {path} with {answer.status}: {said[:200]!r}")
+    found: dict[str, Any] = json.loads(said)
+    return found
+
+
+def _coded(content: bytes) -> str:
+    return base64.b64encode(content).decode()
