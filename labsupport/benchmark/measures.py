@@ -191,6 +191,7 @@ MEASURES = (
         "s",
         "from the same Deployment's scaling until it says that 100 are ready",
     ),
+    Measure("pods-close", "pods", "Pods: close with 100", "close with 100", "s", f"from close() {CLOSING}"),
     Measure("pods-rest", "pods", "Pods: memory with 100", "memory", "MB", REST),
     Measure("pods-peak", "pods", "Pods: peak memory with 100", "peak memory", "MB", PEAK),
     Measure(

@@ -84,6 +84,8 @@ def _body(result: Result) -> Markup:
 def outcome(result: Result) -> str:
     """Say in one line how many targets were met, and name those that were not."""
     with_target = sum(one.target is not None for one in result.measures)
+    if not with_target:
+        return "Nothing that was measured has a target."
     missed = ", ".join(one.name for one in result.missed)
     said = f"{with_target - len(result.missed)} of {with_target} targets met by the median."
     return f"{said} Missed: {missed}." if missed else said

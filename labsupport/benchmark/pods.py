@@ -33,6 +33,7 @@ def measure_pods(equipment: Equipment) -> Seen:
             "pods-peak": readings.peak_megabytes(lab.name),
         }
         cluster.door.close()
+        values["pods-close"] = lab.close()
     return Seen(values, curve=curve)
 
 

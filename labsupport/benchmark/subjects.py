@@ -45,7 +45,7 @@ _CLUSTER = Needs(nodes=1, images=(TOOLBOX,))
 # Those that a ratio compares stand side by side: between them nothing else heats or fills the computer.
 SUBJECTS = (
     Subject("cluster", "a cluster of one node, and a StatefulSet on it", 7, measure_cluster, _CLUSTER),
-    Subject("floor", "etcd and an API server alone", 4, measure_floor, _CLUSTER),
+    Subject("floor", "etcd and an API server alone", 4, measure_floor, Needs(nodes=1)),
     Subject(
         "flannel", "two nodes with flannel", 6, measure_flannel, Needs(nodes=2, images=(TOOLBOX,), tools=("flannel",))
     ),
