@@ -27,7 +27,6 @@ PLAN = KindPlan(
     images=Path("/cache/seed"),
     shown=(Path("/cache"), Path("/project")),
     unified=False,
-    etcd="3.6.6",
 )
 
 

@@ -16,6 +16,7 @@ from labsupport.process.waiting import wait_until
 from labsupport.systems.clusters import images
 from labsupport.systems.clusters.certificates import write_private
 from labsupport.systems.clusters.components import Component
+from labsupport.systems.clusters.kind import dns
 from labsupport.systems.clusters.kind.configuration import (
     CLUSTER_NAME,
     ETCD_SOCKET,
@@ -25,7 +26,7 @@ from labsupport.systems.clusters.kind.configuration import (
 )
 from labsupport.systems.clusters.kind.image import PLUGINS, PROGRAMS
 from labsupport.systems.clusters.kind.nodes import KIND, KindNode
-from labsupport.systems.clusters.kind.parts import STATIC_PODS, UNITS, DnsDeployment, NodeUnit, StaticPod
+from labsupport.systems.clusters.kind.parts import ETCD, STATIC_PODS, UNITS, DnsDeployment, NodeUnit, StaticPod
 from labsupport.systems.clusters.lab_cluster import LabCluster, Part
 from labsupport.systems.clusters.node import Node, NodeIdentity, NodeOnMachine, NodePrograms
 from labsupport.systems.clusters.readiness import READY_WITHIN_SECONDS, are_usable
@@ -74,8 +75,9 @@ class KindCluster(LabCluster):
     @property
     def parts(self) -> Mapping[str, Part]:
         """Everything that runs, by name."""
-        found: list[Part] = [StaticPod(name, self.containers[0]) for name in STATIC_PODS]
-        found.append(DnsDeployment(self.door, self.containers))
+        first = self.containers[0]
+        found: list[Part] = [NodeUnit(ETCD, first, ETCD), *(StaticPod(name, first) for name in STATIC_PODS)]
+        found.append(DnsDeployment(self.door, self.containers, self.dns_address))
         found += [NodeUnit(name, node) for node in self.containers for name in UNITS]
         return {**{part.name: part for part in found}, **self._components}
 
@@ -111,7 +113,7 @@ class KindCluster(LabCluster):
         """Whether pods can run, and names are answered; without a dataplane, whether nodes are there."""
         if self.dataplane.name == NOTHING:
             return are_usable(self.door, 0)
-        return are_usable(self.door, len(self.nodes)) and DnsDeployment(self.door, self.containers).answers()
+        return are_usable(self.door, len(self.nodes)) and dns.answers(self.dns_address)
 
     def cut_off(self, node: NodeOnMachine) -> None:
         """Take a node's port on the engine's network down."""

@@ -27,7 +27,8 @@ AUTHORITY = ("ca.crt", "ca.key")
 ON_NODE = Path("/machine")
 # The machine's own folders, seen by the controller-manager, which removes what hostPath volumes hold from them.
 MACHINE_FOLDERS = ("/tmp", "/var/lib/shelves")
-ETCD_SOCKET = Path("/var/lib/etcd/lab.sock")
+# A unit of the first node listens there, for the API server and for whoever looks what it holds.
+ETCD, ETCD_SOCKET = "http://127.0.0.1:2379", Path("/run/etcd.sock")
 KUBEADM_SKIPS = (
     "preflight",
     # It restarts kubelet, for the sake of a certificate that is good for a year.
@@ -47,7 +48,6 @@ class KindPlan:
         images: a seed, as images.py makes them.
         shown: more folders to show to nodes, read-only, at the same path.
         unified: whether cgroups are of version 2.
-        etcd: the tag of its image.
     """
 
     address: str
@@ -58,7 +58,6 @@ class KindPlan:
     images: Path
     shown: tuple[Path, ...]
     unified: bool
-    etcd: str
     network: NetworkPlan = field(default_factory=NetworkPlan)
 
     @property
@@ -158,17 +157,7 @@ def kubeadm_patches(plan: KindPlan) -> list[dict[str, Any]]:
         "kind": "ClusterConfiguration",
         "encryptionAlgorithm": "ECDSA-P256",  # RSA keys take a second
         "dns": {"disabled": True},  # ours keeps no answers and logs every question: see dns.py
-        "etcd": {
-            "local": {
-                "imageTag": plan.etcd,
-                "extraArgs": _arguments(
-                    {
-                        "unsafe-no-fsync": "true",  # it ends with the lab
-                        "listen-client-urls": f"https://0.0.0.0:2379,unix://{ETCD_SOCKET}",
-                    }
-                ),
-            }
-        },
+        "etcd": {"external": {"endpoints": [ETCD]}},
         "apiServer": {
             "extraArgs": _arguments(
                 {

@@ -4,16 +4,19 @@ kubeadm's own would keep answers, also that there is no such name, for half a mi
 outside.
 """
 
+import socket
+import struct
 from typing import Any
 
 from labsupport.systems.clusters.dns import LABELS, PORTS, corefile, reading_rights
-from labsupport.systems.clusters.network import NetworkPlan
+from labsupport.systems.clusters.network import CLUSTER_DOMAIN, NetworkPlan
 
 NAMESPACE = "kube-system"
 NAME = "coredns"
 DEPLOYMENT = f"/apis/apps/v1/namespaces/{NAMESPACE}/deployments/{NAME}"
 # On every node; of the first one it is published as port 53 of the machine.
 PORT_ON_NODES = 30053
+ANSWERS_WITHIN_SECONDS = 0.5
 CONTROL_PLANE = "node-role.kubernetes.io/control-plane"
 _ACCOUNT = {"kind": "ServiceAccount", "name": NAME, "namespace": NAMESPACE}
 
@@ -37,6 +40,20 @@ def dns_in_a_pod(plan: NetworkPlan, image: str) -> list[dict[str, Any]]:
         _service("kube-dns", {"clusterIP": plan.dns_service}),
         _service("kube-dns-outside", {"type": "NodePort"}, PORT_ON_NODES),
     ]
+
+
+def answers(server: str, name: str = f"kubernetes.default.svc.{CLUSTER_DOMAIN}") -> bool:
+    """Whether cluster DNS at `server`, port 53, knows the address of `name`; asks once."""
+    labels = b"".join(bytes([len(word)]) + word.encode() for word in name.split("."))
+    one_question, of_an_address = struct.pack("!6H", 1, 0, 1, 0, 0, 0), struct.pack("!2H", 1, 1)
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as connection:
+        connection.settimeout(ANSWERS_WITHIN_SECONDS)
+        try:
+            connection.sendto(one_question + labels + b"\0" + of_an_address, (server, 53))
+            _, flags, _, found, _, _ = struct.unpack("!6H", connection.recv(512)[:12])
+        except (OSError, struct.error):
+            return False
+    return bool(flags & 0xF == 0 and found > 0)
 
 
 def _pod(image: str) -> dict[str, Any]:

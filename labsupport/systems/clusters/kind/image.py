@@ -36,7 +36,7 @@ LEFT_OUT = (
     *("usr/share/perl5", "usr/share/bash-completion", "usr/share/bug", "var/cache", "usr/lib/*/gconv"),
     *("usr/lib/*/perl", "usr/lib/*/perl-base", "usr/lib/*/libperl.so.*", "usr/bin/perl*", "usr/include", "usr/games"),
 )
-UNITS = ("containerd.service", "kubelet.service")
+UNITS = ("containerd.service", "etcd.service", "kubelet.service")
 # `kind create cluster` waits for systemd to say by which name it has reached multi-user.target.
 SETTINGS = "[Manager]\nDefaultTimeoutStopSec=5s\nShowStatus=yes\nStatusUnitFormat=description\n"
 ARCHIVE, FIREWALL = "image.tar", "firewall"
@@ -88,15 +88,13 @@ def pod_images(tools: ClusterTools, node: NodeImage) -> list[ProgramImage]:
     proxy = tools.path("kube-proxy")
     return [
         ProgramImage(PAUSE_IMAGE, tools.path("pause")),
-        *(ProgramImage(image_of(name, tools), tools.path(name)) for name in (*CONTROL_PLANE, "etcd", "coredns")),
+        *(ProgramImage(image_of(name, tools), tools.path(name)) for name in (*CONTROL_PLANE, "coredns")),
         ProgramImage(image_of("kube-proxy", tools), proxy, place="usr/local/bin", tree=node.firewall),
     ]
 
 
 def image_of(program: str, tools: ClusterTools) -> str:
     """Return the name by which kubeadm has the image of a program: in a registry that nothing is pulled from."""
-    if program == "etcd":  # kubeadm is told its tag
-        return f"{REGISTRY}/etcd:{tools.version('etcd')}"
     if program == "coredns":
         return f"{REGISTRY}/coredns/coredns:v{tools.version('coredns')}"
     return f"{REGISTRY}/{program}:v{tools.version('kube-apiserver')}"

@@ -1,7 +1,7 @@
 """The programs of a kind cluster, each stoppable and startable alone, as an administrator of its nodes would do it.
 
-A static pod stops when kubelet no longer finds its manifest; kubelet and containerd are units of the node's systemd;
-cluster DNS is a Deployment, which can be scaled to nothing.
+A static pod stops when kubelet no longer finds its manifest; etcd, kubelet and containerd are units of the node's
+systemd; cluster DNS is a Deployment, which can be scaled to nothing.
 """
 
 import signal
@@ -15,8 +15,8 @@ from labsupport.systems.clusters.kind import dns
 from labsupport.systems.clusters.kind.nodes import KindNode
 
 MANIFESTS, TAKEN_AWAY = "/etc/kubernetes/manifests", "/etc/kubernetes/taken-away"
-STATIC_PODS = ("etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler")
-UNITS = ("containerd", "kubelet")
+STATIC_PODS = ("kube-apiserver", "kube-controller-manager", "kube-scheduler")
+ETCD, UNITS = "etcd", ("containerd", "kubelet")
 COREDNS = "coredns"
 STARTS_WITHIN_SECONDS = 60.0
 # Lines of a container's log: time, stream, whether the line is whole, and what was said.
@@ -74,10 +74,10 @@ class StaticPod:
 
 
 class NodeUnit:
-    """A unit of a node's systemd: kubelet@node-1, containerd@node-1."""
+    """A unit of a node's systemd, such as kubelet@node-1; `name` where there is only one in the cluster."""
 
-    def __init__(self, program: str, node: KindNode) -> None:
-        self.name = f"{program}@{node.name}"
+    def __init__(self, program: str, node: KindNode, name: str = "") -> None:
+        self.name = name or f"{program}@{node.name}"
         self._unit = f"{program}.service"
         self._node = node
 
@@ -115,9 +115,10 @@ class DnsDeployment:
 
     name = COREDNS
 
-    def __init__(self, door: ApiDoor, nodes: Sequence[KindNode]) -> None:
+    def __init__(self, door: ApiDoor, nodes: Sequence[KindNode], address: str) -> None:
         self._door = door
         self._nodes = nodes
+        self._address = address
 
     def start(self) -> None:
         """Have one pod, and return when it answers.
@@ -126,7 +127,7 @@ class DnsDeployment:
             WaitExpired: it did not come up in time.
         """
         self._scale(1)
-        _wait(self.answers, f"{self.name} to answer")
+        _wait(lambda: dns.answers(self._address), f"{self.name} to answer")
 
     def stop(self, *, within_seconds: float = 5) -> None:
         self._scale(0)
@@ -144,11 +145,6 @@ class DnsDeployment:
 
     def is_running(self) -> bool:
         return any(_pids_of(node, _DNS) for node in self._nodes)
-
-    def answers(self) -> bool:
-        """Whether its pod says that it is ready."""
-        found = self._door.find(dns.DEPLOYMENT) or {}
-        return bool(found.get("status", {}).get("readyReplicas"))
 
     def said(self) -> str:
         return "".join(_log_of_pods(node, f"kube-system_{self.name}-*") for node in self._nodes)

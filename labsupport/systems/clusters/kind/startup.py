@@ -131,7 +131,6 @@ def start_kind_cluster(
         images=seeds.ensure(machine, pod_images(tools.cluster, image), tuple(archives), listener),
         shown=(tools.store.root, *shown),
         unified=engine.client.info().get("CgroupVersion") == "2",
-        etcd=tools.cluster.version("etcd"),
     )
     try:
         image.put_on(engine)
