@@ -73,6 +73,9 @@ class MachineChoice(StrEnum):
 Engine = Annotated[EngineChoice, typer.Option(help="Docker: the lab's private engine, your own, or recorded evidence.")]
 Cluster = Annotated[ClusterChoice, typer.Option(help="Kubernetes: embedded, kind, your own context, or recorded.")]
 Machine = Annotated[MachineChoice, typer.Option(help="The private computer the lab runs on.")]
+Allow = Annotated[
+    bool, typer.Option("--allow-cluster-changes", help="On your own cluster: all that you may, not one namespace only.")
+]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
 Notebooks = Annotated[list[str] | None, typer.Argument(metavar="[NOTEBOOK]…", help="06, a slug, or a part of one.")]
 Jobs = Annotated[int, typer.Option(min=1, max=16, help="How many notebooks at once.")]
@@ -111,6 +114,7 @@ def start(
     engine: Engine = EngineChoice.AUTO,
     cluster: Cluster = ClusterChoice.AUTO,
     machine: Machine = MachineChoice.AUTO,
+    allow_cluster_changes: Allow = False,
     port: Annotated[int, typer.Option(help="First port to try; the next free one is taken.")] = 8888,
     browser: Annotated[bool, typer.Option(help="Open the browser.")] = True,
 ) -> None:
@@ -125,7 +129,7 @@ def start(
     from labsupport.notebooks import all_notebooks
 
     project = this_project()
-    options = _options(engine, cluster, machine)
+    options = _options(engine, cluster, machine, allow_cluster_changes)
     if guest.is_wanted(options):
         chosen = guest.free_port(port)
         _run_in_guest("--no-browser", "--port", str(chosen), port=chosen, opens=browser and _has_display())
@@ -151,6 +155,7 @@ def run(
     engine: Engine = EngineChoice.AUTO,
     cluster: Cluster = ClusterChoice.AUTO,
     machine: Machine = MachineChoice.AUTO,
+    allow_cluster_changes: Allow = False,
     jobs: Jobs = JOBS,
 ) -> None:
     """Execute notebooks from top to bottom and write build/report/index.html.
@@ -160,7 +165,7 @@ def run(
     Examples: `./lab run` · `./lab run 06` · `./lab run --engine replay` (needs neither root nor Docker)
     """
     project = this_project()
-    options = _options(engine, cluster, machine)
+    options = _options(engine, cluster, machine, allow_cluster_changes)
     if guest.is_wanted(options):
         _run_in_guest()
     results = console.execute(project, notebooks or [], options, jobs=jobs)
@@ -211,17 +216,25 @@ def doctor(as_json: AsJson = False) -> None:
 
 @app.command()
 def up(
-    engine: Engine = EngineChoice.AUTO, cluster: Cluster = ClusterChoice.AUTO, machine: Machine = MachineChoice.AUTO
+    engine: Engine = EngineChoice.AUTO,
+    cluster: Cluster = ClusterChoice.AUTO,
+    machine: Machine = MachineChoice.AUTO,
+    allow_cluster_changes: Allow = False,
 ) -> None:
-    """Start a lab that stays until `./lab down`. Then: `./lab shell`."""
+    """Start a lab that stays until `./lab down`. Then: `./lab shell`.
+
+    With `--engine own` and `--cluster own` its commands go to your own engine, where what they make has the lab's
+    label, and to a namespace of the lab's on your own cluster; `./lab down` takes all of it back, and nothing else.
+    """
     from labsupport import keeping
 
-    options = _options(engine, cluster, machine)
+    options = _options(engine, cluster, machine, allow_cluster_changes)
     if guest.is_wanted(options):
         _run_in_guest(stays=True)
     with console.Screen() as screen:
         live = keeping.up(options, screen.show)
-    print(f"Lab {live.name} is up: engine {live.engine}, cluster {live.cluster}, address {live.address}")
+    address = f", address {live.address}" if live.address else ""
+    print(f"Lab {live.name} is up: engine {live.engine}, cluster {live.cluster}{address}")
     print("./lab shell opens a shell with its docker and kubectl; ./lab down ends it.")
 
 
@@ -382,10 +395,12 @@ def generate() -> None:
     print("\n".join(f"wrote {path.relative_to(project.root)}" for path in changed) or "All was up to date.")
 
 
-def _options(engine: EngineChoice, cluster: ClusterChoice, machine: MachineChoice) -> "LabOptions":
+def _options(
+    engine: EngineChoice, cluster: ClusterChoice, machine: MachineChoice, allow_cluster_changes: bool = False
+) -> "LabOptions":
     from labsupport.backends import LabOptions
 
-    return LabOptions(engine=engine.value, cluster=cluster.value, machine=machine.value)
+    return LabOptions(engine.value, cluster.value, machine.value, allow_cluster_changes)
 
 
 def _run_in_guest(

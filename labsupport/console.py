@@ -64,6 +64,7 @@ def execute(
         RequirementMissing: this computer cannot run what `options` ask for.
     """
     from labsupport import keeping
+    from labsupport.backends import ALLOW_VARIABLE
     from labsupport.notebooks import find_notebooks
 
     chosen = find_notebooks(project, names)
@@ -78,6 +79,7 @@ def execute(
         keeping.prepare(options, keeping.needs_of([one.slug for one in chosen]), screen.show)
         environment = {"LAB_MACHINE": options.machine, "LAB_EVIDENCE": str(project.live_evidence)}
         environment |= {"LAB_RECORD": "1"} if recording else {}
+        environment |= {ALLOW_VARIABLE: "1"} if options.allow_cluster_changes else {}
         asked = {"engine": options.engine, "cluster": options.cluster}
         plan = RunPlan(
             chosen,

@@ -1,6 +1,7 @@
 """Says of a lab what is live, what is recorded, and what is missing and why: the content of its card."""
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from labsupport.backends import Backends
 from labsupport.display.cards import Card, Part
@@ -9,28 +10,45 @@ from labsupport.experiments.evidence import Evidence
 from labsupport.experiments.runners import recording_of_all
 from labsupport.lessons.catalog import Lesson
 
+if TYPE_CHECKING:
+    from labsupport.systems.engines.engine import Engine
+
 ENGINE = "Docker engine"
 CLUSTER = "Kubernetes cluster"
 
 
 def card_of_live(about: Lesson, backends: Backends, seconds: float | None) -> Card:
     """The card of a lab that runs; `seconds` is what opening it took."""
-    assert backends.machine is not None
+    assert backends.home is not None
     facts, environment = backends.provenance(), backends.environment
     nodes = f"{about.needs.nodes} node{'s' if about.needs.nodes > 1 else ''}"
     of_kind = backends.cluster.kind if backends.cluster else ""
     parts = (
-        Part(ENGINE, "live", f"private engine, {facts['engine']}") if "engine" in facts else Part(ENGINE, "unneeded"),
+        Part(ENGINE, "live", f"{_whose(backends.engine)}, {facts['engine']}")
+        if "engine" in facts
+        else Part(ENGINE, "unneeded"),
         Part(CLUSTER, "live", f"{of_kind}, {facts['cluster']}, {nodes}")
         if "cluster" in facts and about.needs.nodes
         else Part(CLUSTER, "unneeded"),
-        Part("Machine", "live", f"{backends.machine.kind}, {facts['kernel']} {facts['architecture']}"),
+        Part("Machine", "live", f"{facts['machine']}, {facts['kernel']} {facts['architecture']}")
+        if backends.machine is not None
+        else Part("Machine", "unneeded"),
     )
     versions = tuple((tool["name"], f"{tool['version']} ({tool['source']})") for tool in facts["tools"])
-    addresses = [("Published ports", backends.machine.address)]
+    addresses = [("Published ports", backends.machine.address)] if backends.machine is not None else []
+    addresses += [("Label on what commands make", mark)] if (mark := _mark_of(backends.engine)) else []
     live = {"DOCKER_HOST": backends.engine, "KUBECONFIG": backends.cluster}
     addresses += [(name, environment[name]) for name, part in live.items() if part is not None]
-    return Card(backends.machine.name, about.slug, parts, tuple(addresses), versions, LIVE, seconds)
+    return Card(backends.home.name, about.slug, parts, tuple(addresses), versions, LIVE, seconds)
+
+
+def _whose(engine: "Engine | None") -> str:
+    return "your own engine" if _mark_of(engine) else "private engine"
+
+
+def _mark_of(engine: "Engine | None") -> str:
+    """The label that the lab's commands put on what they make; empty where the engine is the lab's alone."""
+    return str(getattr(engine, "mark", ""))
 
 
 def card_of_replay(about: Lesson, reason: str, recorded: Sequence[Evidence], seconds: float | None) -> Card:

@@ -18,7 +18,7 @@ from labsupport.backends import (
     LabOptions,
     Plan,
     attach_backends,
-    attach_machine,
+    attach_to_end,
     end_and_look,
     have_tools,
     plan,
@@ -69,8 +69,8 @@ def prepare(options: LabOptions, needs: Needs, listener: Listener = silent) -> N
 
     chosen = plan(options.or_from_environment())
     wanted = chosen.within(needs)
-    if not tool_groups(wanted):
-        return
+    if chosen.is_visit or not tool_groups(wanted):
+        return  # a visit takes few tools, and gets them when it starts
     toolchain = have_tools(wanted, listener)
     # Building takes an engine, asking what is missing does not.
     if missing_images(toolchain, *wanted.images):
@@ -84,12 +84,21 @@ def needs_of(notebooks: Sequence[str] = ()) -> Needs:
     return reduce(operator.or_, [one.needs for one in chosen])
 
 
+def _all_needs(chosen: Plan) -> Needs:
+    """What a lab for all notebooks has: on what is the user's, what those need that can be live there."""
+    if not chosen.is_visit:
+        return needs_of()
+    live = [one.needs for one in LESSONS if not chosen.why_not(one.needs)]
+    least = Needs(engine=chosen.own_engine, nodes=int(chosen.own_cluster), images=("lab/toolbox",))
+    return reduce(operator.or_, live, least)
+
+
 @contextmanager
 def hold(options: LabOptions, listener: Listener = silent) -> Iterator[LabStatus]:
     """Keep a lab alive for the length of a block; it ends with this process, however that ends."""
     chosen = plan(options.or_from_environment())
     prepare(options, needs_of(), listener)
-    with running_backends(chosen, needs_of(), listener) as backends:
+    with running_backends(chosen, _all_needs(chosen), listener) as backends:
         backends.keep_baseline()
         yield _status_of(backends, f"process {os.getpid()}")
 
@@ -102,7 +111,7 @@ def up(options: LabOptions, listener: Listener = silent) -> LabStatus:
         RequirementMissing: nothing can be live here.
     """
     chosen = plan(options.or_from_environment())
-    if chosen.machine is None:
+    if not chosen.is_anything_live:
         nothing = f"there would be nothing to keep alive: {chosen.why_not(needs_of())}"
         raise RequirementMissing(
             "./lab up", nothing, "run it with sudo; or `./lab start`, which shows recorded evidence"
@@ -112,12 +121,12 @@ def up(options: LabOptions, listener: Listener = silent) -> LabStatus:
             "./lab up", f"{already[0].name} is up already", "use it (`./lab shell`), or end it: ./lab down"
         )
     prepare(options, needs_of(), listener)
-    backends = start_backends(chosen, needs_of(), owner=Owner.this_process(), listener=listener)
+    backends = start_backends(chosen, _all_needs(chosen), owner=Owner.this_process(), listener=listener)
     try:
-        assert backends.machine is not None
+        assert backends.home is not None
         backends.keep_baseline()
         # Only now: an end before this moment, of whatever kind, leaves no half-made lab up.
-        backends.machine.outlive_owner()
+        backends.home.outlive_owner()
         return _status_of(backends, "./lab down")
     except BaseException:
         backends.close()
@@ -141,8 +150,8 @@ def environment_of(name: str | None = None, options: LabOptions = NO_OPTIONS) ->
     if name == "":
         return {**Backends(Plan(None)).environment, **options.as_environment()}
     backends = attach_backends(_the_running(name).name)
-    assert backends.machine is not None
-    return {**backends.environment, ATTACH_VARIABLE: backends.machine.name}
+    assert backends.home is not None
+    return {**backends.environment, ATTACH_VARIABLE: backends.home.name}
 
 
 def down(name: str | None = None, listener: Listener = silent) -> list[str]:
@@ -154,7 +163,7 @@ def down(name: str | None = None, listener: Listener = silent) -> list[str]:
     ended = []
     for record in _running():
         if record.name == name or (name is None and record.owner is None):
-            if left := end_and_look(Backends(Plan(record.kind), attach_machine(record.name))):
+            if left := end_and_look(attach_to_end(record.name)):
                 raise MachineError(f"end {record.name}", f"left: {'; '.join(map(str, left))}", "run ./lab clean")
             ended.append(f"{record.name} ended; nothing is left of it.")
     return ended
@@ -192,9 +201,9 @@ def reset(name: str | None = None, listener: Listener = silent) -> list[str]:
     if not _running():
         return []
     backends = attach_backends(_the_running(name).name)
-    assert backends.machine is not None
+    assert backends.home is not None
     removed = backends.back_to_baseline() or ["nothing to remove"]
-    return [f"{backends.machine.name}: {each}" for each in removed]
+    return [f"{backends.home.name}: {each}" for each in removed]
 
 
 def _running() -> "list[LabRecord]":
@@ -216,22 +225,24 @@ def _the_running(name: str | None) -> "LabRecord":
 
 
 def _status_of(backends: Backends, owner: str) -> LabStatus:
-    if backends.machine is None:
+    if backends.home is None:
         return LabStatus("", "none", f"replay: {backends.plan.no_engine}", "replay", "", "", owner)
-    name = backends.machine.name
+    name = backends.home.name
     return next(replace(_status_from(record), owner=owner) for record in _running() if record.name == name)
 
 
 def _status_from(record: "LabRecord") -> LabStatus:
     from labsupport.systems.machines.launching import Settings
+    from labsupport.systems.machines.sweeping import VISIT_KIND
 
     folder = next(root / record.name for root in run_roots() if (root / record.name).is_dir())
+    visits = record.kind == VISIT_KIND
     return LabStatus(
         record.name,
-        record.kind,
-        "private" if (folder / ENGINE_FILE).exists() else "none",
+        "none" if visits else record.kind,
+        ("own" if visits else "private") if (folder / ENGINE_FILE).exists() else "none",
         next((kind for kind, file in CLUSTER_FILES.items() if (folder / file).exists()), "none"),
-        Settings.read(folder).address,
+        record.engine if visits else Settings.read(folder).address,
         record.created,
         f"process {record.owner.pid}" if record.owner else "./lab down",
     )

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from labsupport.backends import (
     ATTACH_VARIABLE,
+    NO_AUDIT_LOG,
     Backends,
     Existing,
     LabOptions,
@@ -26,7 +27,7 @@ from labsupport.display.cards import Card, closing
 from labsupport.display.explorer import Explorer
 from labsupport.display.notebook import install, show
 from labsupport.display.origin import LIVE, Origin
-from labsupport.errors import UsageError
+from labsupport.errors import RequirementMissing, UsageError
 from labsupport.experiments.claims import load_ledger
 from labsupport.experiments.evidence import Provenance, all_recorded, forget_live
 from labsupport.experiments.exercises import Exercise
@@ -105,6 +106,9 @@ def _backends(options: LabOptions, needs: Needs) -> Backends:
     name = os.environ.get(ATTACH_VARIABLE)
     if name and "replay" not in (options.engine, options.cluster):
         attached = attach_backends(name)
+        if attached.plan.why_not(needs):  # on what is the user's, say; shown from its recorded evidence as a whole
+            attached.close()
+            return Backends(attached.plan)
         attached.images = needs.images
         for each in attached.mended:
             print(f"A notebook that was killed had left {each}. It is mended.")
@@ -159,8 +163,11 @@ class Lab:
 
         Raises:
             UsageError: nothing is live here.
+            RequirementMissing: it is the user's own; a notebook has none of it but its commands.
         """
-        return self._backends.cluster or self._nothing_live("lab.cluster")
+        if self._backends.cluster is not None and self._backends.labs_cluster is None:
+            raise RequirementMissing("lab.cluster", NO_AUDIT_LOG, "leave --cluster own out")
+        return self._backends.labs_cluster or self._nothing_live("lab.cluster")
 
     @property
     def machine(self) -> "Machine":
@@ -168,8 +175,9 @@ class Lab:
 
         Raises:
             UsageError: nothing is live here.
+            RequirementMissing: the engine is the user's own.
         """
-        return self._backends.machine or self._nothing_live("lab.machine")
+        return self._backends.places.machine("machine") if self.is_live else self._nothing_live("lab.machine")
 
     def engine_called(self, name: str) -> "Engine":
         """Return another live engine of this lab: "old", "peer", or one that `start_engine` started in this trial."""
@@ -299,7 +307,7 @@ class Lab:
 
     @property
     def is_live(self) -> bool:
-        return self._backends.machine is not None
+        return self._backends.home is not None
 
     def trial(self, name: str, settles: str | Sequence[str] = ()) -> Trial:
         """Open a trial; it ends the one before, whose evidence is written and whose objects are removed."""
@@ -439,7 +447,7 @@ class Lab:
         if _open_labs.get(self.notebook) is self:
             del _open_labs[self.notebook]
         started = time.monotonic()
-        machine = self._backends.machine
+        home = self._backends.home
         try:
             self._end_experiments()
         except BaseException:
@@ -447,7 +455,7 @@ class Lab:
             self._backends.close()
             raise
         left = end_and_look(self._backends)
-        name = machine.name if machine else self.notebook
+        name = home.name if home else self.notebook
         show(closing(name, tuple(map(str, left)), time.monotonic() - started))
 
     def _end_experiments(self) -> None:
@@ -493,6 +501,8 @@ class Lab:
             backends.name,
             lambda: Provenance.model_validate(backends.provenance_of_trial(facts)),
             on_close=lambda _: self._remove_objects(),
+            replayed=dict.fromkeys(self._about.served_here, because) if (because := backends.why_not_served) else {},
+            recorded=self._project.recorded_evidence,
         )
 
     def _remove_objects(self) -> None:

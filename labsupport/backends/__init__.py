@@ -3,7 +3,7 @@
 Knows no notebook, trial or person.
 """
 
-from labsupport.backends.choosing import LabOptions, Looks, Plan, plan, takes_a_guest
+from labsupport.backends.choosing import ALLOW_VARIABLE, NO_AUDIT_LOG, LabOptions, Looks, Plan, plan, takes_a_guest
 from labsupport.backends.running import Backends, Existing
 from labsupport.backends.starting import (
     ATTACH_VARIABLE,
@@ -11,6 +11,7 @@ from labsupport.backends.starting import (
     ENGINE_FILE,
     attach_backends,
     attach_machine,
+    attach_to_end,
     end_and_look,
     have_images,
     have_tools,
@@ -21,9 +22,11 @@ from labsupport.backends.starting import (
 )
 
 __all__ = [
+    "ALLOW_VARIABLE",
     "ATTACH_VARIABLE",
     "CLUSTER_FILES",
     "ENGINE_FILE",
+    "NO_AUDIT_LOG",
     "Backends",
     "Existing",
     "LabOptions",
@@ -31,6 +34,7 @@ __all__ = [
     "Plan",
     "attach_backends",
     "attach_machine",
+    "attach_to_end",
     "end_and_look",
     "have_images",
     "have_tools",

@@ -14,19 +14,21 @@ if TYPE_CHECKING:
 
 # Options of the design that this edition cannot serve yet: said, never ignored.
 NOT_YET = {
-    "engine": {"own": "this edition uses its private engine only"},
-    "cluster": {"own": "this edition has clusters of its own only: embedded, and kind"},
     "machine": {"vm": "this edition has the namespaces machine and the container machine"},
 }
 
 
+ALLOW_VARIABLE = "LAB_ALLOW_CLUSTER_CHANGES"
+
+
 @dataclass(frozen=True)
 class LabOptions:
-    """What --engine, --cluster and --machine say."""
+    """What --engine, --cluster, --machine and --allow-cluster-changes say."""
 
     engine: str = "auto"
     cluster: str = "auto"
     machine: str = "auto"
+    allow_cluster_changes: bool = False
 
     def or_from_environment(self) -> "LabOptions":
         """Where an option says auto, take what LAB_ENGINE, LAB_CLUSTER or LAB_MACHINE say."""
@@ -35,11 +37,14 @@ class LabOptions:
             said = str(getattr(self, name))
             return os.environ.get(f"LAB_{name.upper()}", "auto") if said == "auto" else said
 
-        return LabOptions(chosen("engine"), chosen("cluster"), chosen("machine"))
+        allows = self.allow_cluster_changes or bool(os.environ.get(ALLOW_VARIABLE))
+        return LabOptions(chosen("engine"), chosen("cluster"), chosen("machine"), allows)
 
     def as_environment(self) -> dict[str, str]:
         """What `or_from_environment` of another process makes these options of."""
-        return {f"LAB_{name.upper()}": value for name, value in vars(self).items() if value != "auto"}
+        said = {name: value for name, value in vars(self).items() if isinstance(value, str) and value != "auto"}
+        allows = {ALLOW_VARIABLE: "1"} if self.allow_cluster_changes else {}
+        return {f"LAB_{name.upper()}": value for name, value in said.items()} | allows
 
 
 # Values that take a machine.
@@ -58,6 +63,17 @@ MORE_THAN_WAS_TRIED_ON_KIND = (
 )
 # What tells that a notebook takes them: the tools of dataplanes, and the engine of the machines that join.
 NOT_TRIED_ON_KIND = frozenset(["flannel", "bgp", "cilium", "openvswitch", "mesh", "systemd"])
+OWN = "own"
+# What a lab on the user's own engine or cluster has not: see Plan.
+NO_MACHINE = (
+    "your own engine or cluster was asked for, and a lab on it has no machine of its own, for the other engines, "
+    "collectors, captures and disks that this takes"
+)
+NO_AUDIT_LOG = (
+    "your own cluster was asked for, and a lab sees neither its audit log nor its nodes and components, "
+    "which this takes"
+)
+BESIDE_OWN = "{} was asked for, and the lab's {} runs on a machine, which a lab on what is yours does without"
 
 
 @dataclass(frozen=True)
@@ -65,12 +81,26 @@ class Plan:
     """What can be live. Each `no_…` says why that cannot, as the end of “not live: …”; empty where it can.
 
     `cluster` is which one the lab starts where nodes are needed: embedded, or kind.
+    `own_engine` and `own_cluster`: those of the user are taken. There is no machine then: nothing could be looked at on
+    its disk, captured on its network, or started beside. `may_change_cluster`: more than the lab's namespace of it.
     """
 
     machine: str | None
     no_engine: str = ""
     no_cluster: str = ""
     cluster: str = "embedded"
+    own_engine: bool = False
+    own_cluster: bool = False
+    may_change_cluster: bool = False
+
+    @property
+    def is_visit(self) -> bool:
+        """Whether the lab is a visit to what is the user's."""
+        return self.own_engine or self.own_cluster
+
+    @property
+    def is_anything_live(self) -> bool:
+        return self.machine is not None or self.is_visit
 
     def why_not(self, needs: Needs) -> str:
         """Why not all of `needs` can be live; empty when it can."""
@@ -80,6 +110,8 @@ class Plan:
             or (self.no_cluster if needs.nodes else "")
             or (MORE_THAN_A_CONTAINER_MACHINE_HAS if more and self.machine == "container" else "")
             or (MORE_THAN_WAS_TRIED_ON_KIND if self.cluster == KIND and _is_untried_on_kind(needs) else "")
+            or (NO_MACHINE if more and self.is_visit else "")
+            or (NO_AUDIT_LOG if needs.nodes and self.own_cluster else "")
         )
 
     def within(self, needs: Needs) -> Needs:
@@ -111,7 +143,9 @@ def takes_a_guest(options: LabOptions, looks: "Looks | None" = None) -> bool:
     from labsupport.systems.machines.own_engine import host_in_use
 
     live = options.engine != "replay" or options.cluster not in ("auto", "replay")
-    if is_guest() or not live or options.machine not in ("auto", "container"):
+    if is_guest() or not live or OWN in (options.engine, options.cluster):
+        return False
+    if options.machine not in ("auto", "container"):
         return False
     looks = looks or Looks.at_this_computer()
     by_name = options.machine == "container"
@@ -134,6 +168,8 @@ def plan(options: LabOptions, possible: "Capability | None" = None) -> Plan:
             raise RequirementMissing(
                 f"use --{name} {getattr(options, name)}", because, f"leave --{name} out; CHANGELOG.md says what is new"
             )
+    if OWN in (options.engine, options.cluster):
+        return _plan_visit(options)
     machine = "namespaces"
     if is_guest() and options.machine == "container":  # in which it has a machine as on any computer
         options = replace(options, machine="auto")
@@ -182,6 +218,31 @@ def _why_no_kind(no_engine: str, machine: str) -> tuple[str, str] | None:
     if machine == "container":
         return "kind's nodes were not tried on a container machine", "use `sudo ./lab …`, or leave --cluster out"
     return None
+
+
+def _plan_visit(options: LabOptions) -> Plan:
+    """Decide what can be live on what is the user's; whether that answers shows when the lab starts."""
+    machines = [f"--{name} {value}" for name, value in vars(options).items() if value in BY_NAME]
+    if machines:
+        raise RequirementMissing(
+            f"use {' '.join(machines)} beside your own engine or cluster",
+            "what runs on the lab's machine and what runs on yours make two labs in this edition",
+            "leave one of them out; two labs can be up side by side, each in a terminal of its own",
+        )
+
+    def why_not(part: str, asked: str, other: str, ours: str) -> str:
+        return {OWN: "", "replay": f"--{part} replay was asked for"}.get(
+            asked, BESIDE_OWN.format(f"--{other} {OWN}", ours)
+        )
+
+    return Plan(
+        None,
+        why_not("engine", options.engine, "cluster", "private engine"),
+        why_not("cluster", options.cluster, "engine", "embedded cluster"),
+        own_engine=options.engine == OWN,
+        own_cluster=options.cluster == OWN,
+        may_change_cluster=options.allow_cluster_changes,
+    )
 
 
 def _why_no_container(machine: "Capability") -> "Capability":

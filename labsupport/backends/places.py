@@ -10,8 +10,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from labsupport.backends.choosing import KIND
-from labsupport.errors import MachineError, UsageError
+from labsupport.backends.choosing import KIND, NO_MACHINE
+from labsupport.errors import MachineError, RequirementMissing, UsageError
 from labsupport.process.commands import CommandResult, Invocation, LocalRunner, Runner
 from labsupport.process.ownership import Owner, locked
 from labsupport.project import this_project
@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from labsupport.systems.engines.objects import Snapshot
     from labsupport.systems.engines.tools import EngineTools
     from labsupport.systems.machines.machine import Machine
+    from labsupport.systems.machines.repositories import Host
+    from labsupport.systems.visits.daemons import ThisComputer
 
 TODAY, OLD, PEER, SYSTEMD = "today", "old", "peer", "systemd"
 # Engines that a name alone starts: of an older release, a second one of today's, one on a systemd machine.
@@ -70,6 +72,7 @@ class Places:
         self._ahead: dict[str, Future[EngineAt]] = {}
         self._of_trial: dict[str, EngineAt] = {}
         self._used: dict[str, Mapping[str, Any]] = {}
+        self._this_computer: ThisComputer | None = None
         self._to_undo: list[tuple[str, Callable[[], None]]] = []
         self._to_undo_first: list[tuple[str, Callable[[], None]]] = []
 
@@ -111,11 +114,26 @@ class Places:
     def machine(self, name: str) -> "Machine":
         """Return a machine: "machine" is the lab's own, "old-machine" that of the engine "old"; or a node's."""
         if name == MACHINE:
-            assert self._backends.machine is not None
+            if self._backends.machine is None:
+                raise RequirementMissing(
+                    "use the lab's machine, or start something on it", NO_MACHINE, "leave --engine own out"
+                )
             return self._backends.machine
         if name in self._nodes():
             return self._nodes()[name]
         return self._at(name.removesuffix(OF_ENGINE)).machine
+
+    def server(self) -> "Host":
+        """Return what serves files to the lab's engine: its machine, or for the user's own engine this computer."""
+        visit = self._backends.visit
+        if visit is None:
+            return self.machine(MACHINE)
+        if self._this_computer is None:
+            from labsupport.backends.starting import make_toolchain
+            from labsupport.systems.visits.daemons import ThisComputer
+
+            self._this_computer = ThisComputer(visit.folder, [make_toolchain().bin_folder("git")])
+        return self._this_computer
 
     def start_machine(self, name: str) -> "Machine":
         """Start a machine for an engine to come, ended with the trial; the one of that name, if it is there.
@@ -173,10 +191,10 @@ class Places:
         backends, earlier = self._backends, self._of_trial.pop(name, None)
         if earlier is not None:
             earlier.machine.close()
-        assert backends.cluster is not None
+        assert backends.labs_cluster is not None
         node = start_joined_node(
             self.machine(MACHINE),
-            backends.cluster,
+            backends.labs_cluster,
             make_toolchain(),
             drivers,
             name=self._free_name(name),
@@ -208,6 +226,8 @@ class Places:
 
     def end_all(self) -> list[str]:
         """End the kept engines, and those of trials whose notebook was killed; the next use starts them afresh."""
+        if self._backends.machine is None:
+            return []
         folders = sorted((self.machine(MACHINE).folder / "machines").glob("*"))
         found = [(folder.name, self._running(folder.name)) for folder in folders]
         ended = [(name, machine) for name, machine in found if machine and (name in KEPT or _is_abandoned(machine))]
@@ -234,7 +254,7 @@ class Places:
         return list(self._used.values())
 
     def _nodes(self) -> "Mapping[str, Machine]":
-        cluster = self._backends.cluster
+        cluster = self._backends.labs_cluster
         return {node.name: node.machine for node in cluster.nodes} if cluster else {}
 
     def _at(self, name: str) -> EngineAt:

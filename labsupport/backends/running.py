@@ -15,9 +15,11 @@ from labsupport.errors import UsageError
 if TYPE_CHECKING:
     from labsupport.systems.clusters.lab_cluster import LabCluster
     from labsupport.systems.clusters.objects import Snapshot as ClusterSnapshot
+    from labsupport.systems.clusters.own import OwnCluster
     from labsupport.systems.engines.engine import Engine
     from labsupport.systems.engines.objects import Snapshot as EngineSnapshot
     from labsupport.systems.machines.machine import Machine
+    from labsupport.systems.visits import Visit
 
 BASELINE_FILE = "baseline.json"
 
@@ -26,16 +28,39 @@ BASELINE_FILE = "baseline.json"
 class Backends:
     """What runs: a machine, an engine and a cluster on it; each None where it does not.
 
+    `visit` is there instead of a machine where engine and cluster are the user's.
     `images` are the lab's own that every engine of it has; `mended` is what a killed kernel had left broken.
     """
 
     plan: Plan
     machine: "Machine | None" = None
     engine: "Engine | None" = None
-    cluster: "LabCluster | None" = None
+    cluster: "LabCluster | OwnCluster | None" = None
     attached: bool = False
     images: tuple[str, ...] = ()
     mended: list[str] = field(default_factory=list)
+    visit: "Visit | None" = None
+
+    @property
+    def labs_cluster(self) -> "LabCluster | None":
+        """The cluster where it is the lab's, with its nodes and components; None where it is the user's."""
+        from labsupport.systems.clusters.own import OwnCluster
+
+        return None if isinstance(self.cluster, OwnCluster) else self.cluster
+
+    @property
+    def why_not_served(self) -> str:
+        """Why this computer cannot serve a git repository to the lab's engine; empty where it can."""
+        if self.visit is None or self.engine is None:
+            return ""
+        from labsupport.systems.machines.own_engine import unfit_for_serving
+
+        return unfit_for_serving(self.engine.host, self.engine.client.info())
+
+    @property
+    def home(self) -> "Machine | Visit | None":
+        """What the lab's name, run folder and end are: its machine, or its visit; None where nothing is live."""
+        return self.machine or self.visit
 
     @cached_property
     def places(self) -> Places:
@@ -65,29 +90,27 @@ class Backends:
         """What evidence calls these backends."""
         if self.cluster is not None and self.cluster.kind == KIND:
             return KIND
-        return "private" if self.engine is not None else "embedded"
+        part = self.engine or self.cluster
+        return part.kind if part is not None else "embedded"
 
     @property
     def own_words(self) -> dict[str, str]:
         """What belongs to this one run in outputs, and what to call it in evidence."""
-        if self.machine is None:
+        if self.home is None:
             return {}
         from labsupport.systems.toolchain.store import cache_folder
 
-        return {
-            str(cache_folder()): "<cache>",
-            str(self.machine.folder): "<run>",
-            self.machine.address: "<machine>",
-            self.machine.host_address: "<this-computer>",
-        }
+        words = {str(cache_folder()): "<cache>", str(self.home.folder): "<run>"}
+        if self.machine is None:
+            return {**words, self.home.name: "<lab>"}
+        return {**words, self.machine.address: "<machine>", self.machine.host_address: "<this-computer>"}
 
     def provenance(self) -> dict[str, Any]:
         """Say what was live: fields of the evidence's provenance, each the same on every run."""
-        assert self.machine is not None
         system = os.uname()
         facts: dict[str, Any] = {
-            "kernel": f"Linux {system.release}",
-            "machine": self.machine.kind,
+            "kernel": f"{system.sysname} {system.release}",
+            "machine": self.machine.kind if self.machine else "none",
             "architecture": system.machine,
         }
         tools: list[Any] = []
@@ -95,6 +118,8 @@ class Backends:
             engine = self.engine.provenance()
             facts["engine"] = _engine_in_words(engine)
             tools += engine["tools"]
+            if self.machine is None:  # that of the user's engine may be another computer
+                facts |= {"kernel": f"Linux {engine['kernel']}", "architecture": engine["architecture"]}
         if self.cluster is not None:
             cluster = self.cluster.provenance()
             facts["cluster"] = f"Kubernetes {cluster['version']}{_built_here(cluster['tools'])}"
@@ -131,25 +156,25 @@ class Backends:
 
     def undo_faults(self, *, also_others: bool = False) -> list[str]:
         """Undo what this process, or one that has ended, broke on purpose; `also_others`: whoever did. Say what."""
-        if self.cluster is None:
-            return []
         from labsupport.systems.faults import is_abandoned, undo_faults
 
+        if self.labs_cluster is None:
+            return []
         whose = (lambda record: True) if also_others else is_abandoned
-        return [f"a fault: {record}" for record in undo_faults(self.cluster, whose=whose)]
+        return [f"a fault: {record}" for record in undo_faults(self.labs_cluster, whose=whose)]
 
     def keep_baseline(self) -> None:
         """Note what is there now: what `back_to_baseline` brings back, for whoever attaches later."""
-        if self.machine is not None:
-            (self.machine.folder / BASELINE_FILE).write_text(self.snapshot().as_json())
+        if self.home is not None:
+            (self.home.folder / BASELINE_FILE).write_text(self.snapshot().as_json())
 
     def back_to_baseline(self) -> list[str]:
         """Remove all that came since `keep_baseline`; say what."""
-        assert self.machine is not None
-        baseline = self.machine.folder / BASELINE_FILE
+        assert self.home is not None
+        baseline = self.home.folder / BASELINE_FILE
         if not baseline.exists():
             raise UsageError(
-                f"reset {self.machine.name}", "it is still starting, or belongs to a notebook", "end it, or wait for it"
+                f"reset {self.home.name}", "it is still starting, or belongs to a notebook", "end it, or wait for it"
             )
         undone = [*self.mended, *self.undo_faults(also_others=True)]
         return undone + self.remove_since(Existing.from_json(baseline.read_text())) + self.places.end_all()
@@ -161,8 +186,8 @@ class Backends:
             self.cluster.door.close()
         if self.engine is not None:
             self.engine.close()
-        if self.machine is not None and not self.attached:
-            self.machine.close()
+        if self.home is not None and not self.attached:
+            self.home.close()
 
 
 @dataclass(frozen=True)

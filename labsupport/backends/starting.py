@@ -9,9 +9,10 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from labsupport.backends.choosing import KIND, Plan
+from labsupport.backends.choosing import KIND, OWN, Plan
 from labsupport.backends.places import OLD, SYSTEMD
 from labsupport.backends.running import Backends
+from labsupport.backends.visiting import attach_visit_backends, start_visit_backends
 from labsupport.lessons.needs import Needs
 from labsupport.process.ownership import Owner, own_run_root, run_root, run_roots
 from labsupport.process.progress import Listener, silent
@@ -30,7 +31,8 @@ ATTACH_VARIABLE = "LAB_ATTACH"
 ENGINE_FILE = "engine-tools.json"
 CLUSTER_FILE = "cluster-tools.json"
 KIND_FILE = "kind-tools.json"
-CLUSTER_FILES = {"embedded": CLUSTER_FILE, KIND: KIND_FILE}
+OWN_CLUSTER_FILE = "own-cluster-tools.json"
+CLUSTER_FILES = {"embedded": CLUSTER_FILE, KIND: KIND_FILE, OWN: OWN_CLUSTER_FILE}
 
 
 def make_toolchain(listener: Listener = silent) -> "Toolchain":
@@ -42,9 +44,14 @@ def make_toolchain(listener: Listener = silent) -> "Toolchain":
 def have_images(engine: "Engine", names: tuple[str, ...], listener: Listener = silent) -> None:
     """Have the lab's own images on an engine."""
     if names:
-        from labsupport.systems.images import Images
+        from labsupport.systems.engines.own import EngineOfUser
+        from labsupport.systems.images import Images, full_names
 
-        Images(engine, make_toolchain(listener), listener).ensure(*names)
+        load = partial(Images(engine, make_toolchain(listener), listener).ensure, *names)
+        if isinstance(engine, EngineOfUser):
+            engine.note_images(full_names(*names), load)
+        else:
+            load()
 
 
 def tool_groups(needs: Needs) -> tuple[str, ...]:
@@ -83,6 +90,8 @@ def start_backends(chosen: Plan, needs: Needs, *, owner: Owner | None, listener:
     wanted = chosen.within(needs)
     if not (wanted.engine or wanted.nodes):
         return Backends(chosen)
+    if chosen.is_visit:
+        return start_visit_backends(chosen, wanted, owner=owner, listener=listener)
     from labsupport.systems.images import missing_images
 
     toolchain = have_tools(wanted, listener)
@@ -125,10 +134,26 @@ def attach_machine(name: str) -> "Machine":
     from labsupport.systems.machines.run_folders import LabRecord
     from labsupport.systems.machines.sweeping import CONTAINER_KIND
 
-    root = next((each for each in run_roots() if (each / name).is_dir()), run_root())
-    if LabRecord.read(root / name).kind == CONTAINER_KIND:
-        return attach_container(root / name)
-    return attach(name, root=root)
+    folder = _folder_of(name)
+    if LabRecord.read(folder).kind == CONTAINER_KIND:
+        return attach_container(folder)
+    return attach(name, root=folder.parent)
+
+
+def attach_to_end(name: str) -> Backends:
+    """Find a running lab, ours to end; its parts are not asked whether they answer.
+
+    Raises:
+        LabError: no such lab runs.
+    """
+    from labsupport.systems.machines.run_folders import LabRecord
+    from labsupport.systems.machines.sweeping import VISIT_KIND
+
+    folder = _folder_of(name)
+    record = LabRecord.read(folder)
+    if record.kind == VISIT_KIND:
+        return replace(attach_visit_backends(folder), attached=False)
+    return Backends(Plan(record.kind), attach_machine(name))
 
 
 def attach_backends(name: str) -> Backends:
@@ -141,14 +166,19 @@ def attach_backends(name: str) -> Backends:
     from labsupport.systems.clusters.tools import ClusterTools
     from labsupport.systems.engines.private import attach_private_engine
     from labsupport.systems.engines.tools import EngineTools
+    from labsupport.systems.machines.run_folders import LabRecord
+    from labsupport.systems.machines.sweeping import VISIT_KIND
 
+    folder = _folder_of(name)
+    if LabRecord.read(folder).kind == VISIT_KIND:
+        return attach_visit_backends(folder)
     machine = attach_machine(name)
     found = Backends(Plan(machine.kind), machine, attached=True)
-    if fields := _saved(machine, ENGINE_FILE):
+    if fields := saved_tools(folder):
         found.engine = attach_private_engine(machine, EngineTools(**fields))
-    if fields := _saved(machine, CLUSTER_FILE):
+    if fields := saved_tools(folder, CLUSTER_FILE):
         found.cluster = attach_embedded_cluster(machine, ClusterTools(**fields))
-    if (fields := _saved(machine, KIND_FILE)) and found.engine:
+    if (fields := saved_tools(folder, KIND_FILE)) and found.engine:
         from labsupport.systems.clusters.kind import attach_kind_cluster
 
         found.cluster = attach_kind_cluster(machine, found.engine, ClusterTools(**fields))
@@ -172,8 +202,10 @@ def end_and_look(backends: Backends) -> "list[Thing]":
     from labsupport.systems.faults import faults_left
     from labsupport.systems.inventory import leftovers, take_inventory
 
+    if backends.visit is not None and not backends.attached:
+        return _end_visit(backends)
     if backends.machine is None or backends.attached:
-        left = faults_left(backends.cluster) if backends.cluster is not None else []
+        left = faults_left(backends.labs_cluster) if backends.labs_cluster is not None else []
         backends.close()
         return left
     # What was there before: namespaces that nobody can find by name any more, and settings of the kernel.
@@ -181,6 +213,25 @@ def end_and_look(backends: Backends) -> "list[Thing]":
     before = take_inventory(backends.machine.name, root=root)
     backends.close()
     return leftovers(backends.machine.name, before, root=root)
+
+
+def _end_visit(backends: Backends) -> "list[Thing]":
+    from labsupport.systems.engines.own import EngineOfUser
+    from labsupport.systems.inventory import Thing
+
+    assert backends.visit is not None
+    left = []
+    if isinstance(backends.engine, EngineOfUser):
+        # First, as what its journal says goes with the run folder.
+        backends.engine.owned.remove()
+        left = [Thing("on your own engine", what) for what in backends.engine.owned.left()]
+    backends.close()
+    return left
+
+
+def _folder_of(name: str) -> Path:
+    """The run folder of a lab, below whichever root it is."""
+    return next((root for root in run_roots() if (root / name).is_dir()), run_root()) / name
 
 
 def _start_machine(
@@ -218,7 +269,7 @@ def _start_engine(machine: "Machine", toolchain: "Toolchain", images: tuple[str,
 
     tools = EngineTools.of(toolchain)
     engine = start_private_engine(machine, tools, seed=engine_seeds(toolchain).find(*images))
-    _save(machine, ENGINE_FILE, asdict(tools))
+    save_tools(machine.folder, asdict(tools))
     return engine
 
 
@@ -232,7 +283,7 @@ def _start_cluster(machine: "Machine", toolchain: "Toolchain", wanted: Needs) ->
     cluster = start_embedded_cluster(machine, tools, nodes=wanted.nodes, archives=archives)
     if wanted.local_path:
         cluster.provide_local_path()
-    _save(machine, CLUSTER_FILE, asdict(tools))
+    save_tools(machine.folder, asdict(tools), CLUSTER_FILE)
     return cluster
 
 
@@ -251,17 +302,18 @@ def _start_kind(engine: "Future[Engine]", machine: "Machine", toolchain: "Toolch
     )
     if wanted.local_path:
         cluster.provide_local_path()
-    _save(machine, KIND_FILE, asdict(tools.cluster))
+    save_tools(machine.folder, asdict(tools.cluster), KIND_FILE)
     return cluster
 
 
-def _save(machine: "Machine", name: str, fields: dict[str, Any]) -> None:
-    (machine.folder / name).write_text(json.dumps(fields, default=lambda path: {"$path": str(path)}))
+def save_tools(folder: Path, fields: dict[str, Any], name: str = ENGINE_FILE) -> None:
+    """Keep in a run folder what another process needs to use the engine or the cluster."""
+    (folder / name).write_text(json.dumps(fields, default=lambda path: {"$path": str(path)}))
 
 
-def _saved(machine: "Machine", name: str) -> dict[str, Any]:
-    """What `_save` wrote, paths being paths again; empty where it wrote nothing."""
-    file = machine.folder / name
+def saved_tools(folder: Path, name: str = ENGINE_FILE) -> dict[str, Any]:
+    """What `save_tools` wrote, paths being paths again; empty where it wrote nothing."""
+    file = folder / name
     if not file.exists():
         return {}
     fields = json.loads(file.read_text(), object_hook=lambda found: Path(found["$path"]) if "$path" in found else found)

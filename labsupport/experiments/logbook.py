@@ -4,7 +4,7 @@ Live trials run on a runner and are recorded; in replay they are answered from e
 """
 
 import atexit
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -28,7 +28,8 @@ from labsupport.process.commands import Runner
 class Live:
     """Trials run for real on `runner`, and their evidence goes to `folder`.
 
-    `provenance` is asked when a trial ends. `on_close` gets each ended trial, to remove its objects.
+    `provenance` is asked when a trial ends. `on_close` gets each ended trial, to remove its objects. `replayed` are
+    trials that cannot run here, each with the reason; they are answered from evidence in `recorded`.
     """
 
     runner: Runner
@@ -37,6 +38,12 @@ class Live:
     provenance: Callable[[], Provenance]
     simulated: tuple[str, ...] = ()
     on_close: Callable[[Trial], None] = lambda trial: None
+    replayed: Mapping[str, str] = field(default_factory=dict)
+    recorded: Path = Path()
+
+    def source(self, name: str) -> "Live | Recorded":
+        """Where the answers of a trial come from."""
+        return Recorded(self.recorded, self.replayed[name]) if name in self.replayed else self
 
 
 @dataclass(frozen=True)
@@ -45,6 +52,10 @@ class Recorded:
 
     folder: Path
     reason: str
+
+    def source(self, name: str) -> "Live | Recorded":
+        """Where the answers of a trial come from."""
+        return self
 
 
 @dataclass
@@ -132,7 +143,7 @@ class Logbook:
         if trial is None:
             return
         trial.end()
-        if not isinstance(self.mode, Live):
+        if not (isinstance(self.mode, Live) and trial.is_live):
             return
         try:
             evidence = evidence_of(trial, self.mode.backend, self.mode.provenance())
@@ -150,12 +161,13 @@ class Logbook:
 
     def _source(self, experiment: str, simulated: Sequence[str]) -> Source:
         scrubber = self.scrubber.fresh()
-        if isinstance(self.mode, Live):
-            return RecordingRunner(self.mode.runner, scrubber, (*self.mode.simulated, *simulated))
-        evidence = find_recorded(self.mode.folder, experiment)
+        mode = self.mode.source(split_experiment(experiment)[1])
+        if isinstance(mode, Live):
+            return RecordingRunner(mode.runner, scrubber, (*mode.simulated, *simulated))
+        evidence = find_recorded(mode.folder, experiment)
         if evidence is None:
-            return NothingRecorded(experiment, self.mode.reason)
-        return ReplayRunner(evidence, self.mode.reason, scrubber)
+            return NothingRecorded(experiment, mode.reason)
+        return ReplayRunner(evidence, mode.reason, scrubber)
 
     def _mechanism_is_missing(self, claim: Claim) -> bool:
         return _is_shown(claim) and split_experiment(claim.experiment or "")[1] not in self.trials

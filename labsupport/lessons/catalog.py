@@ -14,12 +14,16 @@ from labsupport.lessons.workbench import Workbench
 
 @dataclass(frozen=True)
 class Lesson:
-    """One notebook: file name without ending, what it is about, its own module, and what must be live for it."""
+    """One notebook: file name without ending, what it is about, its own module, and what must be live for it.
+
+    `served_here` are its trials that have this computer serve something to the engine, which must be on it too.
+    """
 
     slug: str
     topic: str
     module: str
     needs: Needs
+    served_here: tuple[str, ...] = ()
 
 
 LESSONS = (
@@ -68,6 +72,7 @@ LESSONS = (
         "What Dockerfile instructions really do",
         "labsupport.lessons.dockerfile",
         Needs(engine=True, images=("lab/debian", "lab/toolbox"), tools=("git",)),
+        served_here=("sources",),
     ),
     Lesson(
         "07-pv-reclaim",

@@ -15,7 +15,7 @@ def git_served(trial: Trial, places: "Places", name: str, *, at: str) -> Observa
     def look() -> dict[str, Any]:
         from labsupport.systems.machines.repositories import serve_repository
 
-        served = serve_repository(places.machine("machine"), name, at)
+        served = serve_repository(places.server(), name, at)
         places.undo_at_the_end(f"the repository {name}", served.end)
         return {"url": served.url, "commands": list(served.commands)}
 

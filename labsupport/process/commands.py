@@ -4,6 +4,7 @@ import os
 import shlex
 import signal
 import subprocess
+import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -167,6 +168,20 @@ class LocalRunner:
             cwd=invocation.folder,
             start_new_session=True,
         )
+
+
+def run_in_front(argv: Sequence[str], environment: Mapping[str, str] | None = None) -> int:
+    """Run a command with this process's own streams and return its exit code, as if it had been typed in its place."""
+    try:
+        process = subprocess.Popen(list(argv), env={**os.environ, **(environment or {})})
+    except CANNOT_START as error:
+        print(error, file=sys.stderr)
+        return NO_SUCH_COMMAND
+    # A terminal sends Ctrl-C to both; what is meant for the command alone is handed on.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, lambda number, _: process.send_signal(number))
+    return shell_exit_code(process.wait())
 
 
 class Background:

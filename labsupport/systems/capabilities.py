@@ -11,10 +11,11 @@ from pathlib import Path
 
 from labsupport.process.commands import LocalRunner, Runner
 from labsupport.process.ownership import is_guest, run_root
+from labsupport.systems.clusters.kubeconfig import current_context
 from labsupport.systems.guests.fitness import is_elsewhere, unfit_for_guests
 from labsupport.systems.kernel_features import FEATURES, KernelFeatures
 from labsupport.systems.machines.connections import ask_about_itself
-from labsupport.systems.machines.own_engine import host_in_use, unfit
+from labsupport.systems.machines.own_engine import host_in_use, own_kubeconfigs, unfit
 
 OLDEST_KERNEL = (5, 12)
 ENOUGH_MEMORY_GB = 2.0
@@ -54,7 +55,15 @@ def probe(runner: Runner | None = None) -> Capabilities:
     """Look at this computer."""
     if not sys.platform.startswith("linux"):
         return Capabilities(
-            [namespaces_machine(), docker_engine(), container_machine(), guest_container(), *_room(), *_programs()]
+            [
+                namespaces_machine(),
+                docker_engine(),
+                container_machine(),
+                guest_container(),
+                own_cluster(),
+                *_room(),
+                *_programs(),
+            ]
         )
     kernel = KernelFeatures(runner or LocalRunner())
     return Capabilities(
@@ -65,6 +74,7 @@ def probe(runner: Runner | None = None) -> Capabilities:
             container_machine(),
             guest_container(),
             kind_cluster(),
+            own_cluster(),
             _user_namespaces(),
             _capability_sys_resource(),
             *_cgroups(),
@@ -124,19 +134,31 @@ def docker_engine(host: str | None = None) -> Capability:
     if not host.startswith("unix://"):
         return _yes(name, f"DOCKER_HOST says {host} (not asked)")
     path = host.removeprefix("unix://")
-    start_it = "start Docker, or Docker Desktop; only the container machine and kind on your own engine need it"
+    start_it = "start Docker, or Docker Desktop; only `--engine own` and the container machine need it"
     try:
         with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
             connection.settimeout(0.2)
             connection.connect(path)
             connection.sendall(b"GET /_ping HTTP/1.0\r\nHost: docker\r\n\r\n")
             headers = _headers(connection.recv(4096).decode(errors="replace"))
-            return _yes(name, f"answers at {host}, API {headers['api-version']}")
+            return _yes(name, f"answers at {host}, API {headers['api-version']}; `--engine own` uses it")
     except PermissionError:
         join = "join its group (`sudo usermod -aG docker $USER`, then log in again)"
         return _no(name, f"this user may not use {path}", join)
     except (OSError, KeyError) as error:
         return _no(name, f"nothing answers at {path} ({type(error).__name__})", start_it)
+
+
+def own_cluster() -> Capability:
+    """Say whether the user's kubeconfig has a current context; nobody is asked whether its cluster answers."""
+    name = "own cluster"
+    file = own_kubeconfigs()[0]
+    choose = "choose one (`kubectl config use-context …`); only `--cluster own` needs it"
+    try:
+        context, server = current_context(file.read_text())
+    except (OSError, ValueError) as error:
+        return _no(name, f"{file} names no cluster: {getattr(error, 'strerror', None) or error}", choose)
+    return _yes(name, f"context {context} at {server} (not asked); `--cluster own` uses it")
 
 
 def container_machine() -> Capability:
@@ -154,7 +176,7 @@ def container_machine() -> Capability:
     if not shutil.which("apt-get") or not shutil.which("dpkg-deb"):
         because = "its image is made of Debian packages, and this is no Debian or Ubuntu"
         return _no(name, because, "nothing to do where a guest container takes its place; or `sudo ./lab …`")
-    return _yes(name, f"a Docker engine {engine.because}; in it run the lab's own engine and cluster")
+    return _yes(name, f"a Docker engine {engine.because.partition(';')[0]}; in it run the lab's own engine and cluster")
 
 
 def guest_container() -> Capability:

@@ -36,6 +36,8 @@ WATCHED_SETTINGS = (
     "net/bridge/bridge-nf-call-iptables",
     "net/netfilter/nf_conntrack_max",
 )
+# A module's name, in the place where launchers have the name of their file.
+KEEPER = "labsupport.systems.visits.keeper"
 _NAMESPACE_KINDS = ("cgroup", "ipc", "mnt", "net", "pid", "uts")
 _ANY_LAB = re.compile(r"(?<![0-9a-z-])lab-[0-9a-f]{6}(?![0-9a-z])")
 
@@ -144,7 +146,7 @@ def namespaces_of(name: str) -> frozenset[str]:
 
 
 def _processes(search: Search) -> Iterator[str]:
-    """Members of its cgroups; launchers and PID 1s of its run folder; whoever is in one of its namespaces."""
+    """Members of its cgroups; launchers, PID 1s and keepers of its run folder; whoever is in one of its namespaces."""
     members = _members(search.name)
     for folder in Path("/proc").iterdir():
         if not folder.name.isdigit():
@@ -153,7 +155,7 @@ def _processes(search: Search) -> Iterator[str]:
             words = (folder / "cmdline").read_bytes().decode(errors="replace").split("\0")
         except OSError:
             continue
-        launches = len(words) > 4 and words[3].endswith("/machines/init.py") and search.names(words[4])
+        launches = len(words) > 4 and words[3].endswith(("/machines/init.py", KEEPER)) and search.names(words[4])
         if int(folder.name) in members or launches or _namespaces_inhabited(search, folder):
             yield f"{folder.name} {' '.join(words).strip()[:120]}"
 

@@ -10,12 +10,15 @@ import pytest
 
 from labsupport.process.commands import CommandResult, Invocation
 from labsupport.systems.engines.engine import Engine
-from tests.engines import private_engine
+from tests.engines import own_engine, private_engine
 
 pytestmark = pytest.mark.needs("engine")
 
-BACKENDS: Mapping[str, Callable[..., AbstractContextManager[Engine]]] = {"private": private_engine}
-# Promise → the backends that cannot keep it, and why. Empty: the private engine keeps all.
+BACKENDS: Mapping[str, Callable[..., AbstractContextManager[Engine]]] = {
+    "private": private_engine,
+    "own": own_engine,
+}
+# Promise → the backends that cannot keep it, and why.
 GAPS: Mapping[str, Mapping[str, str]] = {}
 
 CHILD = 'FROM lab/toolbox\nRUN echo built > /made\nCMD ["cat", "/made"]\n'

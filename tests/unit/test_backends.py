@@ -4,7 +4,7 @@ import os
 
 import pytest
 
-from labsupport.backends import Backends, Existing, LabOptions, Plan, plan, tool_groups
+from labsupport.backends import Backends, Existing, LabOptions, Looks, Plan, plan, takes_a_guest, tool_groups
 from labsupport.errors import RequirementMissing
 from labsupport.lessons.catalog import LESSONS
 from labsupport.lessons.needs import Needs
@@ -114,3 +114,52 @@ def test_a_notebook_that_takes_more_than_was_tried_on_kind_is_replayed_there_and
     assert live == {"00", "02", "03", "04", "06", "07", "08", "09"}
     assert "embedded cluster only" in chosen.why_not(Needs(nodes=2, tools=("bgp",)))
     assert plan(LabOptions(), POSSIBLE).why_not(Needs(nodes=2, tools=("bgp",))) == ""
+
+
+def test_your_own_engine_needs_no_machine_and_what_takes_one_is_replayed_with_the_reason() -> None:
+    chosen = plan(LabOptions(engine="own"), NOT_ROOT)
+    assert chosen.machine is None
+    assert chosen.is_anything_live
+    assert chosen.why_not(Needs(engine=True, tools=("git",))) == ""
+    for more in (Needs(engine=True, engines=("old",)), Needs(engine=True, tools=("capture",))):
+        assert "no machine of its own" in chosen.why_not(more)
+    assert "--engine own was asked for" in chosen.why_not(BOTH)
+
+
+def test_your_own_cluster_shows_no_audit_log_and_the_engine_beside_it_is_yours_or_recorded() -> None:
+    chosen = plan(LabOptions(cluster="own"), POSSIBLE)
+    assert "audit log" in chosen.why_not(Needs(nodes=1))
+    assert "--cluster own was asked for" in chosen.why_not(Needs(engine=True))
+    both = plan(LabOptions(engine="own", cluster="own"), POSSIBLE)
+    assert (both.no_engine, both.no_cluster) == ("", "")
+    assert plan(LabOptions(engine="replay", cluster="own"), POSSIBLE).no_engine == "--engine replay was asked for"
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [
+        LabOptions(engine="own", cluster="embedded"),
+        LabOptions(engine="private", cluster="own"),
+        LabOptions(engine="own", machine="namespaces"),
+    ],
+)
+def test_one_lab_is_on_a_machine_or_on_what_is_yours(asked: LabOptions) -> None:
+    with pytest.raises(RequirementMissing, match="two labs"):
+        plan(asked, POSSIBLE)
+
+
+def test_the_right_to_change_a_cluster_reaches_another_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = LabOptions(cluster="own", allow_cluster_changes=True)
+    assert not LabOptions(cluster="own").or_from_environment().allow_cluster_changes
+    for name, value in asked.as_environment().items():
+        monkeypatch.setenv(name, value)
+    assert LabOptions().or_from_environment() == asked
+    assert plan(asked, POSSIBLE).may_change_cluster
+
+
+def test_a_lab_on_what_is_yours_never_runs_in_a_guest_container() -> None:
+    def never() -> Capability:
+        raise AssertionError("nothing needs to be looked at")
+
+    assert not takes_a_guest(LabOptions(engine="own"), Looks(never, never, never))
+    assert not takes_a_guest(LabOptions(cluster="own", engine="replay"), Looks(never, never, never))

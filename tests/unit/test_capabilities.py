@@ -7,7 +7,10 @@ from pathlib import Path
 import pytest
 
 from labsupport.systems import capabilities
+from labsupport.systems.clusters.certificates import KeyPair
+from labsupport.systems.clusters.kubeconfig import kubeconfig
 from labsupport.systems.kernel_features import FEATURES, Feature, KernelFeatures
+from labsupport.systems.machines.own_engine import own_kubeconfigs
 from tests.scripted import Reply, ScriptedRunner
 
 RELEASE = "6.1.0-test"
@@ -93,3 +96,26 @@ def test_no_engine_at_a_socket_that_is_not_there(tmp_path: Path) -> None:
     row = capabilities.docker_engine(f"unix://{tmp_path}/docker.sock")
     assert not row.available
     assert "nothing answers" in row.because
+
+
+def test_your_own_cluster_is_named_from_your_kubeconfig_and_not_asked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "config"
+    monkeypatch.setenv("KUBECONFIG", str(file))
+    assert "names no cluster: No such file" in capabilities.own_cluster().because
+    file.write_text("contexts: []\n")
+    assert "no current context" in capabilities.own_cluster().because
+    pair = kubeconfig(server="https://192.0.2.1:6443", authority=b"", pair=KeyPair(b"", b""), user="u", cluster="mine")
+    file.write_text(pair)
+    found = capabilities.own_cluster()
+    assert found.available
+    assert "context mine at https://192.0.2.1:6443" in found.because
+
+
+def test_a_kubeconfig_of_a_lab_is_not_yours(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LAB_RUN_ROOT", str(tmp_path))
+    monkeypatch.setenv("KUBECONFIG", f"{tmp_path}/lab-3f9a2c/private/kubeconfig{os.pathsep}/mine")
+    assert own_kubeconfigs() == [Path("/mine")]
+    monkeypatch.setenv("KUBECONFIG", f"{tmp_path}/lab-3f9a2c/private/kubeconfig")
+    assert own_kubeconfigs() == [Path.home() / ".kube/config"]

@@ -12,11 +12,11 @@ from cryptography.x509.oid import ExtendedKeyUsageOID
 
 from labsupport.systems.clusters import image_files
 from labsupport.systems.clusters.audit import audit_policy
-from labsupport.systems.clusters.certificates import Authority, Identity, write_private
+from labsupport.systems.clusters.certificates import Authority, Identity, KeyPair, write_private
 from labsupport.systems.clusters.components import advice, last_words
 from labsupport.systems.clusters.control_plane import Addresses, ControlPlane
 from labsupport.systems.clusters.dns import corefile, dns_objects
-from labsupport.systems.clusters.kubeconfig import kubeconfig, with_namespace
+from labsupport.systems.clusters.kubeconfig import kubeconfig, with_files, with_namespace
 from labsupport.systems.clusters.network import NetworkPlan, cni_configuration, route_commands
 from labsupport.systems.clusters.node import NodePrograms, containerd_configuration, kubelet_configuration
 from labsupport.systems.clusters.readiness import takes_pods
@@ -193,3 +193,15 @@ def test_last_words_of_etcd_come_without_its_stack(tmp_path: Path) -> None:
 def test_last_words_of_a_program_that_says_nothing(tmp_path: Path) -> None:
     assert last_words(tmp_path / "missing.log") == "nothing"
     assert str(tmp_path / "missing.log") in advice("nothing", tmp_path / "missing.log")
+
+
+def test_keys_and_certificates_of_a_kubeconfig_go_into_files_beside_it() -> None:
+    text = kubeconfig(server="https://192.0.2.1", authority=b"ca", pair=KeyPair(b"certificate", b"key"), user="u")
+    found, files = with_files(text)
+    assert files == {
+        "cluster-certificate-authority.pem": b"ca",
+        "user-client-certificate.pem": b"certificate",
+        "user-client-key.pem": b"key",
+    }
+    user = yaml.safe_load(found)["users"][0]["user"]
+    assert user == {"client-certificate": "user-client-certificate.pem", "client-key": "user-client-key.pem"}

@@ -280,3 +280,24 @@ def test_any_trial_replays_as_it_ran(tmp_path: Path, seed: int) -> None:
     record(again, act, Engine(seed, "/home/bob/labs"), {"/home/bob/labs": "<run>"})
     first, second = (read(folder / "recorded/06-x/t@private.json") for folder in (tmp_path, again))
     assert first == second
+
+
+def test_a_live_notebook_replays_the_trials_that_cannot_run_there(tmp_path: Path) -> None:
+    record(tmp_path, lambda trial: trial.run("docker ps"), {"docker ps": (0, "recorded", "")})
+    runner = ScriptedRunner({"docker ps": (0, "live", "")})
+    live = Live(
+        runner,
+        tmp_path / "again",
+        "own",
+        lambda: Provenance(engine="Docker 29.0.1", kernel="Linux 6.18"),
+        replayed={"t": REASON},
+        recorded=tmp_path / "recorded",
+    )
+    book = Logbook("06-x", LEDGER, live)
+    trial = book.trial("t", settles="df-08")
+    assert trial.run("docker ps").stdout == "recorded"
+    assert trial.recorded is not None
+    assert trial.recorded.reason == REASON
+    assert book.trial("other").run("docker ps").stdout == "live"
+    book.close()
+    assert list(book.written) == ["other"]

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import quote
 
 from labsupport.process.waiting import wait_until
 from labsupport.systems.clusters.door import ApiDoor
@@ -60,6 +61,26 @@ class ResourceKind:
 
 
 @dataclass(frozen=True)
+class Scope:
+    """The objects to look at: those of one namespace, those with one label; all, where neither is said."""
+
+    namespace: str = ""
+    label: str = ""
+
+    def path(self, kind: ResourceKind) -> str:
+        """Return the path that lists them, of one kind; empty where none can be in it."""
+        if self.namespace and not kind.namespaced:
+            return ""
+        place = f"/namespaces/{self.namespace}" if self.namespace else ""
+        # From the server's memory: no read of etcd, which a notebook may have stopped.
+        chosen = f"&labelSelector={quote(self.label)}" if self.label else ""
+        return f"{kind.prefix}{place}/{kind.name}?resourceVersion=0{chosen}"
+
+
+EVERYTHING = Scope()
+
+
+@dataclass(frozen=True)
 class Snapshot:
     """The unique ids of all objects at one moment."""
 
@@ -76,17 +97,18 @@ class Removed:
         return bool(self.names)
 
 
-def take_snapshot(door: ApiDoor) -> Snapshot:
-    return Snapshot(frozenset(item["metadata"]["uid"] for _, item in _all_objects(door)))
+def take_snapshot(door: ApiDoor, scope: Scope = EVERYTHING) -> Snapshot:
+    """Note what there is in a scope."""
+    return Snapshot(frozenset(item["metadata"]["uid"] for _, item in _all_objects(door, scope)))
 
 
-def remove_since(door: ApiDoor, before: Snapshot) -> Removed:
-    """Remove what is there now and was not there at `before`, and wait until it has gone.
+def remove_since(door: ApiDoor, before: Snapshot, scope: Scope = EVERYTHING) -> Removed:
+    """Remove what is in a scope now and was not there at `before`, and wait until it has gone.
 
     Raises:
         WaitExpired: something stays, such as a volume whose finalizer nobody removes; the message names it.
     """
-    new = _new_objects(door, before)
+    new = _new_objects(door, before, scope)
     for kind, item in sorted(new, key=lambda each: _turn(each[0])):
         door.delete(kind.path(item), _options(kind))
     names = tuple(sorted(_shown(kind, item) for kind, item in new))
@@ -94,7 +116,7 @@ def remove_since(door: ApiDoor, before: Snapshot) -> Removed:
         left: list[str] = []
 
         def all_gone() -> bool:
-            left[:] = [_shown(kind, item) for kind, item in _remaining(door, before)]
+            left[:] = [_shown(kind, item) for kind, item in _remaining(door, before, scope)]
             return not left
 
         wait_until(
@@ -129,23 +151,25 @@ def have_namespace(door: ApiDoor, name: str) -> None:
     )
 
 
-def _remaining(door: ApiDoor, before: Snapshot) -> list[tuple[ResourceKind, dict[str, Any]]]:
+def _remaining(door: ApiDoor, before: Snapshot, scope: Scope) -> list[tuple[ResourceKind, dict[str, Any]]]:
     """What is new and still there; pods made again meanwhile by an owner that had not seen its end are deleted too."""
-    found = _new_objects(door, before)
+    found = _new_objects(door, before, scope)
     for kind, item in found:
         if kind.name == "pods" or not item["metadata"].get("deletionTimestamp"):
             door.delete(kind.path(item), _options(kind))
     return found
 
 
-def _new_objects(door: ApiDoor, before: Snapshot) -> list[tuple[ResourceKind, dict[str, Any]]]:
-    return [(kind, item) for kind, item in _all_objects(door) if item["metadata"]["uid"] not in before.uids]
+def _new_objects(door: ApiDoor, before: Snapshot, scope: Scope) -> list[tuple[ResourceKind, dict[str, Any]]]:
+    return [(kind, item) for kind, item in _all_objects(door, scope) if item["metadata"]["uid"] not in before.uids]
 
 
-def _all_objects(door: ApiDoor) -> Iterator[tuple[ResourceKind, dict[str, Any]]]:
+def _all_objects(door: ApiDoor, scope: Scope) -> Iterator[tuple[ResourceKind, dict[str, Any]]]:
     for kind in resource_kinds(door):
-        # From the server's memory: no read of etcd, which a notebook may have stopped.
-        for item in door.get(f"{kind.prefix}/{kind.name}?resourceVersion=0").get("items") or ():
+        path = scope.path(kind)
+        # Of a user's own cluster, who may not list a kind has made none of it.
+        listing = (door.find(path) or {}) if scope != EVERYTHING and path else door.get(path) if path else {}
+        for item in listing.get("items") or ():
             if not is_made_by_cluster(kind, item):
                 yield kind, item
 

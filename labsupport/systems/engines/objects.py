@@ -33,6 +33,7 @@ class Removed:
     """Names of what was removed, by kind.
 
     `lost` are names from before whose image is gone for good: a build that reuses a name ends the older image.
+    `kept` says what stays, as somebody else uses it: on an engine that is not the lab's alone.
     """
 
     containers: tuple[str, ...] = ()
@@ -41,6 +42,7 @@ class Removed:
     images: tuple[str, ...] = ()
     build_cache: int = 0
     lost: tuple[str, ...] = ()
+    kept: tuple[str, ...] = ()
 
     def __bool__(self) -> bool:
         return bool(self.containers or self.networks or self.volumes or self.images or self.build_cache)
@@ -58,7 +60,7 @@ class Removed:
 
 
 @dataclass
-class _Refusals:
+class Refusals:
     """Removals the engine refused; told together, after everything else was tried."""
 
     said: list[str] = field(default_factory=list)
@@ -83,8 +85,8 @@ def take_snapshot(client: "docker.DockerClient") -> Snapshot:
         networks=frozenset(each["Id"] for each in client.api.networks()),
         volumes=frozenset(each["Name"] for each in client.api.volumes()["Volumes"] or ()),
         images=frozenset(each["Id"] for each in images),
-        tags=_tags(images),
-        build_cache=_build_cache(client),
+        tags=tags_of(images),
+        build_cache=build_cache_of(client),
     )
 
 
@@ -94,9 +96,9 @@ def remove_since(client: "docker.DockerClient", before: Snapshot) -> Removed:
     Raises:
         EngineError: the engine refused some of it; all the rest is removed.
     """
-    refusals = _Refusals()
+    refusals = Refusals()
     removed = Removed(
-        containers=_remove_containers(client, before, refusals),
+        containers=remove_containers(client, before.containers, refusals),
         networks=_remove_networks(client, before, refusals),
         volumes=_remove_volumes(client, before, refusals),
         images=_remove_images(client, before, refusals),
@@ -112,8 +114,11 @@ def remove_since(client: "docker.DockerClient", before: Snapshot) -> Removed:
     return removed
 
 
-def _remove_containers(client: "docker.DockerClient", before: Snapshot, refusals: _Refusals) -> tuple[str, ...]:
-    new = [each for each in client.api.containers(all=True) if each["Id"] not in before.containers]
+def remove_containers(
+    client: "docker.DockerClient", before: frozenset[str], refusals: Refusals, **which: Any
+) -> tuple[str, ...]:
+    """Remove the containers not there `before`, or `which` of them: as the API's own filters say."""
+    new = [each for each in client.api.containers(all=True, **which) if each["Id"] not in before]
 
     def remove(each: dict[str, Any]) -> bool:
         # Anonymous volumes go with their container.
@@ -126,7 +131,7 @@ def _remove_containers(client: "docker.DockerClient", before: Snapshot, refusals
     return tuple(_name_of(each) for each, gone in zip(new, ended, strict=True) if gone)
 
 
-def _remove_networks(client: "docker.DockerClient", before: Snapshot, refusals: _Refusals) -> tuple[str, ...]:
+def _remove_networks(client: "docker.DockerClient", before: Snapshot, refusals: Refusals) -> tuple[str, ...]:
     new = [
         each
         for each in client.api.networks()
@@ -139,40 +144,48 @@ def _remove_networks(client: "docker.DockerClient", before: Snapshot, refusals: 
     )
 
 
-def _remove_volumes(client: "docker.DockerClient", before: Snapshot, refusals: _Refusals) -> tuple[str, ...]:
+def _remove_volumes(client: "docker.DockerClient", before: Snapshot, refusals: Refusals) -> tuple[str, ...]:
     new = [each["Name"] for each in client.api.volumes()["Volumes"] or () if each["Name"] not in before.volumes]
     return tuple(
         name for name in new if refusals.attempt(f"volume {name}", partial(client.api.remove_volume, name, force=True))
     )
 
 
-def _remove_images(client: "docker.DockerClient", before: Snapshot, refusals: _Refusals) -> tuple[str, ...]:
-    tags = _tags(client.api.images(all=True))
+def _remove_images(client: "docker.DockerClient", before: Snapshot, refusals: Refusals) -> tuple[str, ...]:
+    tags = tags_of(client.api.images(all=True))
     for tag, image in before.tags.items():
         if tags.get(tag) != image:
             refusals.attempt(f"image {tag}", partial(client.api.tag, image, tag))
     new_tags = sorted(tags.keys() - before.tags.keys())
-    gone = [tag for tag in new_tags if refusals.attempt(f"image {tag}", partial(_remove_image, client, tag))]
+    gone = [tag for tag in new_tags if refusals.attempt(f"image {tag}", partial(remove_image, client, tag))]
     # What is left of them has no name: builds without a tag, layers of the classic builder, images whose name was
     # moved to a newer one. An image goes only after those made from it, so go round until a round changes nothing.
-    unnamed = _new_images(client, before)
+    return (*gone, *remove_in_rounds(client, lambda: _new_images(client, before), refusals))
+
+
+def remove_in_rounds(
+    client: "docker.DockerClient", find: Callable[[], frozenset[str]], refusals: Refusals, *, force: bool = True
+) -> list[str]:
+    """Remove the images that `find` returns, those first that no other is made from; return what is gone."""
+    gone: list[str] = []
+    unnamed = find()
     while unnamed:
-        attempts = _Refusals()
-        gone += [
-            image for image in unnamed if attempts.attempt(f"image {image}", partial(_remove_image, client, image))
-        ]
-        left = _new_images(client, before)
+        attempts = Refusals()
+        removals = {image: partial(remove_image, client, image, force=force) for image in unnamed}
+        gone += [image for image, removal in removals.items() if attempts.attempt(f"image {image}", removal)]
+        left = find()
         if left == unnamed:
             refusals.said += attempts.said
             break
         unnamed = left
-    return tuple(gone)
+    return gone
 
 
-def _remove_image(client: "docker.DockerClient", image: str) -> None:
+def remove_image(client: "docker.DockerClient", image: str, *, force: bool = True) -> None:
+    """Remove an image, or one name of it; by `force` also where a container was made from it."""
     # Without noprune the engine goes on to the image's parents, and hangs for good where an image is its own parent:
     # 29 makes such a one when an archive is loaded over a name that `docker commit` has given.
-    client.api.remove_image(image, force=True, noprune=True)
+    client.api.remove_image(image, force=force, noprune=True)
 
 
 def _new_images(client: "docker.DockerClient", before: Snapshot) -> frozenset[str]:
@@ -180,29 +193,32 @@ def _new_images(client: "docker.DockerClient", before: Snapshot) -> frozenset[st
 
 
 def _names_without_image(client: "docker.DockerClient", before: Snapshot) -> tuple[str, ...]:
-    return tuple(sorted(before.tags.keys() - _tags(client.api.images(all=True)).keys()))
+    return tuple(sorted(before.tags.keys() - tags_of(client.api.images(all=True)).keys()))
 
 
 def _remove_build_cache(client: "docker.DockerClient", before: Snapshot) -> int:
-    new = _build_cache(client) - before.build_cache
-    if not new:
-        return 0
-    if not before.build_cache:
+    new = build_cache_of(client) - before.build_cache
+    if new and not before.build_cache:
         client.api.prune_builds(all=True)
         return len(new)
+    return remove_cache_records(client, new)
+
+
+def remove_cache_records(client: "docker.DockerClient", new: frozenset[str]) -> int:
+    """Remove these records of the build cache; return how many are gone."""
     # A record goes only after those made from it, so go round until a round changes nothing.
     left = new
     while left:
         for record in left:
             client.api.prune_builds(all=True, filters={"id": record})  # type: ignore[arg-type]
-        still = _build_cache(client) & left
+        still = build_cache_of(client) & left
         if still == left:
             break
         left = still
     return len(new) - len(left)
 
 
-def _build_cache(client: "docker.DockerClient") -> frozenset[str]:
+def build_cache_of(client: "docker.DockerClient") -> frozenset[str]:
     # client.df() measures images and volumes too, which takes a while; this asks for the one part.
     answer = client.api.get(
         f"{client.api.base_url}/v{client.api.api_version}/system/df", params={"type": "build-cache"}
@@ -214,7 +230,7 @@ def _build_cache(client: "docker.DockerClient") -> frozenset[str]:
     return frozenset(record["ID"] for record in records)
 
 
-def _tags(images: Iterable[dict[str, Any]]) -> dict[str, str]:
+def tags_of(images: Iterable[dict[str, Any]]) -> dict[str, str]:
     return {tag: image["Id"] for image in images for tag in image.get("RepoTags") or () if tag != "<none>:<none>"}
 
 

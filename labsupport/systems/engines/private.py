@@ -193,7 +193,7 @@ def _prepare(
     folders.root.chmod(0o711)
     text = daemon_json if isinstance(daemon_json, str) else json.dumps(_with_our_socket(daemon_json, folders), indent=2)
     folders.daemon_json.write_text(text)
-    _make_client_folder(tools, folders)
+    make_client_folder(tools.buildx, folders.client)
     own = folders.flags(unless_set_in=_keys_of(text))
     return Start(
         argv=(str(tools.programs / "dockerd"), f"--config-file={folders.daemon_json}", *own, *flags),
@@ -222,18 +222,18 @@ def _keys_of(text: str) -> dict[str, Any]:
     return parsed if isinstance(parsed, dict) else {}
 
 
-def _make_client_folder(tools: EngineTools, folders: EngineFolders) -> None:
+def make_client_folder(buildx: Path, folder: Path) -> None:
     """DOCKER_CONFIG of our own: BuildKit's plugin in it, nothing of the user's ~/.docker, kept by who uses it."""
-    plugins = folders.client / "cli-plugins"
+    plugins = folder / "cli-plugins"
     plugins.mkdir(parents=True, exist_ok=True)
     plugin = plugins / "docker-buildx"
     plugin.unlink(missing_ok=True)
-    if tools.buildx.exists():  # an old engine has BuildKit in itself
-        plugin.symlink_to(tools.buildx)
+    if buildx.exists():  # an old engine has BuildKit in itself
+        plugin.symlink_to(buildx)
     owner = caller()
-    for folder in (folders.client, plugins):
-        folder.chmod(0o700)
-        os.chown(folder, owner.uid, owner.gid)
+    for each in (folder, plugins):
+        each.chmod(0o700)
+        os.chown(each, owner.uid, owner.gid)
 
 
 def _check_socket_path(path: Path) -> None:

@@ -9,6 +9,7 @@ seeds     engines that have them from the start
 
 from labsupport.systems.images.archives import archives_of, missing_images
 from labsupport.systems.images.images import Images
+from labsupport.systems.images.recipes import full_names
 from labsupport.systems.images.seeds import EngineSeeds
 
-__all__ = ["EngineSeeds", "Images", "archives_of", "missing_images"]
+__all__ = ["EngineSeeds", "Images", "archives_of", "full_names", "missing_images"]

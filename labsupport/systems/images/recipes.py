@@ -54,6 +54,11 @@ def recipe_of(image: str) -> Recipe:
     return RECIPES[name]
 
 
+def full_names(*images: str) -> list[str]:
+    """Return the names as an engine lists them, such as lab/toolbox:latest."""
+    return [recipe_of(image).tag for image in images]
+
+
 def tools_of(recipe: Recipe) -> tuple[str, ...]:
     """All the tools and groups that `recipe` and its bases are made of."""
     return (*recipe.tools, *(tools_of(RECIPES[recipe.base]) if recipe.base else ()))

@@ -75,6 +75,34 @@ def ask_about_itself(host: str) -> dict[str, Any]:
         connection.close()
 
 
+class Conversation:
+    """Questions to the engine at `host`, one after the other over one connection, without the weight of the client."""
+
+    def __init__(self, host: str) -> None:
+        self._host = host
+        self._connection: http.client.HTTPConnection | None = None
+
+    def ask(self, method: str, path: str, body: dict[str, Any] | None = None) -> Any:
+        """Return what the engine answers, as JSON; None where it says that there is no such thing, or refuses.
+
+        Raises:
+            EngineError: nothing answers.
+        """
+        content = None if body is None else json.dumps(body)
+        try:
+            if self._connection is None:
+                self._connection = http.client.HTTPConnection("engine")
+                self._connection.sock = dial(self._host, within_seconds=60)
+            self._connection.request(method, path, content, {"Content-Type": "application/json"})
+            answer = self._connection.getresponse()
+            said = answer.read()
+            if answer.will_close:
+                self._connection = None
+        except (OSError, http.client.HTTPException) as error:
+            raise EngineError(f"{method} {path} at {self._host}", str(error), "start Docker again") from error
+        return json.loads(said or b"{}") if answer.status < http.client.BAD_REQUEST else None
+
+
 class Upgraded:
     """A request that became a two-way stream: an attached container, or a command in one."""
 

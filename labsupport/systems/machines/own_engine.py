@@ -6,6 +6,7 @@ Makes and removes what has the lab's label, and the machine's image; touches not
 import hashlib
 import json
 import os
+import shutil
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -27,7 +28,7 @@ REQUEST_WITHIN_SECONDS = 120
 GONE_WITHIN_SECONDS = 20
 
 
-def _is_of_a_lab(host: str) -> bool:
+def is_of_a_lab(host: str) -> bool:
     """Whether that is the lab's own doing: its engine's socket, or what stands for none, in its kernels and shells."""
     return any(Path(host.removeprefix("unix://")).is_relative_to(root) for root in (*run_roots(), NOTHING_LIVE))
 
@@ -35,7 +36,7 @@ def _is_of_a_lab(host: str) -> bool:
 def host_in_use(home: Path | None = None) -> str:
     """Where the user's own engine is: what DOCKER_HOST says, else their docker context, else the usual socket."""
     host = os.environ.get("DOCKER_HOST", "")
-    if host and not _is_of_a_lab(host):
+    if host and not is_of_a_lab(host):
         return host
     settings = (home or Path.home()) / ".docker"
     try:
@@ -46,17 +47,38 @@ def host_in_use(home: Path | None = None) -> str:
         return USUAL_HOST
 
 
+def own_kubeconfigs() -> list[Path]:
+    """Which files name the user's own cluster: those of KUBECONFIG that are not a lab's, else the usual one."""
+    said = [each for each in os.environ.get("KUBECONFIG", "").split(os.pathsep) if each and not is_of_a_lab(each)]
+    return [Path(each) for each in said] or [Path.home() / ".kube" / "config"]
+
+
 def unfit(host: str, info: Mapping[str, Any]) -> str:
     """Say why an engine, by what it says of itself, cannot run a container machine; empty when it can."""
     options = " ".join(info.get("SecurityOptions") or ())
     if not host.startswith("unix://"):
         return f"{host} is no socket of this computer, and a container machine shares sockets with it"
+    if elsewhere := _why_elsewhere(info):
+        return elsewhere
+    if "name=rootless" in options or "name=userns" in options:
+        return "it runs its containers without real root (rootless, or userns-remap)"
+    return ""
+
+
+def unfit_for_serving(host: str, info: Mapping[str, Any]) -> str:
+    """Say why an engine cannot fetch a git repository that this computer serves; empty when it can."""
+    if not host.startswith("unix://"):
+        return f"your own engine is at {host}, and what this computer would serve it is not to be reached from there"
+    if elsewhere := _why_elsewhere(info):
+        return f"your own engine cannot fetch what this computer would serve: {elsewhere}"
+    return "" if shutil.which("git") else "your own engine's builds take the git of this computer, which has none"
+
+
+def _why_elsewhere(info: Mapping[str, Any]) -> str:
     if not sys.platform.startswith("linux") or info.get("OperatingSystem") == "Docker Desktop":
         return "it runs in a virtual machine (Docker Desktop), which shares no sockets with this computer"
     if info.get("KernelVersion") != os.uname().release:
         return f"its kernel is {info.get('KernelVersion') or 'not known'}, so it is not on this computer"
-    if "name=rootless" in options or "name=userns" in options:
-        return "it runs its containers without real root (rootless, or userns-remap)"
     return ""
 
 

@@ -1,16 +1,30 @@
-"""Git repositories that a machine serves to what runs on it."""
+"""Git repositories that a machine, or this computer, serves to what runs on it."""
 
 import contextlib
 import shutil
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 from labsupport.errors import MachineError
+from labsupport.process.commands import Runner
 from labsupport.process.waiting import wait_until
-from labsupport.systems.machines.machine import Machine, Service
+from labsupport.systems.machines.machine import Service
 
 DAEMON = "git-daemon"
 PORT = 9418
+
+
+class Host(Protocol):
+    """What serves: any machine does."""
+
+    folder: Path
+    runner: Runner
+
+    def start(self, name: str, argv: Sequence[str]) -> Service: ...
+
+    def service(self, name: str) -> Service: ...
 
 
 @dataclass(frozen=True)
@@ -29,17 +43,17 @@ class Served:
         shutil.rmtree(self.folder, ignore_errors=True)
 
 
-def serve_repository(machine: Machine, name: str, address: str) -> Served:
+def serve_repository(host: Host, name: str, address: str) -> Served:
     """Make a repository with one file, notes.txt, and serve it at git://ADDRESS/NAME.git; a former one goes.
 
     Raises:
-        CommandFailed: there is no git on the machine, or it refused.
+        CommandFailed: there is no git on it, or it refused.
         WaitExpired: nothing listens at the address.
     """
-    folder = machine.folder / "repositories"
+    folder = host.folder / "repositories"
     with contextlib.suppress(MachineError):
-        machine.service(DAEMON).stop()
-    machine.runner.run(["rm", "-rf", str(folder)]).or_raise()
+        host.service(DAEMON).stop()
+    host.runner.run(["rm", "-rf", str(folder)]).or_raise()
     commands = [
         f"git init --quiet --initial-branch main {folder}/{name}.git",
         f"cd {folder}/{name}.git",
@@ -47,9 +61,9 @@ def serve_repository(machine: Machine, name: str, address: str) -> Served:
         "git add notes.txt",
         "git -c user.name=lab -c user.email=lab@example.invalid commit --quiet --message 'One file'",
     ]
-    machine.runner.run(["sh", "-ec", "\n".join(commands)]).or_raise("install git, and start a new lab")
+    host.runner.run(["sh", "-ec", "\n".join(commands)]).or_raise("install git, and start a new lab")
     serving = ["git", "daemon", "--reuseaddr", "--export-all", f"--base-path={folder}", f"--listen={address}"]
-    daemon = machine.start(DAEMON, serving)
+    daemon = host.start(DAEMON, serving)
     asked = ["git", "ls-remote", f"git://{address}/{name}.git"]
-    wait_until(lambda: machine.runner.run(asked).succeeded, f"git at {address}", within_seconds=10)
+    wait_until(lambda: host.runner.run(asked).succeeded, f"git at {address}", within_seconds=10)
     return Served(f"git://{address}/{name}.git", tuple(commands), folder, daemon)

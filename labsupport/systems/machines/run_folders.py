@@ -21,7 +21,7 @@ class LabRecord:
     """What lab.json says: whose the run folder is. `owner` is null for a lab that only `down` ends.
 
     `network` is empty where the machine takes none of this computer's; `engine` says where the user's engine is that it
-    is a container of, else it is empty.
+    is a container of, or that a lab without a machine uses; else it is empty.
     """
 
     name: str

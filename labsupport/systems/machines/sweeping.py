@@ -14,6 +14,8 @@ from labsupport.systems.machines.loops import detach, loops_into
 from labsupport.systems.machines.run_folders import LabRecord, records, remove, set_aside, those_set_aside
 
 CONTAINER_KIND = "container"
+# A lab without a machine: on an engine or a cluster of the user's.
+VISIT_KIND = "visit"
 CGROUP_ROOT = Path("/sys/fs/cgroup")
 
 
@@ -74,6 +76,11 @@ def _end(name: str, folder: Path) -> None:
         record = LabRecord.read(folder)
     if record is not None and record.kind == CONTAINER_KIND:
         _end_container(record, folder)
+        return
+    if record is not None and record.kind == VISIT_KIND:
+        from labsupport.systems.visits.ending import end_visit
+
+        end_visit(record, folder)
         return
     for process in (record.init, record.launcher) if record is not None else ():
         if process is not None:
