@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
 
-from labsupport.errors import RequirementMissing, ToolchainError, UsageError
+from labsupport.errors import RequirementMissing, ToolchainError, UsageError, WaitExpired
 from labsupport.process.commands import LocalRunner
 from labsupport.process.progress import Listener, Progress, silent
 from labsupport.systems.toolchain.builds import BuildRunner, GoBuilds
@@ -165,7 +165,10 @@ class Toolchain:
         found = shutil.which(tool.command, path=":".join(others))
         if found is None or tool.version is None:
             return Path(found) if found else None
-        answer = self._runner.run([found, *tool.says], within_seconds=10)
+        try:
+            answer = self._runner.run([found, *tool.says], within_seconds=10)
+        except WaitExpired:
+            return None  # it does not say which it is: ours, then
         same = re.search(rf"(?<![\d.]){re.escape(tool.version)}(?![\w.+-])", answer.stdout + answer.stderr)
         return Path(found) if answer.succeeded and same else None
 
