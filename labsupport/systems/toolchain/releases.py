@@ -70,24 +70,10 @@ class Releases:
         return template.format(version=tool.version, tool=tool.name, os=self._platform.os, arch=self._platform.arch)
 
     def _probe(self, url: str) -> None:
-        # In a thread: looking a name up in DNS has no time-out of its own, and offline it may hang for half a minute.
         if self._no_network:
             raise ReleaseUnusableError(self._no_network)
         parts = urlsplit(url)
-        host = f"{parts.scheme}://{parts.netloc}/"
-        answered = threading.Event()
-
-        def ask() -> None:
-            try:
-                self._session.head(host, timeout=PROBE_SECONDS, allow_redirects=False)
-            except requests.RequestException:
-                return
-            answered.set()
-
-        thread = threading.Thread(target=ask, daemon=True)
-        thread.start()
-        thread.join(PROBE_SECONDS + 1)
-        if not answered.is_set():
+        if not answers(f"{parts.scheme}://{parts.netloc}/"):
             self._no_network = f"{parts.hostname} cannot be reached from here"
             self._listener(Progress(f"No official release is tried: {self._no_network}."))
             raise ReleaseUnusableError(self._no_network)
@@ -136,6 +122,24 @@ class Releases:
             if received < total:  # servers may close early without an error reaching us
                 raise requests.ConnectionError(f"{received} of {total} bytes came")
             return digest.hexdigest()
+
+
+def answers(url: str) -> bool:
+    """Whether something answers there, whatever it says; known within three seconds."""
+    answered = threading.Event()
+
+    def ask() -> None:
+        try:
+            requests.head(url, timeout=PROBE_SECONDS, allow_redirects=False)
+        except requests.RequestException:
+            return
+        answered.set()
+
+    # In a thread: looking a name up in DNS has no time-out of its own, and offline it may hang for half a minute.
+    thread = threading.Thread(target=ask, daemon=True)
+    thread.start()
+    thread.join(PROBE_SECONDS + 1)
+    return answered.is_set()
 
 
 def _chunks(answer: requests.Response) -> Iterable[bytes]:

@@ -2,6 +2,7 @@
 
 tools/linux-amd64/dockerd-29.8.1-3f9a2c…/    one tool and its provenance.json
 files/calico-3.32.1-a1df919d9721/            a manifest or chart, as its project publishes it
+product-images/linux-amd64/node-v3.32.1-…/   an image that a manifest names, and which digest it had
 debian/bookworm-amd64/machine-81d0…/         unpacked packages, wrappers, packages.json
 bin/linux-amd64/engine-77c1…/                symbolic links: what goes on PATH
 partial/                                     under way; moved to its place when whole, swept when its maker is gone

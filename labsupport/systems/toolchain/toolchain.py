@@ -115,11 +115,9 @@ class Toolchain:
         Raises:
             RequirementMissing: it cannot be downloaded, or what is there now is not what was noted.
         """
-        file = self._catalogue.files[name]
-        key = f"{name}-{file.version}-{file.sha256[:12]}"
-        target = self.cache / "files" / key / Path(file.url).name.format(version=file.version)
+        file, target = self._catalogue.files[name], self._place_of_file(name)
         if not target.exists():
-            with self.store.alone(self._listener), self.store.publishing("files", key) as half_made:
+            with self.store.alone(self._listener), self.store.publishing("files", target.parent.name) as half_made:
                 try:
                     Releases(self._platform, self._listener).fetch_file(file, half_made / target.name)
                 except ReleaseUnusableError as error:
@@ -129,6 +127,15 @@ class Toolchain:
                         "try again where the internet can be reached; a file that changed needs a new version here",
                     ) from error
         return target
+
+    def version_of_file(self, name: str) -> str:
+        """Return the version of a file that `published_file` gets."""
+        return self._catalogue.files[name].version
+
+    def url_of_missing_file(self, name: str) -> str:
+        """Return where `published_file` would download a file from; empty where it is in the cache."""
+        file = self._catalogue.files[name]
+        return "" if self._place_of_file(name).exists() else file.url.format(version=file.version)
 
     def debian_versions(self, debian_set: str) -> dict[str, str]:
         """Return the version of each package that a set was unpacked from, libraries included."""
@@ -145,6 +152,11 @@ class Toolchain:
             version = self.debian_versions(tool.debian.set)[tool.debian.package]
             return Provenance(name, version, tool.debian.package, "Debian package")
         return self.store.read_provenance(path.parent)
+
+    def _place_of_file(self, name: str) -> Path:
+        file = self._catalogue.files[name]
+        key = f"{name}-{file.version}-{file.sha256[:12]}"
+        return self.cache / "files" / key / Path(file.url).name.format(version=file.version)
 
     def _missing(self, names: tuple[str, ...]) -> list[Tool]:
         missing = []
