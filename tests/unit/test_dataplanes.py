@@ -180,3 +180,18 @@ def test_a_mesh_gives_each_node_a_part_of_one_range() -> None:
     bridge = json.loads(mesh.bridge_configuration("10.244.1.0/24", "10.244.0.0/16"))["plugins"][0]
     own = {"subnet": "10.244.0.0/16", "rangeStart": "10.244.1.2", "rangeEnd": "10.244.1.254", "gateway": "10.244.1.1"}
     assert bridge["ipam"]["ranges"] == [[own]]
+
+
+@pytest.mark.parametrize(("pods", "services"), [("10.96.0.0/12", "10.96.0.0/16"), ("10.96.4.0/24", "10.96.0.0/16")])
+def test_a_plan_whose_pods_and_services_share_addresses_is_refused(pods: str, services: str) -> None:
+    with pytest.raises(UsageError, match=r"give a cluster the range .*\n.*Services have addresses of 10.96.0.0/16"):
+        NetworkPlan(IPv4Network(pods), IPv4Network(services))
+
+
+@pytest.mark.parametrize(
+    "plan", [NetworkPlan(pods=IPv4Network("10.200.0.0/16")), NetworkPlan(services=IPv4Network("10.192.0.0/12"))]
+)
+def test_a_plan_that_has_a_nodes_own_address_is_refused(plan: NetworkPlan) -> None:
+    with pytest.raises(UsageError, match=r"node-2 has the address 10.200.0.3"):
+        plan.refuse_addresses_of({"node-1": "10.100.0.2", "node-2": "10.200.0.3"})
+    NetworkPlan().refuse_addresses_of({"node-1": "10.200.0.2", "node-2": "172.18.0.3"})

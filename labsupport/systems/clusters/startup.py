@@ -266,7 +266,12 @@ def limits_of(name: str) -> dict[str, str]:
 
 
 def fabric_of(machine: Machine, nodes: Sequence[NodeOnMachine], plan: NetworkPlan) -> Fabric:
-    """Say what a dataplane is to connect."""
+    """Say what a dataplane is to connect.
+
+    Raises:
+        UsageError: a node has an address of the range of pods, or of Services.
+    """
+    plan.refuse_addresses_of({node.name: node.address for node in nodes})
     kubeconfig_file = machine.folder / CLUSTER_FOLDER / "control-plane" / f"{POD_NETWORK}.kubeconfig"
     return Fabric(machine, tuple(nodes), plan, kubeconfig_file)
 
