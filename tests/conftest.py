@@ -10,6 +10,7 @@ import pytest
 from labsupport.project import Project, this_project
 from labsupport.systems.capabilities import kind_cluster
 from labsupport.systems.inventory import names_in_use
+from labsupport.systems.toolchain import Toolchain
 from tests.leaks import find_leaks, new_names
 from tests.machines import why_no_machine
 
@@ -27,6 +28,11 @@ def _no_kind() -> str:
     return why_no_machine() or ("" if found.available else found.because)
 
 
+def _no_helm() -> str:
+    # Where its release cannot be downloaded it is built, which takes minutes: nothing but charts of products needs it.
+    return "its release was not downloaded, nor was it built" if Toolchain().missing("helm") else ""
+
+
 # Why a capability is missing; empty where it is there. The engine needs nothing but a machine: its tools are built.
 WHY_NOT: dict[str, Callable[[], str]] = {
     "root": _no_root,
@@ -35,6 +41,7 @@ WHY_NOT: dict[str, Callable[[], str]] = {
     "cluster": why_no_machine,
     "kind": _no_kind,
     "browser": _no_browser,
+    "helm": _no_helm,
 }
 
 

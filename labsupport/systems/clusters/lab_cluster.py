@@ -24,7 +24,9 @@ from labsupport.systems.clusters.tools import ClusterTools
 from labsupport.systems.dataplanes.dataplane import Dataplane
 from labsupport.systems.dataplanes.named import WITHOUT_KUBE_PROXY, dataplane_called
 from labsupport.systems.dataplanes.nothing import NOTHING
+from labsupport.systems.dataplanes.product import Provided
 from labsupport.systems.machines.machine import Machine
+from labsupport.systems.products import ReadyProduct
 
 Thing = TypeVar("Thing")
 
@@ -153,6 +155,11 @@ class LabCluster(ReachableCluster):
             finally:
                 shown.unlink()
         return sorted(names)
+
+    def provide_product(self, ready: ReadyProduct) -> None:
+        """Put a CNI product's images on every node, so that `use_dataplane` can connect pods with it."""
+        self.load_images(*ready.archives)
+        Provided.of(self.folder, ready.product.name).write(ready.manifest, self._tools.commands / "kubectl")
 
     def provide_local_path(self) -> None:
         """Add the storage class `local-path` and its provisioner; nodes must have the image lab/toolbox for it."""

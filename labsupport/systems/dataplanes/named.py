@@ -9,6 +9,7 @@ from labsupport.systems.dataplanes.mesh import Mesh
 from labsupport.systems.dataplanes.nothing import Nothing
 from labsupport.systems.dataplanes.ovs import OpenVSwitch
 from labsupport.systems.dataplanes.plain import PlainRoutes
+from labsupport.systems.dataplanes.product import PRODUCTS_THEMSELVES
 
 # These translate Services themselves: kube-proxy does not run on their nodes.
 WITHOUT_KUBE_PROXY = (NATIVE, TUNNEL)
@@ -28,6 +29,7 @@ def dataplane_called(name: str) -> Dataplane:
         *(Cilium(name) for name in WITHOUT_KUBE_PROXY),
         OpenVSwitch(),
         Mesh(),
+        *PRODUCTS_THEMSELVES,
     ]
     for each in known:
         if each.name == name:
