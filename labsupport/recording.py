@@ -82,7 +82,13 @@ def record(project: Project, executed: Sequence[tuple[str, Path]]) -> list[Path]
     needing = {claim.id for claim in load_ledger(project.claims).claims if claim.progress is Status.NEEDS}
     for slug, path in executed:
         if lesson(slug).needs != Needs():  # one that needs nothing live reads evidence, and leaves none
-            written += promote(project.live_evidence, project.recorded_evidence, slug, may_be_unclear=needing)
+            written += promote(
+                project.live_evidence,
+                project.recorded_evidence,
+                slug,
+                may_be_unclear=needing,
+                not_everywhere=lesson(slug).not_everywhere,
+            )
         notebook = project.notebooks / f"{slug}.ipynb"
         text = with_stored_output(notebook.read_text(encoding="utf-8"), path.read_text(encoding="utf-8"))
         notebook.write_text(text, encoding="utf-8")
@@ -103,7 +109,14 @@ def verify(project: Project, notebooks: Sequence[str]) -> Verification:
         ledger,
         tuple(notebooks),
         {verdict.claim: verdict.verdict for one in live for verdict in one.verdicts},
-        tuple(compare_folders(project.recorded_evidence, project.live_evidence, notebooks)),
+        tuple(
+            compare_folders(
+                project.recorded_evidence,
+                project.live_evidence,
+                notebooks,
+                not_everywhere=[each for notebook in notebooks for each in lesson(notebook).not_everywhere],
+            )
+        ),
         tuple(against_ledger(ledger, live)),
         tuple(unsupported(ledger, list(read_folder(project.recorded_evidence)))),
     )

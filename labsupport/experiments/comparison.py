@@ -73,8 +73,13 @@ def compare(recorded: Evidence, live: Evidence) -> list[Difference]:
     return sorted(found, key=lambda difference: not difference.matters)
 
 
-def compare_folders(recorded_folder: Path, live_folder: Path, notebooks: Iterable[str]) -> list[Difference]:
+def compare_folders(
+    recorded_folder: Path, live_folder: Path, notebooks: Iterable[str], *, not_everywhere: Collection[str] = ()
+) -> list[Difference]:
     """Compare all of some notebooks: every recorded experiment must have run, every run one must be recorded.
+
+    Args:
+        not_everywhere: experiments that take what not every computer can have; nobody misses either half of them.
 
     Raises:
         EvidenceError: a file cannot be read.
@@ -84,6 +89,8 @@ def compare_folders(recorded_folder: Path, live_folder: Path, notebooks: Iterabl
         live = {evidence.experiment: evidence for evidence in read_folder(live_folder / notebook)}
         names = {evidence.experiment for evidence in read_folder(recorded_folder / notebook)}
         for experiment in sorted(names | live.keys()):
+            if experiment in not_everywhere and not (experiment in names and experiment in live):
+                continue
             recorded = find_recorded(recorded_folder, experiment) if experiment in names else None
             found += _pair(experiment, recorded, live.get(experiment))
     return found
@@ -122,7 +129,12 @@ def unsupported(ledger: Ledger, evidence: Sequence[Evidence]) -> list[str]:
 
 
 def promote(
-    live_folder: Path, recorded_folder: Path, notebook: str, *, may_be_unclear: Collection[str] = ()
+    live_folder: Path,
+    recorded_folder: Path,
+    notebook: str,
+    *,
+    may_be_unclear: Collection[str] = (),
+    not_everywhere: Collection[str] = (),
 ) -> list[Path]:
     """Make the evidence of a whole live run the recorded evidence of a notebook; return its files.
 
@@ -131,6 +143,7 @@ def promote(
 
     Args:
         may_be_unclear: claims that need what is not everywhere, so that a run here may not be able to tell.
+        not_everywhere: experiments that take what not every computer can have; theirs stays when they did not run.
 
     Raises:
         EvidenceError: there is none, a trial left a claim unjudged or unclear, a check failed, or a file is bad.
@@ -145,8 +158,9 @@ def promote(
         if not _seen_again(path, one):
             write(one, path)
     for backend in {one.backend for one in evidence}:
+        kept = [recorded_path(recorded_folder, experiment, backend) for experiment in not_everywhere]
         for path in (recorded_folder / notebook).glob(f"*@{backend}.json"):
-            if path not in written:
+            if path not in written and path not in kept:
                 path.unlink()
     return written
 

@@ -17,6 +17,7 @@ class Lesson:
     """One notebook: file name without ending, what it is about, its own module, and what must be live for it.
 
     `served_here` are its trials that have this computer serve something to the engine, which must be on it too.
+    `not_everywhere` are experiments of it that take what not every computer can have, such as the internet.
     """
 
     slug: str
@@ -24,6 +25,7 @@ class Lesson:
     module: str
     needs: Needs
     served_here: tuple[str, ...] = ()
+    not_everywhere: tuple[str, ...] = ()
 
 
 LESSONS = (
@@ -66,6 +68,7 @@ LESSONS = (
             images=("lab/agnhost",),
             tools=("flannel", "bgp", "cilium", "ebpf", "openvswitch", "mesh", "capture"),
         ),
+        not_everywhere=tuple(f"05-cni-plugins/product-{name}" for name in ("calico", "antrea", "cilium", "flannel")),
     ),
     Lesson(
         "06-dockerfile-instructions",

@@ -27,6 +27,7 @@ from labsupport.experiments.evidence import (
     VerdictRecord,
     find_recorded,
     live_path,
+    read,
     read_folder,
     recorded_path,
     write,
@@ -216,6 +217,23 @@ def test_recording_again_rewrites_only_what_changed(tmp_path: Path, change: dict
     write(evidence(**change), live)
     assert promote(tmp_path / "live", tmp_path / "recorded", "06-x") == [recorded]
     assert (recorded.read_bytes() != before) is is_rewritten
+
+
+def test_what_not_every_computer_can_have_is_missed_by_nobody_and_kept(tmp_path: Path) -> None:
+    live, recorded, rare = tmp_path / "live", tmp_path / "recorded", evidence(experiment="06-x/rare")
+    write(evidence(), live_path(live, "06-x/t"))
+    kept = write(rare, recorded_path(recorded, "06-x/rare", "private"))
+    write(evidence(), recorded_path(recorded, "06-x/t", "private"))
+    assert not compare_folders(recorded, live, ["06-x"], not_everywhere=["06-x/rare"])
+    promote(live, recorded, "06-x", not_everywhere=["06-x/rare"])
+    assert read(recorded_path(recorded, "06-x/rare", "private")) == kept
+    write(evidence(experiment="06-x/rare", checks=()), live_path(live, "06-x/rare"))
+    found = compare_folders(recorded, live, ["06-x"], not_everywhere=["06-x/rare"])
+    assert any(one.matters for one in found)
+    promote(live, recorded, "06-x", not_everywhere=["06-x/rare"])
+    (live / "06-x" / "rare.json").unlink()
+    promote(live, recorded, "06-x")
+    assert not recorded_path(recorded, "06-x/rare", "private").exists()
 
 
 def test_recording_again_mends_a_broken_file(tmp_path: Path) -> None:
