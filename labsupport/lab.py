@@ -6,7 +6,7 @@
 import os
 import time
 from collections.abc import Mapping, Sequence
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -41,7 +41,13 @@ from labsupport.lessons.catalog import Lesson, exercises_of, lesson
 from labsupport.lessons.needs import Needs
 from labsupport.lessons.workbench import Workbench
 from labsupport.observing.cluster import TimelineRecording, etcd_content, log_lines, refusal_of
-from labsupport.observing.dataplanes import FrameRecording, pods_connected, policy_in_force
+from labsupport.observing.dataplanes import (
+    FrameRecording,
+    pods_connected,
+    policy_in_force,
+    product_connecting,
+    products_out_of_reach,
+)
 from labsupport.observing.engines import contents, engine_started, engines_started
 from labsupport.observing.faults import Fault
 from labsupport.observing.logs import LogReceivers
@@ -360,6 +366,26 @@ class Lab:
             {"dataplane", "daemons"}: its name, and the names of its programs on the nodes.
         """
         return pods_connected(trial, dataplane, lambda: self.cluster, self._backends.places)
+
+    def connect_pods_by_product(self, trial: Trial, name: str) -> Observation:
+        """Get a CNI product as its project publishes it, and connect pods with it until the trial ends.
+
+        Args:
+            name: "calico", "antrea", "cilium" or "flannel".
+
+        Returns:
+            {"product", "version", "images"}: of each image the digest that its registry had for it.
+
+        Raises:
+            RequirementMissing: it cannot be downloaded.
+            LabError: it did not come up.
+        """
+        return product_connecting(trial, name, lambda: self.cluster, self._backends.places, _tell)
+
+    @cached_property
+    def products_out_of_reach(self) -> dict[str, str]:
+        """Why each CNI product cannot be had here; empty where it can. Asks their hosts, once."""
+        return products_out_of_reach()
 
     def wait_for_policy(self, trial: Trial, name: str, node: str) -> Observation:
         """Return when a node goes by this NetworkPolicy, where the dataplane enforces any."""

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from labsupport.errors import EvidenceError
 from labsupport.experiments.steps import Observation
 from labsupport.experiments.trial import Trial
+from labsupport.process.progress import Listener
 from labsupport.process.waiting import wait_until
 
 if TYPE_CHECKING:
@@ -43,6 +44,36 @@ def pods_connected(trial: Trial, name: str, cluster: FindCluster, places: "Place
         return {"dataplane": name, "daemons": live.daemons()}
 
     return trial.observe(f"pods connected by {name}", look, repeatable=True)
+
+
+def product_connecting(
+    trial: Trial, name: str, cluster: FindCluster, places: "Places", listener: Listener
+) -> Observation:
+    """Get a CNI product and connect pods by it until the trial ends; return {"product", "version", "images"}."""
+
+    def look() -> dict[str, Any]:
+        from labsupport.backends.starting import make_toolchain
+        from labsupport.systems.dataplanes.plain import PLAIN
+        from labsupport.systems.dataplanes.product import PREFIX
+        from labsupport.systems.products import get_product
+
+        live = cluster()
+        ready = get_product(name, make_toolchain(listener), live.plan.pods, listener)
+        live.provide_product(ready)
+        # First: while its objects go one by one, it would go on making others.
+        places.undo_at_the_end(f"the product {name}", lambda: _back(live, PLAIN), first=True)
+        live.use_dataplane(f"{PREFIX}{name}")
+        return {"product": name, "version": ready.version, "images": dict(ready.digests)}
+
+    return trial.observe(f"pods connected by {name} itself", look)
+
+
+def products_out_of_reach() -> dict[str, str]:
+    """Say of each CNI product why it cannot be had here; empty where it can."""
+    from labsupport.backends.starting import make_toolchain
+    from labsupport.systems.products import why_not_here
+
+    return why_not_here(make_toolchain())
 
 
 def _back(cluster: "LabCluster", usual: str) -> None:

@@ -84,6 +84,7 @@ def probe(runner: Runner | None = None) -> Capabilities:
             *_room(),
             _way_out(),
             _machines_way_out(),
+            _products(),
             *_programs(),
         ]
     )
@@ -336,6 +337,19 @@ def _way_out() -> Capability:
         if fields[1] == "00000000" and fields[7] == "00000000":
             return _yes(name, f"by {fields[0]}; whether anything answers shows at the first download")
     return _no(name, "there is no default route", "connect to a network; labs that are set up need none")
+
+
+def _products() -> Capability:
+    """Whether CNI products can be downloaded: asks where their manifests are, which takes three seconds at most."""
+    from labsupport.systems.products import why_not_here
+    from labsupport.systems.toolchain import Toolchain
+
+    name, reasons = "CNI products", why_not_here(Toolchain())
+    if there := [product for product, reason in reasons.items() if not reason]:
+        rest = [f"{product} not: {reason}" for product, reason in reasons.items() if reason]
+        return _yes(name, "; ".join([f"{', '.join(there)} can be had for notebook 05", *rest]))
+    because = "; ".join(sorted(set(reasons.values())))
+    return _no(name, because, "nothing to do: notebook 05 shows how they work without them; or connect to the internet")
 
 
 def _machines_way_out() -> Capability:

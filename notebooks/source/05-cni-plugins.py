@@ -340,9 +340,9 @@ trial.check(equals(meanwhile, "goes on as before", "a pod that asks while polici
 #
 # **Ask.** Calico is said to route with BGP instead of an overlay, and to enforce policies. How does that work?
 #
-# Calico itself is not here: it is not to be had without the internet. What is here is its *way*: the BGP daemon BIRD,
-# of which Calico ships a copy, on both nodes; and an agent of this lab that keeps sets of addresses in the firewall
-# as the policies say. So this shows the mechanism (cn-04-a, cn-04-b), and settles nothing about the product.
+# Calico itself is not here: it is not to be had without the internet (section 9). Here is its *way*: the BGP daemon
+# BIRD, of which Calico ships a copy, on both nodes; and an agent of this lab that keeps sets of addresses in the
+# firewall as the policies say. So this shows the mechanism (cn-04-a, cn-04-b), and settles nothing about the product.
 #
 # **Predict.** Who writes the route to the other node's pods now? What is on the wire? And after `deny.yaml`?
 
@@ -702,7 +702,7 @@ trial.check(equals(to_the_service, False, "a packet of `here` to the Service's a
 # **Ask.** Antrea is said to be based on Open vSwitch: a switch that is a program, and does what a list of *flows* says.
 # Can a list of flows be all of a pod's network: routes, Services, policies?
 #
-# Antrea itself is not here: it is not to be had without the internet. What is here is the real Open vSwitch, with
+# Antrea itself is not here: it is not to be had without the internet (section 9). Here is the real Open vSwitch, with
 # Geneve tunnels between the nodes, as Antrea has them; and an agent of this lab that writes flows in the order of
 # Antrea's, though far fewer. So this shows the mechanism (cn-07), and settles nothing about the product. Open vSwitch
 # can have the kernel forward; where the kernel has no part for it, it forwards itself, more slowly: `netdev` below.
@@ -952,7 +952,33 @@ trial.check(equals(meanwhile, "cut off", "a pod that asks while “deny” is ad
 # documentation: *How Weave Net works*; Kubernetes documentation: *DNS for Services and Pods*.)
 
 # %% [markdown]
-# ## 9. All of them
+# ## 9. The products themselves
+#
+# **Ask.** Sections 4 and 7 show how Calico and Antrea work, without them. And Flannel and Cilium lacked a part. Do the
+# products, as their projects publish them, answer the same questions in the same way?
+#
+# Their manifests and images are on the internet. Where it can be reached, the lab downloads them (several hundred
+# megabytes, once), each manifest of one version, checked against the checksum noted when it was chosen, and changes
+# three things: images are on the nodes already, plugins go into a folder that nodes may write, and pods are in the
+# cluster's range. Where it cannot be reached, the table says so, and nothing is shown in their place.
+#
+# **Predict.** Which of the four will cut off a pod that keeps asking when “deny” comes?
+#
+# **Do.** For each, `cni.try_products` opens a trial, applies the manifest, waits for the product's configuration on
+# both nodes, asks the pods as above, adds `deny.yaml`, asks again, and removes it all.
+
+# %%
+tried = cni.try_products(lab)
+dataplanes |= cni.findings_of(tried)
+cni.products_table("CNI products", tried)
+
+# %% [markdown]
+# **Explain.** If they took part, they stand in the table below as “calico itself” and so on, and `ip route` in their
+# trials shows whether Calico's routes come from BIRD (`proto bird`): that, and “deny”, are what cn-04-a and cn-04-b
+# say of the product; for cn-07 it is Antrea's own switch on the nodes. Verdicts on these claims wait for evidence of
+# the products, so they stay as they are.
+#
+# ## 10. All of them
 #
 # The same questions, the same pods, the same two nodes:
 
@@ -974,8 +1000,8 @@ lab.explore(cni.path_explorer(trial, paths))
 # %% [markdown]
 # ## What is not here
 #
-# Calico, Antrea and Weave themselves: what is shown of them is how they work. And which plugin most people use: no
-# experiment can tell.
+# Weave itself, and Calico and Antrea where the internet is out of reach: what is shown of them is how they work. And
+# which plugin most people use: no experiment can tell.
 
 # %% [markdown]
 # ## Exercise: name the plugin and the fault

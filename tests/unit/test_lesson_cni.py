@@ -6,11 +6,11 @@ from typing import Any
 
 import pytest
 
-from labsupport.errors import EvidenceError
+from labsupport.errors import ClusterError, EvidenceError
 from labsupport.experiments.claims import Ledger
 from labsupport.experiments.exercises import Exercise, Standing
-from labsupport.experiments.runners import NothingRecorded
-from labsupport.experiments.steps import Step
+from labsupport.experiments.runners import NothingRecorded, RecordingRunner
+from labsupport.experiments.steps import Observation, Step
 from labsupport.experiments.trial import Trial
 from labsupport.lessons.cni.exercise import ANSWER, CASES, FAULTS, case_file, diagnosis
 from labsupport.lessons.cni.explorer import path_explorer
@@ -18,11 +18,12 @@ from labsupport.lessons.cni.flows import flows_table, packets_dropped, read_flow
 from labsupport.lessons.cni.matrix import Matrix, matrix_table, read_matrix
 from labsupport.lessons.cni.namespaces import changes_table, lines_changed
 from labsupport.lessons.cni.path import ARRIVING, BETWEEN, LEAVING
+from labsupport.lessons.cni.products import PRODUCTS, findings_of, products_table, try_products
 from labsupport.lessons.cni.states import refusals_table, with_ipam
 from labsupport.lessons.cni.whole import CUT_OFF, GOES_ON, Findings, dataplanes_table, what_became_of
 from labsupport.lessons.cni.wire import NOTHING_SEEN, PLAIN, carried_by, goes_to, wire_figure
 from labsupport.project import this_project
-from tests.scripted import ScriptedRunner
+from tests.scripted import Reply, ScriptedRunner
 
 SAID = """\
 largest packet\t1450
@@ -212,3 +213,59 @@ def test_a_configuration_with_another_way_to_addresses() -> None:
     assert changed == {"type": "bridge", "ipam": {"type": "nobody"}}
     refusals = {"no program": step('{"code": 4, "msg": "not found"}')}
     assert "not found" in refusals_table("t", refusals).text
+
+
+ADDRESSES = {"near": "10.244.0.1", "far": "10.244.0.2", "here": "10.244.0.3"}
+FOUND = {"items": [{"metadata": {"name": name}, "status": {"podIP": address}} for name, address in ADDRESSES.items()]}
+ASKED = {
+    ("kubectl", "get", "pods"): Reply(json.dumps(FOUND)),
+    ("kubectl", "exec", "here", "--", "sh", "/probe/matrix"): Reply(SAID),
+    ("kubectl", "exec", "here", "--", "sh", "/probe/keep-asking", "enough"): Reply("answers\nno answer\n"),
+    ("kubectl", "exec", "host"): Reply("from the node\t10.200.0.2\n"),
+    (): Reply(),
+}
+
+
+class LabWithProducts:
+    """A lab that reaches some products, of which some do not come up; not live, it has no evidence either."""
+
+    def __init__(self, *reached: str, broken: str = "", live: bool = True) -> None:
+        self.is_live = live
+        self.products_out_of_reach = {name: "" if name in reached else "its host is far" for name in PRODUCTS}
+        self.opened: list[str] = []
+        self._broken = broken
+
+    def trial(self, name: str) -> Trial:
+        self.opened.append(name)
+        experiment = f"05-cni-plugins/{name}"
+        live = RecordingRunner(ScriptedRunner(ASKED))
+        return Trial(experiment, live if self.is_live else NothingRecorded(experiment, "a test"), Ledger([], {}))
+
+    def connect_pods_by_product(self, trial: Trial, name: str) -> Observation:
+        if name == self._broken:
+            raise ClusterError("connect pods", "its image is not there", "get it again")
+        return Observation(trial.experiment, name, {"version": "1.2.3"})
+
+
+def test_products_in_reach_are_asked_and_of_the_others_it_is_said_why_not() -> None:
+    lab = LabWithProducts("calico", "antrea", broken="antrea")
+    tried = try_products(lab)
+    assert lab.opened == ["product-calico", "product-antrea"]
+    states = {name: (each.state, each.said) for name, each in tried.items()}
+    assert states == {
+        "calico": ("live", "version 1.2.3"),
+        "antrea": ("unavailable", "connect pods: its image is not there"),
+        "cilium": ("unavailable", "its host is far"),
+        "flannel": ("unavailable", "its host is far"),
+    }
+    found = findings_of(tried)
+    assert list(found) == ["calico itself"]
+    assert found["calico itself"].meanwhile == CUT_OFF
+    assert "not looked at" in dataplanes_table("t", found).text
+    assert "its host is far" in products_table("t", tried).text
+
+
+def test_where_nothing_is_live_or_recorded_no_product_took_part() -> None:
+    tried = try_products(LabWithProducts(*PRODUCTS, live=False))
+    assert {each.state for each in tried.values()} == {"unavailable"}
+    assert findings_of(tried) == {}

@@ -6,6 +6,7 @@ from labsupport.lessons.cni.flows import flows_table, packets_dropped, read_flow
 from labsupport.lessons.cni.matrix import Matrix, ask, matrix_table
 from labsupport.lessons.cni.namespaces import changes_table, lines_changed
 from labsupport.lessons.cni.path import BETWEEN, record_path
+from labsupport.lessons.cni.products import findings_of, products_table, try_products
 from labsupport.lessons.cni.programs import (
     backends,
     counts_table,
@@ -36,6 +37,7 @@ __all__ = [
     "counts_table",
     "dataplanes_table",
     "diagnosis",
+    "findings_of",
     "flows_table",
     "goes_to",
     "interface_to",
@@ -48,11 +50,13 @@ __all__ = [
     "packets_dropped",
     "path_explorer",
     "phases",
+    "products_table",
     "read_flows",
     "record_path",
     "refusals_table",
     "shares",
     "shares_table",
+    "try_products",
     "what_became_of",
     "wire_figure",
     "with_ipam",
