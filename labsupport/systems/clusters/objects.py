@@ -1,6 +1,6 @@
 """What exists on a cluster, and removing what came since. Never touches what was there before."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote
@@ -99,7 +99,7 @@ class Removed:
 
 def take_snapshot(door: ApiDoor, scope: Scope = EVERYTHING) -> Snapshot:
     """Note what there is in a scope."""
-    return Snapshot(frozenset(item["metadata"]["uid"] for _, item in _all_objects(door, scope)))
+    return Snapshot(frozenset(item["metadata"]["uid"] for _, item in _objects(door, scope, resource_kinds(door))))
 
 
 def remove_since(door: ApiDoor, before: Snapshot, scope: Scope = EVERYTHING) -> Removed:
@@ -108,15 +108,22 @@ def remove_since(door: ApiDoor, before: Snapshot, scope: Scope = EVERYTHING) -> 
     Raises:
         WaitExpired: something stays, such as a volume whose finalizer nobody removes; the message names it.
     """
-    new = _new_objects(door, before, scope)
+    kinds = resource_kinds(door)
+    new = _new_objects(door, before, scope, kinds)
     for kind, item in sorted(new, key=lambda each: _turn(each[0])):
         door.delete(kind.path(item), _options(kind))
     names = tuple(sorted(_shown(kind, item) for kind, item in new))
     if new:
         left: list[str] = []
+        # All kinds are many requests: until these have gone, look at what was there and at what owners make anew.
+        there = {kind for kind, _ in new}
+        few = [kind for kind in kinds if kind in there or kind.name in _FIRST]
 
         def all_gone() -> bool:
-            left[:] = [_shown(kind, item) for kind, item in _remaining(door, before, scope)]
+            # A kind of the trial's own may go meanwhile, with its definition.
+            remaining = _remaining(door, before, scope, few, may_be_gone=True)
+            remaining = remaining or _remaining(door, before, scope, resource_kinds(door))
+            left[:] = [_shown(kind, item) for kind, item in remaining]
             return not left
 
         wait_until(
@@ -151,24 +158,33 @@ def have_namespace(door: ApiDoor, name: str) -> None:
     )
 
 
-def _remaining(door: ApiDoor, before: Snapshot, scope: Scope) -> list[tuple[ResourceKind, dict[str, Any]]]:
+def _remaining(
+    door: ApiDoor, before: Snapshot, scope: Scope, kinds: Sequence[ResourceKind], *, may_be_gone: bool = False
+) -> list[tuple[ResourceKind, dict[str, Any]]]:
     """What is new and still there; pods made again meanwhile by an owner that had not seen its end are deleted too."""
-    found = _new_objects(door, before, scope)
+    found = _new_objects(door, before, scope, kinds, may_be_gone=may_be_gone)
     for kind, item in found:
         if kind.name == "pods" or not item["metadata"].get("deletionTimestamp"):
             door.delete(kind.path(item), _options(kind))
     return found
 
 
-def _new_objects(door: ApiDoor, before: Snapshot, scope: Scope) -> list[tuple[ResourceKind, dict[str, Any]]]:
-    return [(kind, item) for kind, item in _all_objects(door, scope) if item["metadata"]["uid"] not in before.uids]
+def _new_objects(
+    door: ApiDoor, before: Snapshot, scope: Scope, kinds: Sequence[ResourceKind], *, may_be_gone: bool = False
+) -> list[tuple[ResourceKind, dict[str, Any]]]:
+    found = _objects(door, scope, kinds, may_be_gone=may_be_gone)
+    return [(kind, item) for kind, item in found if item["metadata"]["uid"] not in before.uids]
 
 
-def _all_objects(door: ApiDoor, scope: Scope) -> Iterator[tuple[ResourceKind, dict[str, Any]]]:
-    for kind in resource_kinds(door):
+def _objects(
+    door: ApiDoor, scope: Scope, kinds: Sequence[ResourceKind], *, may_be_gone: bool = False
+) -> Iterator[tuple[ResourceKind, dict[str, Any]]]:
+    for kind in kinds:
         path = scope.path(kind)
+        if not path:
+            continue
         # Of a user's own cluster, who may not list a kind has made none of it.
-        listing = (door.find(path) or {}) if scope != EVERYTHING and path else door.get(path) if path else {}
+        listing = (door.find(path) or {}) if may_be_gone or scope != EVERYTHING else door.get(path)
         for item in listing.get("items") or ():
             if not is_made_by_cluster(kind, item):
                 yield kind, item

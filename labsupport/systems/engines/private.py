@@ -64,6 +64,8 @@ def start_private_engine(
     labelled = given.model_copy(update={"labels": (*given.labels, label(machine.name))})
     wanted = {key: value for key, value in labelled.as_daemon_json().items() if key not in tools.unknown_settings}
     if seed is not None:
+        folders.root.mkdir(parents=True, exist_ok=True)
+        machine.runner.run(["mkdir", "--mode=710", str(folders.data)]).or_raise()  # as the daemon makes it
         plant(machine.runner, seed, folders.containerd)
     return start_daemon(machine, tools, folders, wanted)
 

@@ -14,7 +14,6 @@ from labsupport.process.commands import LocalRunner, Runner
 # Databases, and blobs of less than a megabyte, are copied; larger ones and what is unpacked are linked.
 PLANT = r"""
 set -eu
-umask 077
 seed=$1 root=$2
 cd "$seed"
 mkdir -p -m 700 "$root"
