@@ -96,7 +96,7 @@ class ProductItself:
         """
         provided = self._provided(fabric)
         if not provided.manifest.exists():
-            do = "get it first: lab.products(), or LabCluster.provide_product"
+            do = "get it first: lab.connect_pods_by_product, or LabCluster.provide_product"
             raise ClusterError(f"connect pods with {self.name}", "this cluster was not given it", do)
         words = ["apply", "--server-side", "--force-conflicts", "-f", str(provided.manifest)]
         applied = provided.run(fabric, *words)
