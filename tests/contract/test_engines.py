@@ -132,7 +132,9 @@ def test_everything_made_since_a_snapshot_is_removed_and_the_rest_stays(engine: 
     assert removed.containers == ("new",)
     assert removed.networks == ("new",)
     assert removed.volumes == ("new",)
-    assert set(removed.images) == {"child:latest", "committed:latest"}
+    # The classic builder of an engine that others use leaves layers that have no name.
+    named = {name for name in removed.images if not name.startswith("sha256:")}
+    assert named == {"child:latest", "committed:latest"}
     assert removed.build_cache > 0
     assert engine.snapshot() == before
     assert not engine.remove_since(before)

@@ -131,7 +131,7 @@ def test_an_engine_that_begins_with_images_has_them_and_changes_them_for_nobody_
         (image,) = engine.client.images.list()
         Images(engine, toolchain()).ensure("lab/agnhost")
         assert [each.id for each in engine.client.images.list()] == [image.id]
-        assert run(engine, "lab/agnhost", "sh", "-c", "echo mine >/agnhost && rm /bin/bash").succeeded
+        assert run(engine, "--entrypoint=sh", "lab/agnhost", "-c", "echo mine >/agnhost && rm /bin/bash").succeeded
         build = Invocation(stdin="FROM lab/agnhost\nRUN rm /bin/bash /agnhost\n")
         built = engine.runner.run(["docker", "build", "--quiet", "--tag", "built", "-"], invocation=build)
         assert built.succeeded, built.stderr
@@ -140,7 +140,7 @@ def test_an_engine_that_begins_with_images_has_them_and_changes_them_for_nobody_
         assert engine.client.images.list() == []
         assert files_in(seed) == kept
         Images(engine, toolchain()).ensure("lab/agnhost")
-        assert run(engine, "lab/agnhost", "true").succeeded
+        assert run(engine, "--entrypoint=true", "lab/agnhost").succeeded
 
 
 def files_in(folder: Path) -> dict[str, tuple[int, int]]:
