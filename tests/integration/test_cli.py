@@ -6,6 +6,8 @@ import pytest
 
 from labsupport.process.commands import CommandResult, LocalRunner
 from labsupport.project import Project
+from labsupport.systems.inventory import names_in_use
+from tests.leaks import find_leaks, new_names
 
 COMMANDS = (
     "start",
@@ -75,9 +77,14 @@ def test_words_it_does_not_know_end_with_2(project: Project, words: list[str], s
 
 
 @pytest.mark.parametrize("words", [["run", "--machine", "vm"], ["up", "--engine", "own"]])
-def test_what_this_edition_lacks_ends_with_3_and_says_so(project: Project, words: list[str]) -> None:
+def test_what_cannot_be_had_ends_with_3_says_so_and_leaves_nothing(
+    project: Project, words: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DOCKER_HOST", "unix:///nowhere/docker.sock")
+    before = names_in_use()
     result = lab(project, *words)
     assert result.exit_code == 3
+    assert find_leaks(new_names(before)) == []
     assert [line.split(":")[0] for line in result.stderr.splitlines()] == ["Tried", "What happened", "What to do"]
 
 

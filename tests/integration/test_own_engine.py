@@ -33,13 +33,17 @@ chosen = plan(LabOptions(engine="own"))
 lab = start_backends(chosen, Needs(engine=True, images=("lab/toolbox",)), owner=Owner.this_process())
 before = lab.snapshot()
 """
-MAKE = """
+FEW = """
 docker("network", "create", "net")
 docker("volume", "create", "vol")
 docker("run", "--detach", "--name=one", "--network=net", "--volume=data:/data", "lab/toolbox", "sleep", "600")
 docker("run", "--name=two", "--volume=/nameless", "--mount=type=volume,source=more,target=/m", "lab/toolbox", "true")
 docker("rm", "two")
 made("RUN echo child >/child", "--tag=child")
+"""
+MAKE = (
+    FEW
+    + """
 made("RUN echo nameless >/nameless")
 made("RUN echo taken >/taken", "--tag=web")
 made("RUN echo classic >/classic\\nRUN echo more >/more", environment={"DOCKER_BUILDKIT": "0"})
@@ -53,6 +57,7 @@ text = "FROM lab/toolbox\\nRUN echo half >/half\\nRUN false"
 failed = lab.runner.run(classic, invocation=Invocation(stdin=text, environment={"DOCKER_BUILDKIT": "0"}))
 assert failed.exit_code, failed
 """
+)
 # Another person, who knows nothing of labs: the same engine without the lab's `docker`.
 MEANWHILE = """
 theirs = lab.engine.client
@@ -111,7 +116,7 @@ def test_an_image_that_somebody_else_has_come_to_use_stays_and_is_told(computer:
     before = computer.engine.snapshot()
     uses = 'lab.engine.client.containers.run("child", ["sleep", "600"], name="user", detach=True)\n'
     end = "lab.remove_since(before)\nleft = end_and_look(lab)\nprint(*left)\n"
-    said = computer.run("-c", OPEN + MAKE + uses + end).stdout
+    said = computer.run("-c", OPEN + FEW + uses + end).stdout
     assert "on your own engine: image child:latest" in said
     assert _is_running(computer, "user")
     computer.engine.remove_since(before)
@@ -128,7 +133,7 @@ labels = docker("inspect", "--format", "{{json .Config.Labels}}", "one")
 assert lab.visit.name in labels, labels
 lab.close()
 """
-    result = computer.run("-c", OPEN + MAKE + look)
+    result = computer.run("-c", OPEN + FEW + look)
     assert result.succeeded, result.stdout
 
 
@@ -142,7 +147,7 @@ def test_what_a_killed_lab_made_goes_with_it(computer: Computer) -> None:
 def test_what_a_killed_lab_with_a_killed_keeper_made_goes_with_the_next_start_or_clean(computer: Computer) -> None:
     before = computer.engine.snapshot()
     kill = "os.kill(lab.visit.keeper().pid, 9)\n"
-    assert computer.run("-c", OPEN + MAKE + kill + DIE).exit_code == 128 + 9
+    assert computer.run("-c", OPEN + FEW + kill + DIE).exit_code == 128 + 9
     assert computer.engine.snapshot() != before
     clean = "from labsupport.keeping import clean; print(*clean(caches=False))"
     assert "had left" in computer.run("-c", clean).stdout
@@ -180,7 +185,7 @@ for what in ("container", "network", "image"):
 assert docker("ps", "--all", "--quiet", "--filter", f"label={lab.engine.mark}") == ""
 lab.close()
 """
-    result = computer.run("-c", OPEN + MAKE + prune)
+    result = computer.run("-c", OPEN + FEW + prune)
     assert result.succeeded, result.stdout
     assert computer.engine.snapshot() == before
 

@@ -4,6 +4,7 @@ import os
 from pathlib import Path
 
 from labsupport.errors import EngineError
+from labsupport.systems.engines.labelled_docker import SETTINGS
 from labsupport.systems.machines.run_folders import LabRecord, remove
 from labsupport.systems.machines.sweeping import end_process
 from labsupport.systems.visits.daemons import end_daemons
@@ -18,7 +19,7 @@ def end_visit(record: LabRecord, folder: Path) -> None:
     if record.init is not None and record.init.pid != os.getpid():
         end_process(record.init)
     end_daemons(folder)
-    if record.engine:
+    if record.engine and (folder / SETTINGS).exists():  # without these it never answered the lab, which made nothing
         _leave_engine(record, folder)
     from labsupport.systems.clusters.own_place import leave_own_cluster
 
