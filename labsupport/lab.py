@@ -445,8 +445,9 @@ class Lab:
 
     @property
     def origin(self) -> Origin:
-        """Where what is shown now was seen: as the latest trial says; plain before the first."""
-        latest = self._logbook.latest
+        """Where what is shown now was seen: as the latest trial says that showed anything; plain before the first."""
+        seen = [trial for trial in self._logbook.trials.values() if trial.is_live or trial.recorded]
+        latest = seen[-1] if seen else self._logbook.latest
         return Origin.of(latest) if latest else LIVE
 
     def reset(self) -> None:
