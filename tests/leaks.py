@@ -13,6 +13,10 @@ from labsupport.process.waiting import wait_until
 from labsupport.systems.inventory import leftovers, names_in_use, take_inventory
 from labsupport.systems.machines.namespaces import NamespacesMachine, start_namespaces_machine
 from labsupport.systems.machines.run_folders import LabRecord
+from labsupport.systems.machines.sweeping import sweep
+
+# What the kernel does not remove by itself; the next start or `clean` does.
+SWEPT = {"cgroup", "run folder"}
 
 
 def find_leaks(names: set[str], within_seconds: float = 2) -> list[str]:
@@ -26,6 +30,23 @@ def find_leaks(names: set[str], within_seconds: float = 2) -> list[str]:
     except WaitExpired:
         return left()
     return []
+
+
+def assert_ended_by_the_kernel(name: str, root: Path, *, within_seconds: float = 5) -> None:
+    """Nothing of a killed lab runs on, whoever looks; what is only files goes with the next sweep."""
+
+    def left() -> list[str]:
+        return [str(each) for each in leftovers(name, root=root) if each.kind not in SWEPT]
+
+    wait_until(
+        lambda: not left(),
+        "the kernel to end it all",
+        within_seconds=within_seconds,
+        last_seen=lambda: f"left: {left()}",
+    )
+    sweep(root)
+    assert leftovers(name, root=root) == []
+    assert not (root / name).exists()
 
 
 def is_alive(name: str) -> bool:

@@ -181,6 +181,7 @@ def attach_backends(name: str) -> Backends:
     if (fields := saved_tools(folder, KIND_FILE)) and found.engine:
         from labsupport.systems.clusters.kind import attach_kind_cluster
 
+        found.plan = replace(found.plan, cluster=KIND)
         found.cluster = attach_kind_cluster(machine, found.engine, ClusterTools(**fields))
     # A kernel that was killed may have left a component stopped.
     found.mended = found.undo_faults()

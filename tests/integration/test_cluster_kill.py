@@ -11,16 +11,13 @@ from labsupport.process.ownership import Owner
 from labsupport.process.progress import Progress
 from labsupport.process.waiting import wait_until
 from labsupport.systems.clusters.embedded import start_embedded_cluster
-from labsupport.systems.inventory import leftovers
 from labsupport.systems.machines.namespaces import start_namespaces_machine
-from labsupport.systems.machines.sweeping import sweep
 from tests.clusters import archives, embedded_cluster, kubectl, machine_tools, tools
+from tests.leaks import assert_ended_by_the_kernel
 
 pytestmark = [pytest.mark.needs("cluster"), pytest.mark.timeout(180)]
 
 PHASES = ("etcd, API server", "the API server answers", "pods can run")
-# What the kernel does not remove by itself; the next start or `clean` does.
-SWEPT = {"cgroup", "run folder"}
 
 
 def in_a_child(action: Callable[[Path], None], root: Path) -> int:
@@ -59,13 +56,7 @@ def test_killed_while_it_starts(phase: str, root: Path) -> None:
     assert os.waitstatus_to_exitcode(status) == -signal.SIGKILL
     name = (root / "name").read_text()
 
-    def left() -> list[str]:
-        return [str(each) for each in leftovers(name, root=root) if each.kind not in SWEPT]
-
-    wait_until(lambda: not left(), "the kernel to end it all", within_seconds=5, last_seen=lambda: f"left: {left()}")
-    sweep(root)
-    assert leftovers(name, root=root) == []
-    assert not (root / name).exists()
+    assert_ended_by_the_kernel(name, root)
 
 
 def test_a_killed_node_ends_alone() -> None:

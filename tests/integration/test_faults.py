@@ -14,20 +14,16 @@ from labsupport.errors import ClusterError
 from labsupport.lessons.needs import Needs
 from labsupport.process.commands import LocalRunner
 from labsupport.process.ownership import RUN_ROOT_VARIABLE, Owner
-from labsupport.process.waiting import wait_until
 from labsupport.project import Project
 from labsupport.systems.clusters.embedded import EmbeddedCluster, attach_embedded_cluster, start_embedded_cluster
 from labsupport.systems.faults import faults_left, make_fault, open_faults, undo_faults
-from labsupport.systems.inventory import leftovers
 from labsupport.systems.machines.namespaces import start_namespaces_machine
-from labsupport.systems.machines.sweeping import sweep
 from tests.clusters import archives, embedded_cluster, kubectl, machine_tools, tools
+from tests.leaks import assert_ended_by_the_kernel
 
 pytestmark = [pytest.mark.needs("cluster"), pytest.mark.timeout(300)]
 
 STOPPED = ("kube-scheduler", "kube-controller-manager", "kubelet@node-1", "coredns", "etcd")
-# What the kernel does not remove by itself; the next start or `clean` does.
-SWEPT = {"cgroup", "run folder"}
 
 
 @pytest.fixture(scope="module")
@@ -161,9 +157,4 @@ def test_a_lab_killed_amid_every_fault_leaves_nothing(tmp_path_factory: pytest.T
     assert os.waitstatus_to_exitcode(status) == -signal.SIGKILL
     name = (root / "name").read_text()
 
-    def left() -> list[str]:
-        return [str(each) for each in leftovers(name, root=root) if each.kind not in SWEPT]
-
-    wait_until(lambda: not left(), "the kernel to end it all", within_seconds=5, last_seen=lambda: f"left: {left()}")
-    sweep(root)
-    assert leftovers(name, root=root) == []
+    assert_ended_by_the_kernel(name, root)

@@ -9,21 +9,16 @@ import pytest
 
 from labsupport.process.ownership import Owner
 from labsupport.process.progress import Progress
-from labsupport.process.waiting import wait_until
 from labsupport.project import this_project
 from labsupport.systems.clusters.kind import start_kind_cluster
 from labsupport.systems.engines.private import start_private_engine
 from labsupport.systems.engines.tools import EngineTools
-from labsupport.systems.inventory import leftovers
 from labsupport.systems.machines.namespaces import start_namespaces_machine
-from labsupport.systems.machines.sweeping import sweep
 from tests.clusters import kind_tools, machine_tools
 from tests.engines import toolchain
+from tests.leaks import assert_ended_by_the_kernel
 
 pytestmark = [pytest.mark.needs("kind"), pytest.mark.timeout(180)]
-
-# What the kernel does not remove by itself; the next start or `clean` does.
-SWEPT = {"cgroup", "run folder"}
 
 
 def start_and_be_killed(phase: str, seconds_later: float, root: Path) -> None:
@@ -58,10 +53,4 @@ def test_killed(phase: str, seconds_later: float, tmp_path_factory: pytest.TempP
     assert os.waitstatus_to_exitcode(status) == -signal.SIGKILL
     name = (root / "name").read_text()
 
-    def left() -> list[str]:
-        return [str(each) for each in leftovers(name, root=root) if each.kind not in SWEPT]
-
-    wait_until(lambda: not left(), "the kernel to end it all", within_seconds=10, last_seen=lambda: f"left: {left()}")
-    sweep(root)
-    assert leftovers(name, root=root) == []
-    assert not (root / name).exists()
+    assert_ended_by_the_kernel(name, root, within_seconds=10)

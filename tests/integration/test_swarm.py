@@ -14,20 +14,16 @@ from labsupport.systems.engines.engine import Engine
 from labsupport.systems.engines.private import start_daemon
 from labsupport.systems.engines.settings import EngineFolders
 from labsupport.systems.images import Images
-from labsupport.systems.inventory import leftovers
 from labsupport.systems.machines.links import SWITCH_FILE
 from labsupport.systems.machines.machine import Machine
 from labsupport.systems.machines.namespaces import start_namespaces_machine
-from labsupport.systems.machines.sweeping import sweep
 from labsupport.systems.network.capture import Capture
 from labsupport.systems.network.topology import read_topology
 from tests.engines import toolchain, tools
-from tests.leaks import leak_checked_machine
+from tests.leaks import assert_ended_by_the_kernel, leak_checked_machine
 
 pytestmark = [pytest.mark.needs("engine"), pytest.mark.timeout(180)]
 
-# What the kernel does not remove by itself; the next start or `clean` does.
-SWEPT = {"cgroup", "run folder"}
 SERVE = "mkdir /srv && echo the-books >/srv/index.html && exec httpd -f -p 8080 -h /srv"
 
 
@@ -102,13 +98,7 @@ def test_nothing_of_a_killed_swarm_is_left(root: Path) -> None:
     os.kill(pid, signal.SIGKILL)
     os.waitpid(pid, 0)
 
-    def left() -> list[str]:
-        return [str(each) for each in leftovers(name, root=root) if each.kind not in SWEPT]
-
-    wait_until(lambda: not left(), "the kernel to end it all", within_seconds=5, last_seen=lambda: f"left: {left()}")
-    sweep(root)
-    assert leftovers(name, root=root) == []
-    assert not (root / name).exists()
+    assert_ended_by_the_kernel(name, root)
 
 
 def swarm_until_killed(root: Path) -> None:

@@ -4,29 +4,28 @@ Owns what it is made of and how it is found again; system.py, inside, boots it. 
 machine, whose inner machine it is.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
-from labsupport.errors import MachineError
 from labsupport.process.progress import Listener, silent
 from labsupport.systems.machines.launching import System
 from labsupport.systems.machines.machine import Machine
 from labsupport.systems.machines.systemd_tree import ensure_tree
-from labsupport.systems.machines.units import UnitService, find_unit, start_unit
+from labsupport.systems.machines.units import MachineOfUnits
 from labsupport.systems.toolchain import Toolchain
 
 KIND = "systemd"
 NAME = "systemd"
 
 
-class SystemdMachine:
+class SystemdMachine(MachineOfUnits):
     """A running systemd machine. Made by `start_systemd_machine` and `attach_systemd_machine`."""
 
     kind = KIND
     interpreter = ""
 
     def __init__(self, inner: Machine) -> None:
-        self._inner = inner
+        self.outer = inner
         self.name = inner.name
         self.folder = inner.folder
         self.address = inner.address
@@ -35,46 +34,12 @@ class SystemdMachine:
         self.pid = inner.pid
         self.runner = inner.runner
 
-    def start(self, name: str, argv: Sequence[str], *, environment: Mapping[str, str] | None = None) -> UnitService:
-        """Start a daemon as the unit NAME.service; its log is folder/log/NAME.log.
-
-        Raises:
-            MachineError: it cannot be executed.
-        """
-        return start_unit(self.runner, self.pid, self.folder, name, argv, environment or {})
-
-    def service(self, name: str) -> UnitService:
-        """Return a daemon started earlier, maybe by another process.
-
-        Raises:
-            MachineError: none was started under this name.
-        """
-        return find_unit(self.runner, self.pid, self.folder, name)
-
-    def nested(self, name: str, system: System | None = None) -> Machine:
-        """Refuse: what starts inner machines is not among its files.
-
-        Raises:
-            MachineError: always.
-        """
-        raise MachineError(
-            f"start {name} inside {self.name}", "a systemd machine has no inner machines", "start it beside this one"
-        )
-
-    def inner(self, name: str) -> Machine:
-        """Refuse, as `nested` does."""
-        return self.nested(name)
-
-    def give_to_caller(self, path: Path) -> None:
-        """Let the person the lab works for, and nobody else, use a socket in its folder that something inside made."""
-        self._inner.give_to_caller(path)
-
     def outlive_owner(self) -> None:
         """Nothing to do: it ends with the outer machine."""
 
     def close(self) -> None:
         """End systemd, all it runs, and what it left."""
-        self._inner.close()
+        self.outer.close()
 
 
 def start_systemd_machine(

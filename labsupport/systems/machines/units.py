@@ -10,6 +10,8 @@ from pathlib import Path
 from labsupport.errors import MachineError, WaitExpired
 from labsupport.process.commands import CommandResult, Invocation, Runner
 from labsupport.process.waiting import wait_until
+from labsupport.systems.machines.launching import System
+from labsupport.systems.machines.machine import Machine
 from labsupport.systems.machines.services import pid_outside
 
 # A unit file that was read before is read anew only when systemd is told to.
@@ -155,3 +157,50 @@ def exit_file(folder: Path, name: str) -> Path:
 def _why(runner: Runner, unit: str, result: CommandResult) -> str:
     said = runner.run(["journalctl", "--unit", unit, "--output=cat", "--no-pager", "--lines=3"]).stdout.strip()
     return said or result.stderr.strip()
+
+
+class MachineOfUnits:
+    """What machines have in common whose PID 1 is a systemd: daemons are its units, and there is none inside.
+
+    Attributes:
+        outer: the machine that it is on, or of.
+    """
+
+    name: str
+    folder: Path
+    pid: int
+    runner: Runner
+    outer: Machine
+
+    def start(self, name: str, argv: Sequence[str], *, environment: Mapping[str, str] | None = None) -> UnitService:
+        """Start a daemon as the unit NAME.service; its log is folder/log/NAME.log.
+
+        Raises:
+            MachineError: it cannot be executed.
+        """
+        return start_unit(self.runner, self.pid, self.folder, name, argv, environment or {})
+
+    def service(self, name: str) -> UnitService:
+        """Return a daemon started earlier, maybe by another process.
+
+        Raises:
+            MachineError: none was started under this name.
+        """
+        return find_unit(self.runner, self.pid, self.folder, name)
+
+    def nested(self, name: str, system: System | None = None) -> Machine:
+        """Refuse: what starts inner machines is not among its files.
+
+        Raises:
+            MachineError: always.
+        """
+        happened = "a machine with a systemd of its own has no inner machines"
+        raise MachineError(f"start {name} inside {self.name}", happened, "start it beside this one")
+
+    def inner(self, name: str) -> Machine:
+        """Refuse, as `nested` does."""
+        return self.nested(name)
+
+    def give_to_caller(self, path: Path) -> None:
+        """Let the person the lab works for, and nobody else, use a socket in its folder that something inside made."""
+        self.outer.give_to_caller(path)

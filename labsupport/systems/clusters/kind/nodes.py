@@ -3,19 +3,18 @@
 Owns how commands run in it and how it is found; the engine, on the lab's machine, ends it.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from labsupport.errors import ClusterError, MachineError
+from labsupport.errors import ClusterError
 from labsupport.process.commands import CommandResult, Invocation, Runner
 from labsupport.systems.clusters.image_files import SYSTEM_PATH
 from labsupport.systems.clusters.kind.image import PROGRAMS
 from labsupport.systems.engines.engine import Engine
-from labsupport.systems.machines.launching import System
 from labsupport.systems.machines.machine import Machine
-from labsupport.systems.machines.units import UnitService, find_unit, start_unit
+from labsupport.systems.machines.units import MachineOfUnits
 
 KIND = "kind"
 NETWORK = "kind"
@@ -46,7 +45,7 @@ class InNode:
         return replace(result, argv=tuple(argv))
 
 
-class KindNode:
+class KindNode(MachineOfUnits):
     """A running node of kind.
 
     Attributes:
@@ -82,40 +81,6 @@ class KindNode:
         index = self.runner.run(["cat", "/sys/class/net/eth0/iflink"]).or_raise().stdout.strip()
         links = self.outer.runner.run(["ip", "-oneline", "link"]).or_raise().stdout.splitlines()
         return next(line.split()[1].partition("@")[0] for line in links if line.startswith(f"{index}:"))
-
-    def start(self, name: str, argv: Sequence[str], *, environment: Mapping[str, str] | None = None) -> UnitService:
-        """Start a daemon as the unit NAME.service; its log is folder/log/NAME.log.
-
-        Raises:
-            MachineError: it cannot be executed.
-        """
-        return start_unit(self.runner, self.pid, self.folder, name, argv, environment or {})
-
-    def service(self, name: str) -> UnitService:
-        """Return a daemon started earlier, maybe by another process.
-
-        Raises:
-            MachineError: none was started under this name.
-        """
-        return find_unit(self.runner, self.pid, self.folder, name)
-
-    def nested(self, name: str, system: System | None = None) -> Machine:
-        """Refuse: what starts inner machines is not among its files.
-
-        Raises:
-            MachineError: always.
-        """
-        raise MachineError(
-            f"start {name} inside {self.name}", "a node of kind has no inner machines", "start it beside this one"
-        )
-
-    def inner(self, name: str) -> Machine:
-        """Refuse, as `nested` does."""
-        return self.nested(name)
-
-    def give_to_caller(self, path: Path) -> None:
-        """Let the person the lab works for, and nobody else, use a socket in its folder that something inside made."""
-        self.outer.give_to_caller(path)
 
     def outlive_owner(self) -> None:
         """Nothing to do: it ends with the engine."""

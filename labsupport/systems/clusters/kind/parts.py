@@ -23,11 +23,43 @@ STARTS_WITHIN_SECONDS = 60.0
 WORDS_BEFORE_LOG_LINES = 3
 
 
-class StaticPod:
+class _InPods:
+    """A program in pods of the cluster, found on nodes by how its command line begins: a regular expression.
+
+    No program of a learner's pod begins so.
+    """
+
+    def __init__(self, name: str, nodes: Sequence[KindNode], command: str) -> None:
+        self.name = name
+        self._nodes = nodes
+        self._command = command
+
+    def freeze(self) -> None:
+        """Have it stand still: it holds its connections and answers nobody."""
+        self._signal(signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        """Let it go on; not frozen is fine."""
+        self._signal(signal.SIGCONT)
+
+    def is_running(self) -> bool:
+        find = ["pgrep", "--full", "--", self._command]
+        return any(node.runner.run(find).stdout.strip() for node in self._nodes)
+
+    def said(self) -> str:
+        """Return its log, also that of containers of it that have ended."""
+        return "".join(_log_of_pods(node, f"kube-system_{self.name}-*") for node in self._nodes)
+
+    def _signal(self, number: int) -> None:
+        for node in self._nodes:
+            node.runner.run(["pkill", f"-{int(number)}", "--full", "--", self._command])
+
+
+class StaticPod(_InPods):
     """A pod of the control plane, which kubelet of the first node keeps running by its manifest."""
 
     def __init__(self, name: str, node: KindNode) -> None:
-        self.name = name
+        super().__init__(name, [node], f"^{name} --")
         self._node = node
 
     def start(self) -> None:
@@ -50,27 +82,9 @@ class StaticPod:
         self._take_manifest_away()
         self._signal(signal.SIGKILL)
 
-    def freeze(self) -> None:
-        """Have it stand still: it holds its connections and answers nobody."""
-        self._signal(signal.SIGSTOP)
-
-    def thaw(self) -> None:
-        """Let it go on; not frozen is fine."""
-        self._signal(signal.SIGCONT)
-
-    def is_running(self) -> bool:
-        return bool(_pids_of(self._node, _static(self.name)))
-
-    def said(self) -> str:
-        """Return its log, also that of containers of it that have ended."""
-        return _log_of_pods(self._node, f"kube-system_{self.name}-*")
-
     def _take_manifest_away(self) -> None:
         script = f'mkdir -p {TAKEN_AWAY} && {{ [ ! -e {MANIFESTS}/"$0" ] || mv {MANIFESTS}/"$0" {TAKEN_AWAY}/"$0"; }}'
         self._node.runner.run(["sh", "-c", script, f"{self.name}.yaml"]).or_raise()
-
-    def _signal(self, number: int) -> None:
-        _signal(self._node, _static(self.name), number)
 
 
 class NodeUnit:
@@ -110,14 +124,12 @@ class NodeUnit:
         self._node.runner.run(["systemctl", *words, self._unit])
 
 
-class DnsDeployment:
+class DnsDeployment(_InPods):
     """Cluster DNS: its one pod is on whichever node the scheduler chose."""
 
-    name = COREDNS
-
     def __init__(self, door: ApiDoor, nodes: Sequence[KindNode], address: str) -> None:
+        super().__init__(COREDNS, nodes, "^/coredns -conf")
         self._door = door
-        self._nodes = nodes
         self._address = address
 
     def start(self) -> None:
@@ -137,41 +149,8 @@ class DnsDeployment:
         self._scale(0)
         self._signal(signal.SIGKILL)
 
-    def freeze(self) -> None:
-        self._signal(signal.SIGSTOP)
-
-    def thaw(self) -> None:
-        self._signal(signal.SIGCONT)
-
-    def is_running(self) -> bool:
-        return any(_pids_of(node, _DNS) for node in self._nodes)
-
-    def said(self) -> str:
-        return "".join(_log_of_pods(node, f"kube-system_{self.name}-*") for node in self._nodes)
-
     def _scale(self, replicas: int) -> None:
         self._door.patch(dns.DEPLOYMENT, {"spec": {"replicas": replicas}})
-
-    def _signal(self, number: int) -> None:
-        for node in self._nodes:
-            _signal(node, _DNS, number)
-
-
-# How their processes begin: no program of a learner's pod is called so.
-_DNS = "^/coredns -conf"
-
-
-def _static(name: str) -> str:
-    return f"^{name} --"
-
-
-def _pids_of(node: KindNode, pattern: str) -> list[int]:
-    said = node.runner.run(["pgrep", "--full", "--", pattern]).stdout
-    return [int(word) for word in said.split()]
-
-
-def _signal(node: KindNode, pattern: str, number: int) -> None:
-    node.runner.run(["pkill", f"-{int(number)}", "--full", "--", pattern])
 
 
 def _log_of_pods(node: KindNode, pods: str) -> str:
