@@ -32,7 +32,7 @@ def find_leaks(names: set[str], within_seconds: float = 2) -> list[str]:
     return []
 
 
-def assert_ended_by_the_kernel(name: str, root: Path, *, within_seconds: float = 5) -> None:
+def assert_ended_by_the_kernel(name: str, root: Path) -> None:
     """Nothing of a killed lab runs on, whoever looks; what is only files goes with the next sweep."""
 
     def left() -> list[str]:
@@ -41,7 +41,7 @@ def assert_ended_by_the_kernel(name: str, root: Path, *, within_seconds: float =
     wait_until(
         lambda: not left(),
         "the kernel to end it all",
-        within_seconds=within_seconds,
+        within_seconds=10,
         last_seen=lambda: f"left: {left()}",
     )
     sweep(root)

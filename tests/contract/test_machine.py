@@ -13,6 +13,7 @@ from labsupport.process.commands import Invocation
 from labsupport.process.ownership import Owner
 from labsupport.process.waiting import wait_until
 from labsupport.systems.machines.machine import Machine, Service
+from labsupport.systems.machines.requests import ControlSocket
 from labsupport.systems.machines.systemd import start_systemd_machine
 from labsupport.systems.toolchain import Toolchain
 from tests.machines import KIND, kill_first_process, machine_under_test, pid_inside
@@ -272,18 +273,22 @@ def test_the_end_of_an_inner_machine_is_its_own(outer: Machine) -> None:
 
 def test_a_network_that_lingers_after_its_machine_is_unplugged(outer: Machine) -> None:
     """As the kernel keeps one while connections of ended processes are being closed."""
-    one = outer.nested("one")
-    outer.runner.run(["ip", "netns", "attach", "lingers", pid_inside(one)]).or_raise()
+    closed, killed = outer.nested("closed"), outer.nested("killed")
+    for name, machine in (("of-closed", closed), ("of-killed", killed)):
+        outer.runner.run(["ip", "netns", "attach", name, pid_inside(machine)]).or_raise()
     try:
-        one.close()
-        assert "one" not in said(outer, "ip", "-n", "switch", "-brief", "link")
-        outer.nested("one").close()
-        again = outer.nested("one")
-        kill_first_process(outer, again)
-        assert said(outer.nested("one"), "echo", "again") == "again"
-        outer.inner("one").close()
+        closed.close()
+        assert "closed" not in said(outer, "ip", "-n", "switch", "-brief", "link")
+        kill_first_process(outer, killed)
+        answers = ControlSocket(killed.folder).is_answered
+        wait_until(lambda: not answers(), "its end", within_seconds=5)
+        assert "killed" in said(outer, "ip", "-n", "switch", "-brief", "link")
+        again = outer.nested("killed")
+        assert said(again, "echo", "again") == "again"
+        again.close()
     finally:
-        outer.runner.run(["ip", "netns", "delete", "lingers"])
+        for name in ("of-closed", "of-killed"):
+            outer.runner.run(["ip", "netns", "delete", name])
 
 
 def test_a_name_is_given_once_and_must_fit(outer: Machine) -> None:
