@@ -1,13 +1,13 @@
 """The command line as a person meets it: help that teaches, exit codes, one clear message, a clean stop."""
 
 import json
+from pathlib import Path
 
 import pytest
 
 from labsupport.process.commands import CommandResult, LocalRunner
+from labsupport.process.ownership import RUN_ROOT_VARIABLE
 from labsupport.project import Project
-from labsupport.systems.inventory import names_in_use
-from tests.leaks import find_leaks, new_names
 
 COMMANDS = (
     "start",
@@ -78,13 +78,13 @@ def test_words_it_does_not_know_end_with_2(project: Project, words: list[str], s
 
 @pytest.mark.parametrize("words", [["run", "--machine", "vm"], ["up", "--engine", "own"]])
 def test_what_cannot_be_had_ends_with_3_says_so_and_leaves_nothing(
-    project: Project, words: list[str], monkeypatch: pytest.MonkeyPatch
+    project: Project, words: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("DOCKER_HOST", "unix:///nowhere/docker.sock")
-    before = names_in_use()
+    monkeypatch.setenv(RUN_ROOT_VARIABLE, str(tmp_path))
     result = lab(project, *words)
     assert result.exit_code == 3
-    assert find_leaks(new_names(before)) == []
+    assert [each.name for each in tmp_path.iterdir() if each.name.removeprefix(".gone-").startswith("lab-")] == []
     assert [line.split(":")[0] for line in result.stderr.splitlines()] == ["Tried", "What happened", "What to do"]
 
 
