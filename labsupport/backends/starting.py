@@ -31,6 +31,7 @@ ATTACH_VARIABLE = "LAB_ATTACH"
 ENGINE_FILE = "engine-tools.json"
 CLUSTER_FILE = "cluster-tools.json"
 KIND_FILE = "kind-tools.json"
+PLAN_FILE = "plan.json"
 OWN_CLUSTER_FILE = "own-cluster-tools.json"
 CLUSTER_FILES = {"embedded": CLUSTER_FILE, KIND: KIND_FILE, OWN: OWN_CLUSTER_FILE}
 
@@ -103,6 +104,7 @@ def start_backends(chosen: Plan, needs: Needs, *, owner: Owner | None, listener:
     folders = [toolchain.bin_folder(group) for group in on_path]
     machine = _start_machine(chosen, toolchain, owner, folders, listener)
     try:
+        save_plan(machine.folder, chosen)
         with ThreadPoolExecutor() as pool:
             engine = pool.submit(_start_engine, machine, toolchain, wanted.images) if wanted.engine else None
             start = partial(_start_kind, engine) if engine and chosen.cluster == KIND else _start_cluster
@@ -173,7 +175,7 @@ def attach_backends(name: str) -> Backends:
     if LabRecord.read(folder).kind == VISIT_KIND:
         return attach_visit_backends(folder)
     machine = attach_machine(name)
-    found = Backends(Plan(machine.kind), machine, attached=True)
+    found = Backends(saved_plan(folder), machine, attached=True)
     if fields := saved_tools(folder):
         found.engine = attach_private_engine(machine, EngineTools(**fields))
     if fields := saved_tools(folder, CLUSTER_FILE):
@@ -181,7 +183,6 @@ def attach_backends(name: str) -> Backends:
     if (fields := saved_tools(folder, KIND_FILE)) and found.engine:
         from labsupport.systems.clusters.kind import attach_kind_cluster
 
-        found.plan = replace(found.plan, cluster=KIND)
         found.cluster = attach_kind_cluster(machine, found.engine, ClusterTools(**fields))
     # A kernel that was killed may have left a component stopped.
     found.mended = found.undo_faults()
@@ -305,6 +306,16 @@ def _start_kind(engine: "Future[Engine]", machine: "Machine", toolchain: "Toolch
         cluster.provide_local_path()
     save_tools(machine.folder, asdict(tools.cluster), KIND_FILE)
     return cluster
+
+
+def save_plan(folder: Path, chosen: Plan) -> None:
+    """Keep in a run folder what the lab can have live, and why not the rest."""
+    (folder / PLAN_FILE).write_text(json.dumps(asdict(chosen)))
+
+
+def saved_plan(folder: Path) -> Plan:
+    """What `save_plan` wrote."""
+    return Plan(**json.loads((folder / PLAN_FILE).read_text()))
 
 
 def save_tools(folder: Path, fields: dict[str, Any], name: str = ENGINE_FILE) -> None:

@@ -1,6 +1,5 @@
 """Starts or finds a lab on what is the user's: their engine, their cluster, or both. It has no machine."""
 
-import json
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
@@ -21,7 +20,6 @@ if TYPE_CHECKING:
 # The programs on this computer that talk to the user's engine; the engine itself is theirs.
 ENGINE_TOOLS = ("docker", "docker-buildx")
 KUBECTL = "kubectl"
-PLAN_FILE = "plan.json"
 
 
 def visit_tools(chosen: Plan, wanted: Needs) -> tuple[str, ...]:
@@ -36,7 +34,7 @@ def start_visit_backends(chosen: Plan, wanted: Needs, *, owner: Owner | None, li
     Raises:
         LabError: a part cannot be used; nothing is left of the rest.
     """
-    from labsupport.backends.starting import have_images, make_toolchain, save_tools
+    from labsupport.backends.starting import have_images, make_toolchain, save_plan, save_tools
     from labsupport.systems.machines.own_engine import host_in_use
     from labsupport.systems.visits import start_visit
 
@@ -45,7 +43,7 @@ def start_visit_backends(chosen: Plan, wanted: Needs, *, owner: Owner | None, li
     toolchain = make_toolchain(listener)
     toolchain.ensure(*visit_tools(chosen, wanted))
     visit = start_visit(owner, host)
-    (visit.folder / PLAN_FILE).write_text(json.dumps(asdict(chosen)))
+    save_plan(visit.folder, chosen)
     started = Backends(chosen, visit=visit, images=wanted.images)
     try:
         if takes_engine:
@@ -67,14 +65,13 @@ def attach_visit_backends(folder: Path) -> Backends:
     Raises:
         LabError: that lab has ended, or the engine or cluster does not answer.
     """
-    from labsupport.backends.starting import OWN_CLUSTER_FILE, saved_tools
+    from labsupport.backends.starting import OWN_CLUSTER_FILE, saved_plan, saved_tools
     from labsupport.systems.engines.own import OwnEngineTools
     from labsupport.systems.machines.run_folders import LabRecord
     from labsupport.systems.visits import attach_visit
 
     visit, host = attach_visit(folder), LabRecord.read(folder).engine
-    chosen = Plan(**json.loads((folder / PLAN_FILE).read_text()))
-    found = Backends(chosen, visit=visit, attached=True)
+    found = Backends(saved_plan(folder), visit=visit, attached=True)
     if tools := saved_tools(folder, OWN_CLUSTER_FILE):
         from labsupport.systems.clusters.own import attach_own_cluster
 

@@ -121,13 +121,15 @@ def test_a_notebook_killed_on_a_lab_that_lives_on_is_cleaned_up_after(
     with tempfile.TemporaryDirectory(prefix="l-", dir="/var/lib") as root:
         monkeypatch.setenv(RUN_ROOT_VARIABLE, root)
         needs = Needs(nodes=1, images=("lab/toolbox",))
-        living = start_backends(Plan("namespaces"), needs, owner=Owner.this_process())
+        chosen = Plan("namespaces", no_engine="none was asked for")
+        living = start_backends(chosen, needs, owner=Owner.this_process())
         try:
             assert living.machine is not None
             kernel = LocalRunner({ATTACH_VARIABLE: living.machine.name})
             ended = kernel.run([str(project.python), "-c", BREAKS], within_seconds=60)
             assert ended.exit_code == 128 + signal.SIGKILL, ended.stderr
             after = attach_backends(living.machine.name)
+            assert after.plan == chosen
             assert after.mended == ["a fault: node-1 cut off", "a fault: etcd stopped"]
             assert after.cluster is not None
             kubectl(after.cluster, "create configmap stored --from-literal=a=b")
