@@ -22,6 +22,7 @@ from labsupport.project import Project
 from labsupport.systems.inventory import leftovers
 from labsupport.systems.machines.run_folders import records
 from labsupport.systems.machines.sweeping import sweep
+from tests.runs import told_cell
 
 pytestmark = [pytest.mark.needs("engine"), pytest.mark.timeout(900)]
 
@@ -67,11 +68,6 @@ def lab_and_kernel(root: Path) -> tuple[str, psutil.Process] | None:
     return (owned[0].name, psutil.Process(owned[0].owner.pid)) if owned and owned[0].owner else None
 
 
-def executed_cells(clone: Project) -> int:
-    executed = clone.build / "run" / "executed" / f"{SLUG}.ipynb"
-    return executed.read_text().count('"status": "completed"') if executed.exists() else 0
-
-
 @pytest.mark.parametrize("victim", ["command", "kernel"])
 def test_nothing_of_a_killed_run_is_left(
     victim: str, clone: Project, root: Path, running: Background, chance: random.Random
@@ -86,7 +82,7 @@ def test_nothing_of_a_killed_run_is_left(
 
     def reached() -> bool:
         assert running.exit_code is None, while_it_runs()
-        return executed_cells(clone) >= cell
+        return told_cell(clone.root / "log") >= cell
 
     name, kernel = wait_until(lab_is_there, "the notebook's lab", within_seconds=300, last_seen=while_it_runs)
     assert LAB_NAME.fullmatch(name)
