@@ -14,6 +14,8 @@ from labsupport.process.progress import Listener, Progress
 from labsupport.project import Project
 
 CHROMIUM_MEGABYTES = 400
+# Tests of labs wait as much as they compute. A file's tests stay together, as they share clusters; files keep their order.
+SIDE_BY_SIDE = ("--numprocesses", "2", "--dist", "loadfile", "--no-loadscope-reorder")
 # What tests run on beside what the notebooks need, where this user can have it.
 TESTED = Needs(
     engine=True,
@@ -84,9 +86,8 @@ def ensure_browser(listener: Listener) -> None:
 def _checks(project: Project, pytest_arguments: Sequence[str]) -> list[Check]:
     programs = project.python.parent
     root = str(project.root)
-    tests = Check(
-        "tests", (str(project.python), "-P", "-m", "pytest", "--rootdir", root, *(pytest_arguments or [root]))
-    )
+    words = pytest_arguments or [*SIDE_BY_SIDE, root]
+    tests = Check("tests", (str(project.python), "-P", "-m", "pytest", "--rootdir", root, *words))
     if pytest_arguments:
         return [tests]
     return [
