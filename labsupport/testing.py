@@ -14,7 +14,7 @@ from labsupport.process.progress import Listener, Progress
 from labsupport.project import Project
 
 CHROMIUM_MEGABYTES = 400
-# Tests of labs wait as much as they compute. A file's tests stay together, as they share clusters; files keep their order.
+# Tests of labs wait as much as they compute. A file's tests stay together, as they share clusters, and in their order.
 SIDE_BY_SIDE = ("--numprocesses", "2", "--dist", "loadfile", "--no-loadscope-reorder")
 # What tests run on beside what the notebooks need, where this user can have it.
 TESTED = Needs(

@@ -26,8 +26,12 @@ for each in $(ls /run/netns); do
 done
 ip -oneline link
 """
-# HTTP to a pod, bare or in one of the tunnels; the nodes talk of other things too.
-PACKETS_OF_PODS = "tcp port 80 or tcp port 8080 or udp port 8472 or udp port 8285 or udp port 6081 or udp port 6784"
+# HTTP to a pod, bare or in one of the tunnels; the nodes talk of other things too. Not what a kubelet asks its pods
+# again and again: it does so from the first address of its node's range, which no pod has.
+PACKETS_OF_PODS = (
+    "(tcp port 80 or tcp port 8080 or udp port 8472 or udp port 8285 or udp port 6081 or udp port 6784) "
+    "and not (tcp and (src net {pods} and ip[15] < 2 or dst net {pods} and ip[19] < 2))"
+)
 
 
 def pods_connected(trial: Trial, name: str, cluster: FindCluster, places: "Places") -> Observation:
@@ -139,4 +143,5 @@ def _start(cluster: "LabCluster", node: str, interface: str) -> "Capture":
         address = cluster.door.get(f"/api/v1/namespaces/default/pods/{pod}")["status"]["podIP"]
         said = machine.runner.run(["sh", "-c", WIRE_OF_POD, "sh", address]).or_raise().stdout
         interface = node_end(said, address)
-    return Capture(machine, Path("tcpdump"), interface, PACKETS_OF_PODS.split(), most=FRAMES_AT_MOST)
+    only = PACKETS_OF_PODS.format(pods=cluster.plan.pods)
+    return Capture(machine, Path("tcpdump"), interface, [only], most=FRAMES_AT_MOST)

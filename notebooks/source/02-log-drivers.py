@@ -415,7 +415,7 @@ trial.expect(
 # %% [markdown]
 # ## 6. The collector stalls
 #
-# **Ask.** A Fluentd collector is overwhelmed: its port is open, and it reads nothing for two seconds. What does the
+# **Ask.** A Fluentd collector is overwhelmed: its port is open, and it reads nothing for three seconds. What does the
 # container do meanwhile, and what is lost?
 
 # %%

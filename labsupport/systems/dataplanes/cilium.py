@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from labsupport.process.commands import Invocation
+from labsupport.process.waiting import wait_until
 from labsupport.systems.clusters.components import Component
 from labsupport.systems.clusters.network import NetworkPlan
 from labsupport.systems.clusters.node import MORE_PLUGINS, NodeOnMachine
@@ -104,7 +105,14 @@ class Cilium:
 
     def disconnect(self, fabric: Fabric) -> None:
         settings = Invocation(environment={"KUBECONFIG": str(fabric.kubeconfig)})
-        fabric.nodes[0].machine.runner.run(["cilium-crds", "remove"], invocation=settings).or_raise()
+        runner = fabric.nodes[0].machine.runner
+        # What a last request of an agent made after its kind was told to go keeps that kind until the API server, which
+        # waits a minute for it, tells it again: it takes more than the half minute that one removal waits.
+        wait_until(
+            lambda: runner.run(["cilium-crds", "remove"], invocation=settings).succeeded,
+            "Cilium's kinds of objects to be gone",
+            within_seconds=100,
+        )
         remove_routes(fabric, fabric.machine)
         words = [BPF_FOLDER, CGROUP_FOLDER, str(fabric.plan.pods), STATE_FOLDER, LIBRARY_FOLDER, MORE_PLUGINS]
         for node in fabric.nodes:

@@ -1,4 +1,4 @@
-# Two containers write 8000 lines each to one Fluentd collector, which stalls for two seconds: it keeps its port open,
+# Two containers write 8000 lines each to one Fluentd collector, which stalls for three seconds: it keeps its port open,
 # and reads nothing. Prints when the stall began and ended, in seconds since the machine started.
 # The kernel of this machine is told to keep less for a connection, or the stall would be felt some megabytes later.
 buffers=/proc/sys/net/ipv4/tcp_wmem
@@ -12,7 +12,7 @@ collector=$(cat /run/receivers/fluentd.pid)
 sleep 1
 kill -STOP "$collector"
 echo "stalled $(cut -d' ' -f1 /proc/uptime)"
-sleep 2
+sleep 3
 kill -CONT "$collector"
 echo "resumed $(cut -d' ' -f1 /proc/uptime)"
 docker wait stall-blocking stall-non-blocking >/dev/null
