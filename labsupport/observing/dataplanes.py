@@ -30,7 +30,7 @@ ip -oneline link
 # again and again: it does so from the first address of its node's range, which no pod has.
 PACKETS_OF_PODS = (
     "(tcp port 80 or tcp port 8080 or udp port 8472 or udp port 8285 or udp port 6081 or udp port 6784) "
-    "and not (tcp and (src net {pods} and ip[15] < 2 or dst net {pods} and ip[19] < 2))"
+    "and not (tcp and ((src net {pods} and ip[15] < 2) or (dst net {pods} and ip[19] < 2)))"
 )
 
 
