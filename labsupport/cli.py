@@ -382,6 +382,28 @@ def bench(
 
 
 @app.command()
+def bump(
+    name: Annotated[str, typer.Argument(help="A tool or project of toolchain/versions.toml, go, or a Python package.")],
+    version: Annotated[str, typer.Argument(help="Its new version, such as 1.37.3.")],
+    module: Annotated[
+        str | None, typer.Option(help="Of its Go module, where that is numbered apart from its releases.")
+    ] = None,
+    package: Annotated[bool, typer.Option("--package", help="A Python package, though a tool has its name.")] = False,
+) -> None:
+    """Change a version everywhere it stands, lock anew, and say what evidence to record anew (for maintainers).
+
+    All files change together, or none. Needs the network; builds nothing.
+
+    Examples: `./lab bump etcd 3.7.3` · `./lab bump moby 29.9.0 --module 2.0.0-beta.25` · `./lab bump jupyterlab 4.6.2`
+    """
+    from labsupport import bumping
+
+    with console.Screen() as screen:
+        done = bumping.bump(this_project(), name, version, module=module, is_package=package, listener=screen.show)
+    print(done.as_text())
+
+
+@app.command()
 def generate() -> None:
     """Write notebooks/*.ipynb from notebooks/source/*.py, and docs/ledger.md (for maintainers).
 

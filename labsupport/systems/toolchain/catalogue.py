@@ -153,8 +153,23 @@ class Tool:
 
 
 @dataclass(frozen=True)
+class Pin:
+    """What has one version in versions.toml: a project with all its tools, a published file, or Go itself.
+
+    `section` is its heading there. `module` (path@version) and `module_folder` are empty for what no go.mod requires.
+    """
+
+    name: str
+    section: str
+    version: str
+    tools: tuple[str, ...] = ()
+    module: str = ""
+    module_folder: str = ""
+
+
+@dataclass(frozen=True)
 class Catalogue:
-    """All tools by name, and the folder with the module each is built in."""
+    """All tools by name, the folder with the module each is built in, and what has which version, by name."""
 
     folder: Path
     go: GoVersion
@@ -162,6 +177,7 @@ class Catalogue:
     tools: dict[str, Tool]
     debian: dict[str, DebianSet]
     files: dict[str, PublishedFile]
+    pins: dict[str, Pin]
 
     def expand(self, names: tuple[str, ...]) -> list[Tool]:
         """Return the tools that `names`, of tools and groups, stand for; each once.
@@ -221,11 +237,21 @@ def read_catalogue(folder: Path | None = None) -> Catalogue:
     tools = [tool for project in content.projects.values() for tool in _tools_of_project(project)]
     tools += [tool for name, debian_set in content.debian.items() for tool in _tools_of_set(name, debian_set)]
     by_name = {tool.name: tool for tool in tools}
-    return Catalogue(folder, content.go, content.builds, by_name, content.debian, content.files)
+    return Catalogue(folder, content.go, content.builds, by_name, content.debian, content.files, _pins_of(content))
+
+
+def _pins_of(content: _File) -> dict[str, Pin]:
+    pins = [Pin("go", "go", content.go.version)]
+    pins += [Pin(name, f"files.{name}", file.version) for name, file in content.files.items()]
+    for name, project in content.projects.items():
+        module, folder = (project.module, project.folder) if "@" in project.module else ("", "")
+        pins.append(Pin(name, f"projects.{name}", project.version, tuple(project.tools), module, folder))
+    return {pin.name: pin for pin in pins}
 
 
 def _tools_of_project(project: _Project) -> list[Tool]:
     path = project.module.partition("@")[0]
+    major, minor = (*project.version.split("."), "")[:2]
     return [
         Tool(
             name=name,
@@ -240,7 +266,7 @@ def _tools_of_project(project: _Project) -> list[Tool]:
                 package=f"{path}/{entry.package}".rstrip("/"),
                 cgo=project.cgo,
                 tags=project.tags,
-                ldflags=project.ldflags.format(version=project.version),
+                ldflags=project.ldflags.format(version=project.version, major=major, minor=minor),
                 gcflags=project.gcflags,
             ),
             release=project.release if entry.released else None,

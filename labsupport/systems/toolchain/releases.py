@@ -66,6 +66,15 @@ class Releases:
         self._probe(url)
         self._download(url, file.sha256, target)
 
+    def note_file(self, url: str, target: Path) -> str:
+        """Download a file that nobody has noted yet; return its SHA-256.
+
+        Raises:
+            ReleaseUnusableError: it could not be had.
+        """
+        self._probe(url)
+        return self._get(url, target)
+
     def _fill(self, template: str, tool: Tool) -> str:
         return template.format(version=tool.version, tool=tool.name, os=self._platform.os, arch=self._platform.arch)
 
@@ -79,10 +88,16 @@ class Releases:
             raise ReleaseUnusableError(self._no_network)
 
     def _download(self, url: str, expected: str, target: Path) -> Path:
+        found = self._get(url, target)
+        if found != expected:
+            target.unlink()
+            raise ReleaseUnusableError(f"{url} has SHA-256 {found} and should have {expected}; the file was deleted")
+        return target
+
+    def _get(self, url: str, target: Path) -> str:
         for attempt in range(1, ATTEMPTS + 1):
             try:
-                found = self._stream(url, target)
-                break
+                return self._stream(url, target)
             except (requests.RequestException, OSError) as error:
                 target.unlink(missing_ok=True)
                 if not isinstance(error, requests.RequestException):
@@ -90,10 +105,7 @@ class Releases:
                 if attempt == ATTEMPTS:
                     raise ReleaseUnusableError(f"{url} was cut off {ATTEMPTS} times ({_brief(error)})") from error
                 self._listener(Progress(f"{url} was cut off; trying again ({attempt} of {ATTEMPTS})."))
-        if found != expected:
-            target.unlink()
-            raise ReleaseUnusableError(f"{url} has SHA-256 {found} and should have {expected}; the file was deleted")
-        return target
+        raise AssertionError("the last attempt returns or raises")
 
     def _text(self, url: str) -> str:
         try:
