@@ -333,7 +333,10 @@ def record(notebooks: Notebooks = None, machine: Machine = MachineChoice.AUTO) -
 
 @app.command()
 def verify(notebooks: Notebooks = None, machine: Machine = MachineChoice.AUTO, as_json: AsJson = False) -> None:
-    """Run notebooks live and compare with the recorded evidence; print the ledger. Exit code 1 when they differ."""
+    """Run notebooks live and compare with the recorded evidence; print the ledger. Exit code 1 when they differ.
+
+    Writes the report as well: build/report/index.html.
+    """
     from labsupport import recording
 
     project = this_project()
@@ -341,6 +344,7 @@ def verify(notebooks: Notebooks = None, machine: Machine = MachineChoice.AUTO, a
     if guest.is_wanted(options):
         _run_in_guest()
     results = console.execute(project, notebooks or [], options, recording=True)
+    console.write_report_for_caller(project, results)
     found = recording.verify(project, [one.slug for one in results])
     print(json.dumps(found.as_data(), indent=2) if as_json else found.as_text())
     failed = [one for one in results if one.outcome != "passed"]

@@ -102,11 +102,17 @@ def summarise(project: Project, results: "Sequence[ExecutedNotebook]") -> int:
         )
         if not passed:
             print("        " + one.error.replace("\n", "\n        "))
-    page = write_report(project, results)
-    give_folders_to_caller(project)
+    page = write_report_for_caller(project, results)
     failed = sum(one.outcome != "passed" for one in results)
     print(f"{len(results) - failed} of {len(results)} notebooks passed. Report: {os.path.relpath(page, Path.cwd())}")
     return int(failed > 0)
+
+
+def write_report_for_caller(project: Project, results: "Sequence[ExecutedNotebook]") -> Path:
+    """Write the report of a run, into folders that are the caller's under sudo too; return its first page."""
+    page = write_report(project, results)
+    give_folders_to_caller(project)
+    return page
 
 
 def print_line(line: str) -> None:

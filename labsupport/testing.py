@@ -22,7 +22,7 @@ TESTED = Needs(
     nodes=1,
     images=("lab/toolbox", "lab/agnhost", "lab/debian"),
     engines=("old", "systemd"),
-    tools=("kind",),
+    tools=("kind", "checks"),
 )
 
 

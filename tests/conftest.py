@@ -33,6 +33,10 @@ def _no_helm() -> str:
     return "its release was not downloaded, nor was it built" if Toolchain().missing("helm") else ""
 
 
+def _no_actionlint() -> str:
+    return "it was not downloaded, nor was it built; ./lab test gets it" if Toolchain().missing("actionlint") else ""
+
+
 # Why a capability is missing; empty where it is there. The engine needs nothing but a machine: its tools are built.
 WHY_NOT: dict[str, Callable[[], str]] = {
     "root": _no_root,
@@ -42,6 +46,7 @@ WHY_NOT: dict[str, Callable[[], str]] = {
     "kind": _no_kind,
     "browser": _no_browser,
     "helm": _no_helm,
+    "actionlint": _no_actionlint,
 }
 
 

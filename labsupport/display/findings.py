@@ -48,6 +48,13 @@ class Findings:
         )
         return [(word, words[word]) for word in VERDICTS if words[word]]
 
+    def source(self, notebook: str) -> Mark | None:
+        """Live or recorded; None for a notebook that has no evidence, such as the ledger's."""
+        for evidence, live in self.evidence:
+            if evidence.notebook == notebook:
+                return AVAILABILITY["live" if live else "recorded"]
+        return None
+
     def where_from(self, notebook: str) -> str:
         """Live or recorded, and on what."""
         for evidence, live in self.evidence:

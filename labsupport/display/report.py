@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Literal
 
 from labsupport.display import tables
+from labsupport.display.badges import badge
 from labsupport.display.chapters import outline_shown, read_chapter, with_note
 from labsupport.display.failures import error_shown, failure_shown
 from labsupport.display.findings import Findings, collect_findings, ledger_shown, settled_shown, versions_shown
@@ -49,7 +50,7 @@ def write_report(
     facts: Mapping[str, str],
     recorded: Path | None = None,
 ) -> Path:
-    """Write the pages into `folder` and return the first.
+    """Write the pages into `folder`, a badge per notebook into `folder`/badges, and return the first page.
 
     Args:
         evidence: what this run saw, as NOTEBOOK/TRIAL.json.
@@ -57,13 +58,15 @@ def write_report(
         facts: about the run, for the front page: version, date, options.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    for page_before in folder.glob("*.html"):
-        page_before.unlink()
+    (folder / "badges").mkdir(exist_ok=True)
+    for before in (*folder.glob("*.html"), *folder.glob("badges/*.svg")):
+        before.unlink()
     findings = collect_findings([notebook.slug for notebook in notebooks], evidence, recorded)
     ledger = _read_ledger(claims)
     _write(folder / "index.html", "Lab report", _front(notebooks, findings, facts, ledger))
     for place, notebook in enumerate(notebooks):
         _write(folder / notebook.page, notebook.title or notebook.slug, _chapter(notebooks, place, findings))
+        (folder / "badges" / f"{notebook.slug}.svg").write_text(f"{_badge(notebook, findings)}\n", encoding="utf-8")
     _write(folder / "ledger.html", "Ledger", _ledger(ledger, notebooks, findings))
     _write(folder / "versions.html", "Versions", join([element("h1", "Versions"), versions_shown(findings)]))
     return folder / "index.html"
@@ -91,6 +94,7 @@ def _notebooks(notebooks: Sequence[ExecutedNotebook], findings: Findings) -> Mar
     columns: list[str | Column] = [
         Column("notebook", "prose"),
         "outcome",
+        "source",
         "verdicts",
         Column("cells", "number"),
         Column("seconds", "number"),
@@ -99,6 +103,7 @@ def _notebooks(notebooks: Sequence[ExecutedNotebook], findings: Findings) -> Mar
         [
             element("a", notebook.title or notebook.slug, href=notebook.page),
             OUTCOMES[notebook.outcome == "passed"],
+            findings.source(notebook.slug),
             join(
                 (
                     element("span", chip(verdict_mark(word), f"{count} {word}"))
@@ -114,6 +119,11 @@ def _notebooks(notebooks: Sequence[ExecutedNotebook], findings: Findings) -> Mar
     return table("Executed notebooks", columns, rows).html
 
 
+def _badge(notebook: ExecutedNotebook, findings: Findings) -> Markup:
+    source = findings.source(notebook.slug)
+    return badge(notebook.slug, OUTCOMES[notebook.outcome == "passed"], *([source] if source else []))
+
+
 def _failed(notebook: ExecutedNotebook) -> Markup:
     link = element("a", notebook.title or notebook.slug, href=notebook.page)
     said = f"stopped after {notebook.cells_done} of {notebook.cells} cells:"
@@ -127,9 +137,11 @@ def _failed(notebook: ExecutedNotebook) -> Markup:
 
 def _chapter(notebooks: Sequence[ExecutedNotebook], place: int, findings: Findings) -> Markup:
     notebook = notebooks[place]
+    source = findings.source(notebook.slug)
     line = element(
         "p",
         chip(OUTCOMES[notebook.outcome == "passed"]),
+        join([" ", chip(source)]) if source else None,
         f" {notebook.cells_done} of {notebook.cells} cells in {notebook.seconds:.1f} s",
         f" · {findings.where_from(notebook.slug)}" if findings.where_from(notebook.slug) else None,
     )

@@ -4,6 +4,7 @@ import dataclasses
 import datetime
 import re
 from pathlib import Path
+from xml.etree import ElementTree
 
 import nbformat
 import pytest
@@ -100,7 +101,7 @@ def pages(tmp_path: Path) -> dict[str, str]:
         tmp_path / "out", notebooks, evidence=live, claims=claims, facts={"Version": "0.1.0"}, recorded=recorded
     )
     assert front == tmp_path / "out" / "index.html"
-    return {path.name: path.read_text() for path in front.parent.iterdir()}
+    return {path.name: path.read_text() for path in front.parent.glob("*.html")}
 
 
 def text_of(html: str) -> str:
@@ -142,7 +143,22 @@ def test_replayed_verdicts_never_look_live(pages: dict[str, str]) -> None:
     replayed = next(row for row in rows if "07 · replayed" in row)
     assert "live" in ran and "recorded" not in ran
     assert "recorded" in replayed and "live" not in replayed and "2026-11-23" in replayed
+    for page, mark, other in (("06-x.html", "● live", "▤ recorded"), ("07-y.html", "▤ recorded", "● live")):
+        row = next(row for row in pages["index.html"].split("<tr")[1:] if f'href="{page}"' in row)
+        for shown in (text_of(row), text_of(pages[page])):
+            assert mark in shown and other not in shown
     assert "recorded, not live" in text_of(pages["07-y.html"])
+
+
+def test_every_notebook_has_a_badge_that_needs_no_style_sheet(pages: dict[str, str], tmp_path: Path) -> None:
+    badges = {path.stem: path.read_text() for path in (tmp_path / "out" / "badges").iterdir()}
+    assert set(badges) == {"06-x", "07-y"}
+    assert ">✓ passed<" in badges["06-x"] and ">● live<" in badges["06-x"]
+    assert ">✗ failed<" in badges["07-y"] and ">▤ recorded<" in badges["07-y"]
+    for svg in badges.values():
+        root = ElementTree.fromstring(svg)
+        assert root.tag == "{http://www.w3.org/2000/svg}svg" and int(root.attrib["width"]) > 100
+        assert "var(" not in svg and "class=" not in svg and "href" not in svg
 
 
 def test_a_failed_notebook_begins_with_its_error_and_cell(pages: dict[str, str]) -> None:
@@ -203,3 +219,4 @@ def test_writing_again_removes_pages_of_notebooks_that_did_not_run(tmp_path: Pat
     for notebooks in ([one, other], [one]):
         write_report(tmp_path / "out", notebooks, evidence=tmp_path, claims=tmp_path / "none.yaml", facts={})
     assert not (tmp_path / "out" / "07-y.html").exists()
+    assert not (tmp_path / "out" / "badges" / "07-y.svg").exists()
