@@ -343,6 +343,7 @@ def verify(notebooks: Notebooks = None, machine: Machine = MachineChoice.AUTO, a
     options = _options(EngineChoice.PRIVATE, ClusterChoice.AUTO, machine)
     if guest.is_wanted(options):
         _run_in_guest()
+    recording.require_recorded(project)
     results = console.execute(project, notebooks or [], options, recording=True)
     console.write_report_for_caller(project, results)
     found = recording.verify(project, [one.slug for one in results])

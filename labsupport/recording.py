@@ -101,6 +101,16 @@ def record(project: Project, executed: Sequence[tuple[str, Path]]) -> list[Path]
     return written
 
 
+def require_recorded(project: Project) -> None:
+    """Make sure, before anything runs for minutes, that all recorded evidence is as it was recorded.
+
+    Raises:
+        EvidenceError: a file was changed by hand or is of another schema; the message names the claims that rest on it.
+    """
+    for _ in read_folder(project.recorded_evidence):
+        pass
+
+
 def verify(project: Project, notebooks: Sequence[str]) -> Verification:
     """Hold the live evidence of notebooks against the recorded, and their verdicts against the ledger."""
     ledger = load_ledger(project.claims)

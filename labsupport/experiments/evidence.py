@@ -129,6 +129,12 @@ class Evidence(_Record):
         return self.experiment.partition("/")[2]
 
     @property
+    def seen_on(self) -> str:
+        """On which engine and cluster, and when, in a few words."""
+        systems = [text for text in (self.provenance.engine, self.provenance.cluster) if text]
+        return f"{', '.join(systems).replace(' (built here)', '')}; {self.recorded}"
+
+    @property
     def is_empty(self) -> bool:
         """Whether nothing was seen and nothing was meant to be settled: such a trial leaves no file."""
         return not (self.steps or self.observations or self.checks or self.settles)
@@ -235,7 +241,9 @@ def read(path: Path) -> Evidence:
         where = ".".join(map(str, first["loc"]))
         raise _unreadable(path, f"{where}: {first['msg']} (and {error.error_count() - 1} more)") from None
     if evidence.digest != evidence.computed_digest():
-        raise _unreadable(path, "its digest does not match its content: it was changed after it was recorded")
+        rests = f"; {', '.join(evidence.settles)} rests on it" if evidence.settles else ""
+        changed = "its digest does not match its content: it was changed after it was recorded"
+        raise _unreadable(path, f"{changed}{rests}")
     if path.name.partition("@")[0].removesuffix(".json") != evidence.trial:
         raise _unreadable(path, f"it is the evidence of {evidence.experiment}: it was renamed or copied")
     return evidence

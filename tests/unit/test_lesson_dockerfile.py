@@ -15,9 +15,11 @@ from types import ModuleType
 
 import pytest
 
-from labsupport.errors import EvidenceError
+from labsupport.errors import EvidenceError, NotRecorded
 from labsupport.experiments.claims import Ledger
+from labsupport.experiments.evidence import find_recorded, recorded_path, write
 from labsupport.experiments.exercises import Standing
+from labsupport.experiments.logbook import Logbook, Recorded
 from labsupport.experiments.runners import RecordingRunner
 from labsupport.experiments.steps import Recording, Step
 from labsupport.experiments.trial import Trial
@@ -135,6 +137,22 @@ class TestExplorer:
         )
         assert explorer.play(position, '["/bin/sh", "-c", "entry e1", "arg", "a1"]').as_predicted is True
         assert explorer.play(position, '["entry", "e1", "arg", "a1"]').as_predicted is False
+
+    def test_a_position_that_was_not_recorded_says_what_it_needs_and_invents_nothing(self, tmp_path: Path) -> None:
+        recorded = find_recorded(this_project().recorded_evidence, "06-dockerfile-instructions/matrix-by-hand")
+        assert recorded is not None
+        combination = Combination("exec", "exec", True, False)
+        steps = tuple(step for step in recorded.steps if step.key != combination.command)
+        assert len(steps) == len(recorded.steps) - 1
+        path = recorded_path(tmp_path, recorded.experiment, recorded.backend)
+        write(recorded.model_copy(update={"steps": steps}), path)
+        book = Logbook(recorded.notebook, Ledger([], {}), Recorded(tmp_path, "no engine can run here"))
+        attempts = argv_explorer(book.trial("matrix-by-hand")).play_all()
+        unplayed = [attempt for attempt in attempts if attempt.played is None]
+        assert [combination_at(attempt.position) for attempt in unplayed] == [combination]
+        assert isinstance(unplayed[0].error, NotRecorded)
+        assert "needs a live engine or cluster" in unplayed[0].error.do
+        assert "no engine can run here" in unplayed[0].error.do
 
     def test_each_control_stands_for_one_parameter(self) -> None:
         combinations = [combination_at(position) for position in argv_explorer(self.trial()).positions()]

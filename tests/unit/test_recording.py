@@ -5,9 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from labsupport.experiments.evidence import live_path, read_folder, write
+from labsupport.errors import EvidenceError
+from labsupport.experiments.evidence import live_path, read, read_folder, write
 from labsupport.project import Project, this_project
-from labsupport.recording import verify
+from labsupport.recording import require_recorded, verify
 
 
 @pytest.fixture
@@ -48,3 +49,35 @@ def test_a_verdict_that_is_not_the_ledgers_is_named(course: Project) -> None:
     found = verify(course, notebooks(course))
     assert not found.agrees
     assert "against the ledger: df-08" in found.as_text()
+
+
+def test_a_recorded_verdict_changed_by_hand_is_refused_and_its_claim_named(course: Project) -> None:
+    path = course.recorded_evidence / "06-dockerfile-instructions" / "override@private.json"
+    path.write_text(path.read_text().replace('"verdict": "refuted"', '"verdict": "confirmed"', 1))
+    for refuse in (require_recorded, lambda course: verify(course, notebooks(course))):
+        with pytest.raises(EvidenceError) as caught:
+            refuse(course)
+        assert "changed after it was recorded" in caught.value.happened and "df-08" in caught.value.happened
+        assert str(path) in caught.value.tried
+
+
+def test_evidence_of_an_old_schema_is_refused_before_anything_runs(course: Project) -> None:
+    path = course.recorded_evidence / "06-dockerfile-instructions" / "override@private.json"
+    path.write_text(path.read_text().replace('"schema_version": 1', '"schema_version": 0', 1))
+    with pytest.raises(EvidenceError, match="schema_version 0, and this program reads 1"):
+        require_recorded(course)
+
+
+def test_a_recorded_verdict_that_a_live_run_does_not_give_again_is_named(course: Project) -> None:
+    """Changed with its digest, so that the file looks whole: the run shows it."""
+    path = course.recorded_evidence / "06-dockerfile-instructions" / "override@private.json"
+    evidence = read(path)
+    changed = [record.model_copy(update={"verdict": "confirmed"}) for record in evidence.verdicts]
+    write(evidence.model_copy(update={"verdicts": tuple(changed)}), path)
+    found = verify(course, notebooks(course))
+    assert not found.agrees
+    assert "verdict of df-08: recorded confirmed, live refuted" in found.as_text()
+
+
+def test_what_this_project_recorded_is_as_it_was_recorded(project: Project) -> None:
+    require_recorded(project)

@@ -150,10 +150,7 @@ def _row(entry: Entry) -> list[Cell]:
 
 def seen_on(evidence: Evidence | None) -> str:
     """Say with which engine and cluster, and when; empty without evidence."""
-    if evidence is None:
-        return ""
-    systems = [text for text in (evidence.provenance.engine, evidence.provenance.cluster) if text]
-    return f"{', '.join(systems).replace(' (built here)', '')}; {evidence.recorded}"
+    return evidence.seen_on if evidence else ""
 
 
 def _settled_by(entry: Entry) -> Markup | None:
