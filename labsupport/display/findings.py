@@ -1,7 +1,7 @@
 """What a run found, as tables: verdicts, ledger, versions. Reads evidence; judges nothing."""
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -41,6 +41,10 @@ class Findings:
     def of_claim(self, claim: str) -> Finding | None:
         return next((finding for finding in self.verdicts if finding.verdict.claim == claim), None)
 
+    def of_experiment(self, experiment: str | None) -> tuple[Evidence, bool] | None:
+        """Its evidence, and whether that is live."""
+        return next((each for each in self.evidence if each[0].experiment == experiment), None)
+
     def count(self, notebook: str) -> list[tuple[str, int]]:
         """Verdict word and how often, in the order of the words."""
         words: Counter[str] = Counter(
@@ -66,18 +70,27 @@ class Findings:
 
 def collect_findings(notebooks: Sequence[str], live: Path, recorded: Path | None) -> Findings:
     """Read the evidence each notebook wrote; what it did not write was replayed and comes from `recorded`."""
+    paths: list[tuple[Path, bool]] = []
+    for notebook in notebooks:
+        of_run = [(path, True) for path in sorted((live / notebook).glob("*.json"))]
+        replayed = sorted((recorded / notebook).glob("*.json")) if recorded and not of_run else []
+        paths += of_run or [(path, False) for path in replayed]
+    return _read_all(paths)
+
+
+def collect_recorded(recorded: Path | None) -> Findings:
+    """Read all recorded evidence, whatever ran."""
+    return _read_all((path, False) for path in sorted(recorded.rglob("*.json"))) if recorded else Findings(())
+
+
+def _read_all(paths: Iterable[tuple[Path, bool]]) -> Findings:
     found: list[tuple[Evidence, bool]] = []
     unreadable = []
-    for notebook in notebooks:
-        paths = sorted((live / notebook).glob("*.json"))
-        is_live = bool(paths)
-        if not is_live and recorded is not None:
-            paths = sorted((recorded / notebook).glob("*.json"))
-        for path in paths:
-            try:
-                found.append((read(path), is_live))
-            except EvidenceError as problem:
-                unreadable.append(problem)
+    for path, is_live in paths:
+        try:
+            found.append((read(path), is_live))
+        except EvidenceError as problem:
+            unreadable.append(problem)
     return Findings(tuple(found), tuple(unreadable))
 
 
@@ -107,8 +120,12 @@ def settled_shown(findings: Findings, pages: Pages, ledger: Ledger | None) -> Ma
     return join([problems, table("Claims judged in this run", columns, rows).html])
 
 
-def ledger_shown(ledger: Ledger, findings: Findings, pages: Pages) -> Markup:
-    """Show every claim by topic: what the ledger says, and what this run said."""
+def ledger_shown(ledger: Ledger, findings: Findings, pages: Pages, shelf: Findings) -> Markup:
+    """Show every claim by topic: its status and verdict, what this run said, by which experiment, seen on what.
+
+    Args:
+        shelf: all recorded evidence, for the claims that are no part of this run.
+    """
     settled = [claim for claim in ledger.claims if claim.progress is Status.SETTLED]
     counts = Counter(str(claim.verdict) for claim in settled)
     chips = join((chip(verdict_mark(word), f"{counts[word]} {word}") for word in VERDICTS if counts[word]), " ")
@@ -116,13 +133,15 @@ def ledger_shown(ledger: Ledger, findings: Findings, pages: Pages) -> Markup:
     parts = []
     for name, topic in ledger.topics.items():
         claims = ledger.of_topic(name)
-        rows = [_ledger_row(claim, findings, pages) for claim in claims]
+        rows = [_ledger_row(claim, findings, pages, shelf) for claim in claims]
         columns: list[str | Column] = [
             Column("claim", "code"),
             Column("sentence", "prose"),
-            "ledger",
+            "status",
+            "verdict",
             "this run",
             "experiment",
+            "seen on",
         ]
         parts.append(element("h2", topic.title, id=name))
         parts.append(table(f"Claims: {topic.title}", columns, rows).html)
@@ -167,9 +186,9 @@ def _version_set(group: Sequence[tuple[Evidence, bool]]) -> Markup:
     )
 
 
-def _ledger_row(claim: Claim, findings: Findings, pages: Pages) -> list[Cell]:
+def _ledger_row(claim: Claim, findings: Findings, pages: Pages, shelf: Findings) -> list[Cell]:
     found = findings.of_claim(claim.id)
-    ledger: Cell = verdict_mark(str(claim.verdict)) if claim.verdict else Mark("·", claim.status, "plain")
+    seen = findings.of_experiment(claim.experiment) or shelf.of_experiment(claim.experiment)
     sentence = join(
         [
             prose(claim.sentence),
@@ -180,9 +199,11 @@ def _ledger_row(claim: Claim, findings: Findings, pages: Pages) -> list[Cell]:
     return [
         element("span", claim.id, id=claim.id),
         sentence,
-        ledger,
+        claim.status,
+        verdict_mark(str(claim.verdict)) if claim.verdict else None,
         verdict_mark(found.verdict.verdict) if found else None,
         _experiment(claim.experiment, pages) if claim.experiment else None,
+        join([chip(AVAILABILITY["live" if seen[1] else "recorded"]), " ", seen[0].seen_on]) if seen else None,
     ]
 
 

@@ -12,7 +12,14 @@ from labsupport.display import tables
 from labsupport.display.badges import badge
 from labsupport.display.chapters import outline_shown, read_chapter, with_note
 from labsupport.display.failures import error_shown, failure_shown
-from labsupport.display.findings import Findings, collect_findings, ledger_shown, settled_shown, versions_shown
+from labsupport.display.findings import (
+    Findings,
+    collect_findings,
+    collect_recorded,
+    ledger_shown,
+    settled_shown,
+    versions_shown,
+)
 from labsupport.display.markup import Markup, element, join
 from labsupport.display.pages import write_page
 from labsupport.display.style import OUTCOMES, chip, verdict_mark
@@ -67,7 +74,8 @@ def write_report(
     for place, notebook in enumerate(notebooks):
         _write(folder / notebook.page, notebook.title or notebook.slug, _chapter(notebooks, place, findings))
         (folder / "badges" / f"{notebook.slug}.svg").write_text(f"{_badge(notebook, findings)}\n", encoding="utf-8")
-    _write(folder / "ledger.html", "Ledger", _ledger(ledger, notebooks, findings))
+    shelf = collect_recorded(recorded)
+    _write(folder / "ledger.html", "Ledger", _ledger(ledger, notebooks, findings, shelf))
     _write(folder / "versions.html", "Versions", join([element("h1", "Versions"), versions_shown(findings)]))
     return folder / "index.html"
 
@@ -175,10 +183,12 @@ def _turn(notebooks: Sequence[ExecutedNotebook], place: int) -> Markup:
     )
 
 
-def _ledger(ledger: Ledger | LabError, notebooks: Sequence[ExecutedNotebook], findings: Findings) -> Markup:
+def _ledger(
+    ledger: Ledger | LabError, notebooks: Sequence[ExecutedNotebook], findings: Findings, shelf: Findings
+) -> Markup:
     if isinstance(ledger, LabError):
         return join([element("h1", "Ledger"), error_shown(ledger).html])
-    return join([element("h1", "Ledger"), ledger_shown(ledger, findings, _pages(notebooks))])
+    return join([element("h1", "Ledger"), ledger_shown(ledger, findings, _pages(notebooks), shelf)])
 
 
 def _read_ledger(claims: Path) -> Ledger | LabError:

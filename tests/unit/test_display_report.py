@@ -30,6 +30,8 @@ claims:
      verdict: refuted, experiment: 06-x/override, note: "`--entrypoint` replaces it."}
   - {id: df-09, topic: dockerfile, sentence: Arguments are appended to ENTRYPOINT., reading: conditional,
      status: unsettled, verdict: null, experiment: null}
+  - {id: df-10, topic: dockerfile, sentence: Both combine., reading: confirmed, status: settled,
+     verdict: confirmed, experiment: 08-z/elsewhere}
 """
 
 
@@ -96,6 +98,7 @@ def pages(tmp_path: Path) -> dict[str, str]:
     live, recorded = tmp_path / "live", tmp_path / "recorded"
     write(evidence("06-x/override", "df-08", "refuted"), live_path(live, "06-x/override"))
     write(evidence("07-y/replayed", "df-09", "conditional"), recorded_path(recorded, "07-y/replayed", "private"))
+    write(evidence("08-z/elsewhere", "df-10", "confirmed"), recorded_path(recorded, "08-z/elsewhere", "private"))
     notebooks = [notebook(tmp_path / "06-x.ipynb"), notebook(tmp_path / "07-y.ipynb", fails=True)]
     front = write_report(
         tmp_path / "out", notebooks, evidence=live, claims=claims, facts={"Version": "0.1.0"}, recorded=recorded
@@ -179,9 +182,17 @@ def test_a_chapter_shows_what_stands_in_for_widgets_and_scripts(pages: dict[str,
 
 def test_the_ledger_shows_every_claim_and_what_this_run_said(pages: dict[str, str]) -> None:
     text = text_of(pages["ledger.html"])
-    for part in ("2 claims, 1 settled", "df-08", "df-09", "unsettled", "--entrypoint", "Dockerfile"):
+    for part in ("3 claims, 2 settled", "df-08", "df-09", "unsettled", "--entrypoint", "Dockerfile"):
         assert part in text
     assert 'href="06-x.html"' in pages["ledger.html"]
+
+
+def test_every_row_of_the_ledger_has_status_verdict_experiment_and_versions(pages: dict[str, str]) -> None:
+    rows = {claim: text_of(row) for row in pages["ledger.html"].split("<tr")[1:] for claim in re.findall("df-..", row)}
+    assert "settled ≠ refuted ≠ refuted 06 · override ● live Docker 29.0.1; 2026-11-23" in rows["df-08"]
+    assert "unsettled" in rows["df-09"] and "Docker" not in rows["df-09"]
+    # It was no part of this run: what it rests on is on the shelf.
+    assert "settled ✓ confirmed - 08 · elsewhere ▤ recorded Docker 29.0.1; 2026-11-23" in rows["df-10"]
 
 
 def test_the_versions_name_tools_and_their_source(pages: dict[str, str]) -> None:

@@ -7,7 +7,7 @@ import pytest
 from labsupport.errors import UsageError
 from labsupport.experiments.claims import Claim, Ledger, Topic, Verdict
 from labsupport.experiments.evidence import CheckRecord, Evidence, Provenance, VerdictRecord
-from labsupport.lessons.ledger import Book, claims_explorer, read_book, verdicts_figure
+from labsupport.lessons.ledger import Book, claims_explorer, ledger_document, read_book, verdicts_figure
 from labsupport.lessons.ledger.book import ANY, book_of
 
 TOPICS = {"nets": Topic(prefix="nw", title="Nets", notebook="04-nets")}
@@ -46,6 +46,13 @@ def three() -> Book:
 def test_a_row_says_what_decided_on_what_and_when(three: Book) -> None:
     row = three.table().text.splitlines()[3]
     assert all(said in row for said in ("nw-01", "04 · try-1", "what was seen in 1", "Docker 29; 2026-01-02"))
+
+
+def test_the_page_has_status_verdict_experiment_and_versions_of_every_row(three: Book) -> None:
+    rows = [line for line in ledger_document(three).splitlines() if line.startswith("| nw-")]
+    link = "[04 · try-1](../notebooks/04-nets.ipynb)"
+    assert rows[0] == f"| nw-01 | Sentence number 1. | settled | **confirmed** | {link} | Docker 29; 2026-01-02 |"
+    assert rows[2] == "| nw-03 | Sentence number 3. | unsettled |  |  |  |"
 
 
 def test_rows_are_found_by_topic_and_verdict(three: Book) -> None:

@@ -20,7 +20,9 @@ def ledger_document(book: Book) -> str:
         rows = [_row(entry) for entry in book.where(topic).entries]
         parts += [
             f"## {title}\n",
-            "\n".join(["| Claim | Sentence | Verdict | Settled by | Seen on |", "|---|---|---|---|---|", *rows]),
+            "\n".join(
+                ["| Claim | Sentence | Status | Verdict | Settled by | Seen on |", "|---|---|---|---|---|---|", *rows]
+            ),
             "",
         ]
     return "\n".join(parts).rstrip() + "\n"
@@ -29,14 +31,12 @@ def ledger_document(book: Book) -> str:
 def _row(entry: Entry) -> str:
     claim = entry.claim
     note = f" *{claim.note}*" if claim.note else ""
-    verdict = f"**{claim.verdict}**" if claim.verdict else claim.status
-    if claim.verdict and claim.status != "settled":
-        verdict += f" ({claim.status})"
+    verdict = f"**{claim.verdict}**" if claim.verdict else ""
     experiment = ""
     if claim.experiment:
         notebook, _, trial = claim.experiment.partition("/")
         experiment = f"[{notebook[:2]} · {trial}](../notebooks/{notebook}.ipynb)"
-    return _cells(claim.id, f"{claim.sentence}{note}", verdict, experiment, seen_on(entry.evidence))
+    return _cells(claim.id, f"{claim.sentence}{note}", claim.status, verdict, experiment, seen_on(entry.evidence))
 
 
 def _cells(*cells: str) -> str:
