@@ -37,6 +37,10 @@ def _no_actionlint() -> str:
     return "it was not downloaded, nor was it built; ./lab test gets it" if Toolchain().missing("actionlint") else ""
 
 
+def _no_binder() -> str:
+    return "" if "binder" in required() else "it takes minutes and the network; LAB_REQUIRE=binder has it run"
+
+
 # Why a capability is missing; empty where it is there. The engine needs nothing but a machine: its tools are built.
 WHY_NOT: dict[str, Callable[[], str]] = {
     "root": _no_root,
@@ -47,6 +51,7 @@ WHY_NOT: dict[str, Callable[[], str]] = {
     "browser": _no_browser,
     "helm": _no_helm,
     "actionlint": _no_actionlint,
+    "binder": _no_binder,
 }
 
 

@@ -38,7 +38,7 @@ class Bumped:
         lines = [f"{self.name} {self.before} -> {self.after}", *(f"changed {path}" for path in self.files)]
         notebooks = Counter(experiment.partition("/")[0] for experiment in self.experiments)
         if notebooks:
-            seen = ", ".join(f"{notebook} ({count} experiments)" for notebook, count in notebooks.items())
+            seen = ", ".join(f"{notebook} ({_counted(count)})" for notebook, count in notebooks.items())
             lines.append(f"Seen with {self.before}, so to be recorded anew: {seen}")
             numbers = " ".join(notebook[:2] for notebook in notebooks)
             lines.append(f"Next: ./lab record {numbers}, then ./lab verify and ./lab test")
@@ -80,6 +80,10 @@ def bump(
     done = Bumped(pin.name, pin.version, number, tuple(contents), outdated.experiments(project, pin))
     replace_together({project.root / path: content for path, content in contents.items()})
     return done
+
+
+def _counted(experiments: int) -> str:
+    return f"{experiments} experiment{'s' if experiments > 1 else ''}"
 
 
 def _pin(project: Project, name: str, is_package: bool) -> Pin:

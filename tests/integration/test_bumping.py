@@ -120,7 +120,7 @@ def test_a_tool_changes_in_the_one_place_and_in_its_module(clone: Project, proxy
 def test_it_says_which_evidence_was_seen_with_the_old_version(clone: Project, proxy: Path) -> None:
     done = bump(clone, "tiny", "1.1.0")
     assert done.experiments == ("06-dockerfile-instructions/stop",)
-    assert "Seen with 1.0.0, so to be recorded anew: 06-dockerfile-instructions (1 experiments)" in done.as_text()
+    assert "Seen with 1.0.0, so to be recorded anew: 06-dockerfile-instructions (1 experiment)" in done.as_text()
     assert "./lab record 06," in done.as_text()
 
 
