@@ -11,7 +11,9 @@ from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
 from packaging.version import Version
 
+from labsupport.experiments.evidence import read_folder
 from labsupport.project import Project
+from labsupport.systems.toolchain.catalogue import read_catalogue
 
 
 @pytest.fixture(scope="module")
@@ -67,3 +69,15 @@ def test_the_launcher_looks_for_the_pythons_of_pyproject(project: Project, packa
 def test_the_changelog_begins_with_this_version(project: Project) -> None:
     headings = re.findall(r"^## (\S+)", (project.root / "CHANGELOG.md").read_text(), re.MULTILINE)
     assert headings[0] == project.version
+
+
+def test_what_is_recorded_was_seen_with_the_pinned_versions(project: Project) -> None:
+    """`./lab bump` says what to record anew; this sees that it was."""
+    pinned = {name: tool.version for name, tool in read_catalogue().tools.items() if tool.version}
+    outdated = {
+        f"{evidence.notebook}: {tool.name} {tool.version}, pinned is {pinned[tool.name]}"
+        for evidence in read_folder(project.recorded_evidence)
+        for tool in evidence.provenance.tools
+        if tool.name in pinned and tool.version != pinned[tool.name]
+    }
+    assert not outdated
