@@ -332,19 +332,31 @@ def record(notebooks: Notebooks = None, machine: Machine = MachineChoice.AUTO) -
 
 
 @app.command()
-def verify(notebooks: Notebooks = None, machine: Machine = MachineChoice.AUTO, as_json: AsJson = False) -> None:
+def verify(
+    notebooks: Notebooks = None,
+    cluster: Cluster = ClusterChoice.AUTO,
+    machine: Machine = MachineChoice.AUTO,
+    as_json: AsJson = False,
+) -> None:
     """Run notebooks live and compare with the recorded evidence; print the ledger. Exit code 1 when they differ.
 
-    Writes the report as well: build/report/index.html.
+    Those that cannot be live with these options are named and left out. Writes the report as well:
+    build/report/index.html.
+
+    Examples: `./lab verify 06` · `./lab verify --cluster kind` (does kind give the same verdicts?)
     """
     from labsupport import recording
+    from labsupport.backends import plan
 
     project = this_project()
-    options = _options(EngineChoice.PRIVATE, ClusterChoice.AUTO, machine)
+    options = _options(EngineChoice.PRIVATE, cluster, machine)
     if guest.is_wanted(options):
         _run_in_guest()
     recording.require_recorded(project)
-    results = console.execute(project, notebooks or [], options, recording=True)
+    live, others = recording.live_there(project, notebooks or [], plan(options))
+    for slug, reason in others.items():
+        print(f"left out  {slug}: {reason}", file=sys.stderr)
+    results = console.execute(project, live, options, recording=True)
     console.write_report_for_caller(project, results)
     found = recording.verify(project, [one.slug for one in results])
     print(json.dumps(found.as_data(), indent=2) if as_json else found.as_text())
@@ -410,7 +422,7 @@ def bump(
 
 @app.command()
 def generate() -> None:
-    """Write notebooks/*.ipynb from notebooks/source/*.py, and docs/ledger.md (for maintainers).
+    """Write notebooks/*.ipynb from notebooks/source/*.py, docs/ledger.md and docs/parity.md (for maintainers).
 
     Stored outputs are kept.
     """

@@ -1,7 +1,9 @@
-"""Writes the pages of docs/ that are made from the ledger and the recorded evidence."""
+"""Writes the pages of docs/ that are made from the ledger, the recorded evidence, and what the code declares."""
 
 from pathlib import Path
 
+from labsupport.backends.parity import parity_document
+from labsupport.experiments.claims import load_ledger
 from labsupport.lessons.ledger import ledger_document, read_book
 from labsupport.project import Project
 
@@ -12,7 +14,11 @@ def documents(project: Project) -> dict[Path, str]:
     Raises:
         LedgerError, EvidenceError: what it is made from is malformed.
     """
-    return {project.root / "docs" / "ledger.md": ledger_document(read_book(project.claims, project.recorded_evidence))}
+    docs = project.root / "docs"
+    return {
+        docs / "ledger.md": ledger_document(read_book(project.claims, project.recorded_evidence)),
+        docs / "parity.md": parity_document(load_ledger(project.claims)),
+    }
 
 
 def write_documents(project: Project) -> list[Path]:

@@ -5,13 +5,15 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from labsupport.backends import Plan
 from labsupport.documents import write_documents
+from labsupport.errors import RequirementMissing
 from labsupport.experiments.claims import Disagreement, Ledger, Status, load_ledger
 from labsupport.experiments.comparison import Difference, against_ledger, compare_folders, promote, unsupported
 from labsupport.experiments.evidence import Evidence, read_folder
 from labsupport.lessons.catalog import lesson
 from labsupport.lessons.needs import Needs
-from labsupport.notebooks import with_stored_output
+from labsupport.notebooks import find_notebooks, with_stored_output
 from labsupport.process.ownership import give_to_caller
 from labsupport.project import Project
 
@@ -74,6 +76,24 @@ class Verification:
 
     def _now(self, claim: str) -> str:
         return f"live: {self.verdicts[claim]}" if claim in self.verdicts else ""
+
+
+def live_there(project: Project, names: Sequence[str], chosen: Plan) -> tuple[list[str], dict[str, str]]:
+    """Return the notebooks that can be live on what was chosen, and why each other one cannot.
+
+    Args:
+        names: of notebooks, as `./lab run` takes them; all of them where none is given.
+
+    Raises:
+        UsageError: a name means no notebook.
+        RequirementMissing: none of them can be live.
+    """
+    reasons = {one.slug: chosen.why_not(lesson(one.slug).needs) for one in find_notebooks(project, names)}
+    live = [slug for slug, reason in reasons.items() if not reason]
+    if not live:
+        happened = "; ".join(sorted(set(reasons.values())))
+        raise RequirementMissing("hold live evidence against the recorded", happened, "run `./lab doctor`")
+    return live, {slug: reason for slug, reason in reasons.items() if reason}
 
 
 def record(project: Project, executed: Sequence[tuple[str, Path]]) -> list[Path]:

@@ -63,6 +63,10 @@ def required() -> set[str]:
     return {name for name in os.environ.get("LAB_REQUIRE", "").split(",") if name}
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--parity", action="store_true", help="also run the notebooks with a cluster in them on kind")
+
+
 def pytest_configure() -> None:
     if unknown := required() - WHY_NOT.keys() - COSTLY_IMAGES:
         known = ", ".join(sorted(WHY_NOT.keys() | COSTLY_IMAGES))

@@ -31,7 +31,7 @@ def test_commands_exist(document: Path) -> None:
     assert named <= known
 
 
-def test_pages_made_from_ledger_and_evidence_are_up_to_date(project: Project) -> None:
+def test_generated_pages_are_up_to_date(project: Project) -> None:
     outdated = [path.name for path, text in documents(project).items() if path.read_text(encoding="utf-8") != text]
     assert not outdated, "run ./lab generate"
 

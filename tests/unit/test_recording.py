@@ -5,10 +5,11 @@ from pathlib import Path
 
 import pytest
 
-from labsupport.errors import EvidenceError
+from labsupport.backends import Plan
+from labsupport.errors import EvidenceError, RequirementMissing
 from labsupport.experiments.evidence import live_path, read, read_folder, write
 from labsupport.project import Project, this_project
-from labsupport.recording import require_recorded, verify
+from labsupport.recording import live_there, require_recorded, verify
 
 
 @pytest.fixture
@@ -81,3 +82,13 @@ def test_a_recorded_verdict_that_a_live_run_does_not_give_again_is_named(course:
 
 def test_what_this_project_recorded_is_as_it_was_recorded(project: Project) -> None:
     require_recorded(project)
+
+
+def test_notebooks_that_cannot_be_live_there_are_left_out_with_the_reason(project: Project) -> None:
+    on_kind = Plan("namespaces", cluster="kind")
+    live, others = live_there(project, [], on_kind)
+    assert {"07-pv-reclaim", "08-statefulset", "09-claims"} <= set(live)
+    assert others.keys() == {"01-cgroup-drivers", "05-cni-plugins"} and all("kind" in why for why in others.values())
+    assert live_there(project, ["8"], on_kind) == (["08-statefulset"], {})
+    with pytest.raises(RequirementMissing, match="tried on the embedded"):
+        live_there(project, ["05"], on_kind)

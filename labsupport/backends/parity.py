@@ -1,0 +1,81 @@
+"""Where each notebook is live, and where it is shown from recorded evidence and why, as a Markdown page.
+
+Every cell is what choosing.py says of the notebook's needs. Looks at no computer, and starts nothing.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from labsupport.backends.choosing import KIND, OWN, LabOptions, Plan, plan
+from labsupport.experiments.claims import Ledger
+from labsupport.lessons.catalog import LESSONS, Lesson
+from labsupport.lessons.needs import Needs
+from labsupport.systems.capabilities import Capability
+
+HEAD = """# What runs where
+
+Each notebook in each place that a lab can have: live, or from recorded evidence and for which of the reasons below.
+Made by `./lab generate` from the reasons that labs themselves give; a test compares it.
+"""
+ROOT_ON_LINUX = Capability("namespaces machine", True, "root, and a kernel with all namespaces")
+SERVES = "live; `{}` recorded where this computer cannot serve that engine"
+
+
+@dataclass(frozen=True)
+class Place:
+    """A column: what somebody asks for, in words and as options, and what can be live then."""
+
+    title: str
+    options: str
+    plan: Plan
+
+
+def places_of_labs() -> tuple[Place, ...]:
+    """Return every place that a lab of this edition can have."""
+    return (
+        Place("private engine, embedded cluster", "as root on Linux", plan(LabOptions(), ROOT_ON_LINUX)),
+        Place("private engine, kind on it", f"`--cluster {KIND}`", plan(LabOptions(cluster=KIND), ROOT_ON_LINUX)),
+        Place("the first, in a container of your engine", "`--machine container`", Plan("container")),
+        Place("your own engine", f"`--engine {OWN}`", plan(LabOptions(engine=OWN))),
+        Place("your own cluster", f"`--cluster {OWN}`", plan(LabOptions(cluster=OWN))),
+        Place("nothing live", "`--engine replay`", plan(LabOptions(engine="replay"), ROOT_ON_LINUX)),
+    )
+
+
+def parity_document(ledger: Ledger, lessons: Sequence[Lesson] = LESSONS) -> str:
+    """Return the page: a row a notebook, a row of how many claims are settled live, and the reasons."""
+    places = places_of_labs()
+    claims = {each.slug: len([one for one in ledger.of_notebook(each.slug) if one.verdict]) for each in lessons}
+    numbers = _numbered(lessons, places)
+    rows = [
+        ["Notebook", "Claims", *(f"{place.title} ({place.options})" for place in places)],
+        ["---"] * (2 + len(places)),
+        *([_link(each), str(claims[each.slug]), *(_cell(each, at.plan, numbers) for at in places)] for each in lessons),
+        ["**Claims settled live**", f"**{sum(claims.values())}**", *(_settled(claims, lessons, at) for at in places)],
+    ]
+    reasons = [f"{number}. {reason}" for reason, number in numbers.items()]
+    return "\n".join([HEAD, *(f"| {' | '.join(row)} |" for row in rows), "", "## Reasons", "", *reasons]) + "\n"
+
+
+def _numbered(lessons: Sequence[Lesson], places: Sequence[Place]) -> Mapping[str, int]:
+    """Number the reasons, from 1, in the order in which they are met."""
+    reasons = dict.fromkeys(at.plan.why_not(each.needs) for at in places for each in lessons)
+    return {reason: number for number, reason in enumerate(filter(None, reasons), start=1)}
+
+
+def _cell(about: Lesson, chosen: Plan, numbers: Mapping[str, int]) -> str:
+    if about.needs == Needs():
+        return "live: it reads evidence"
+    if reason := chosen.why_not(about.needs):
+        return f"recorded: reason {numbers[reason]}"
+    if chosen.own_engine and about.served_here:
+        return SERVES.format("`, `".join(about.served_here))
+    return "live" if about.needs.nodes or chosen.cluster != KIND else "live, no cluster in it"
+
+
+def _settled(claims: Mapping[str, int], lessons: Sequence[Lesson], at: Place) -> str:
+    return f"**{sum(claims[each.slug] for each in lessons if not at.plan.why_not(each.needs))}**"
+
+
+def _link(about: Lesson) -> str:
+    return f"[{about.slug}](../notebooks/{about.slug}.ipynb)"

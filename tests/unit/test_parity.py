@@ -1,0 +1,76 @@
+"""The page of what runs where: its cells are what labs decide, and change with it."""
+
+from dataclasses import replace
+
+import pytest
+
+from labsupport.backends import LabOptions, Plan, plan
+from labsupport.backends.parity import parity_document, places_of_labs
+from labsupport.experiments.claims import Ledger, load_ledger
+from labsupport.lessons.catalog import LESSONS, Lesson, lesson
+from labsupport.lessons.needs import Needs
+from labsupport.project import this_project
+from labsupport.systems.capabilities import Capability
+
+POSSIBLE = Capability("namespaces machine", True, "root")
+FIRST_PLACE = 2  # after the notebook's name and its claims
+
+
+@pytest.fixture(scope="module")
+def ledger() -> Ledger:
+    return load_ledger(this_project().claims)
+
+
+def rows(page: str) -> list[list[str]]:
+    """The table's rows, its head and the line below that left out."""
+    lines = [line for line in page.splitlines() if line.startswith("|")][2:]
+    return [[cell.strip() for cell in line.strip("|").split("|")] for line in lines]
+
+
+def reason(page: str, cell: str) -> str:
+    number = cell.rpartition(" ")[2]
+    return next(line.partition(". ")[2] for line in page.splitlines() if line.startswith(f"{number}. "))
+
+
+def test_every_notebook_has_a_row_and_every_place_a_column(ledger: Ledger) -> None:
+    found = rows(parity_document(ledger))
+    assert [slug for row in found[:-1] for slug in [row[0][1:].partition("]")[0]]] == [each.slug for each in LESSONS]
+    assert {len(row) for row in found} == {FIRST_PLACE + len(places_of_labs())}
+
+
+def test_a_cell_is_what_a_lab_there_would_decide(ledger: Ledger) -> None:
+    page = parity_document(ledger)
+    of_kind, of_container, own_engine = 1, 2, 3
+    chosen = {
+        of_kind: plan(LabOptions(cluster="kind"), POSSIBLE),
+        of_container: Plan("container"),
+        own_engine: plan(LabOptions(engine="own")),
+    }
+    for row, about in zip(rows(page), LESSONS, strict=False):
+        for place, decided in chosen.items():
+            cell, why = row[FIRST_PLACE + place], decided.why_not(about.needs)
+            assert cell.startswith("recorded" if why else "live"), (about.slug, cell)
+            assert not why or reason(page, cell) == why
+
+
+def test_claims_are_settled_live_where_their_notebook_is_live(ledger: Ledger) -> None:
+    *notebooks, total = rows(parity_document(ledger))
+    for column in range(FIRST_PLACE, len(total)):
+        live = sum(int(row[1]) for row in notebooks if row[column].startswith("live"))
+        assert total[column] == f"**{live}**"
+    assert total[FIRST_PLACE] == total[1] == f"**{sum(one.verdict is not None for one in ledger.claims)}**"
+
+
+def test_a_notebook_that_comes_to_need_more_changes_its_cell(ledger: Ledger) -> None:
+    def on_kind(about: Lesson) -> str:
+        return rows(parity_document(ledger, [about]))[0][FIRST_PLACE + 1]
+
+    stateful = lesson("08")
+    assert on_kind(stateful) == "live"
+    assert on_kind(replace(stateful, needs=stateful.needs | Needs(tools=("cilium",)))) == "recorded: reason 1"
+    assert on_kind(lesson("04")) == "live, no cluster in it"
+
+
+def test_trials_that_this_computer_serves_are_named_where_the_engine_is_yours(ledger: Ledger) -> None:
+    own_engine = rows(parity_document(ledger, [lesson("06")]))[0][FIRST_PLACE + 3]
+    assert "`sources` recorded where" in own_engine
