@@ -81,6 +81,18 @@ def test_the_names_in_a_commands_words(line: str, names: str, not_names: str) ->
     assert not command.names(not_names)
 
 
+def test_what_a_file_of_targets_builds_is_labelled_and_the_labs_though_it_was_killed(tmp_path: Path) -> None:
+    command = Command.of(words("buildx bake --progress quiet --file targets.hcl one"))
+    assert not command.refused
+    assert command.with_added(LAB)[:4] == ("buildx", "bake", "--set", f"*.labels.labsupport.image-of={LAB}")
+    assert command.builds and not command.names_its_images
+    journal = Journal(tmp_path)
+    journal.begin(command.words, was={"theirs:latest": "old"})
+    assert journal.took("one:latest", "built", labelled=["built"])
+    assert not journal.took("one:latest", "pulled by somebody else meanwhile", labelled=["built"])
+    assert not journal.took("theirs:latest", "old", labelled=["old"])
+
+
 @pytest.mark.parametrize(
     ("line", "volumes"),
     [

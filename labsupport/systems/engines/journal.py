@@ -6,7 +6,7 @@ library only, as labelling.py.
 
 import json
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -35,11 +35,13 @@ class Entry:
     volumes: Sequence[str] = ()
     cache: Sequence[str] = ()
 
-    def took(self, tag: str, image: str) -> bool:
-        """Whether that a name means this image is the doing of this command."""
+    def took(self, tag: str, image: str, labelled: Collection[str] = ()) -> bool:
+        """Whether that a name means this image is the doing of this command; `labelled` are images with its label."""
         if self.names is not None:
             return self.names.get(tag) == image and self.was.get(tag) != image
-        return Command.of(self.words).names(tag) and self.was.get(tag) != image
+        command = Command.of(self.words)
+        its_own = image in labelled if command.bakes else command.names(tag)
+        return its_own and self.was.get(tag) != image
 
 
 class Journal:
@@ -69,9 +71,9 @@ class Journal:
                     setattr(found[key], name, value)
         return list(found.values())
 
-    def took(self, tag: str, image: str) -> bool:
-        """Whether it is the lab's doing that a name means this image."""
-        return any(entry.took(tag, image) for entry in self.entries())
+    def took(self, tag: str, image: str, labelled: Collection[str] = ()) -> bool:
+        """Whether it is the lab's doing that a name means this image; `labelled` are images with the lab's label."""
+        return any(entry.took(tag, image, labelled) for entry in self.entries())
 
     def meant_before(self, tag: str, image: str) -> str:
         """The image that a name meant before the lab had it mean this one; empty for none."""

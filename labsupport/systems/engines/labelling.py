@@ -20,7 +20,8 @@ LABELLED = {
     *RUNS,
     *("network create", "volume create"),
 }
-BUILDS = {"build", "image build", "builder build", "buildx build", "buildx b"}
+BAKES = {"bake", "buildx bake", "buildx f"}
+BUILDS = {"build", "image build", "builder build", "buildx build", "buildx b", *BAKES}
 CHANGED = {"commit", "container commit", "import", "image import"}
 NAMING = {"tag", "image tag", "pull", "image pull", "load", "image load"}
 PRUNED = {"container prune", "image prune", "network prune", "volume prune"}
@@ -31,7 +32,7 @@ REFUSED = {
     **dict.fromkeys(
         ("builder prune", "buildx prune", "system prune"), "it cannot tell what is the lab's from what is yours"
     ),
-    **dict.fromkeys(("buildx create", "buildx bake", "compose"), "what it makes cannot be labelled as the lab's"),
+    **dict.fromkeys(("buildx create", "compose"), "what it makes cannot be labelled as the lab's"),
 }
 _VOLUME_NAME = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_.-]+")
 
@@ -81,12 +82,17 @@ class Command:
 
     @property
     def names_its_images(self) -> bool:
-        """Whether its words have the names of all images that may come: an archive has its own."""
-        return self.verb not in ("load", "image load")
+        """Whether its words have the names of all images that may come: an archive, or file of targets, has its own."""
+        return self.verb not in ("load", "image load") and not self.bakes
 
     @property
     def builds(self) -> bool:
         return self.verb in BUILDS
+
+    @property
+    def bakes(self) -> bool:
+        """Whether it builds what a file of targets says."""
+        return self.verb in BAKES
 
     @property
     def removes_containers(self) -> bool:
@@ -97,6 +103,8 @@ class Command:
         of_image = f"{IMAGE_LABEL_KEY}={lab}"
         if self.verb in LABELLED:
             return ("--label", label(lab))
+        if self.bakes:
+            return ("--set", f"*.labels.{of_image}")
         if self.verb in BUILDS:
             return () if self._writes_elsewhere else ("--label", of_image)
         if self.verb in CHANGED:

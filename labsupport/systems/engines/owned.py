@@ -91,7 +91,7 @@ class Owned:
         ]
 
     def _is_left(self, tag: str, image: str, journal: Journal) -> bool:
-        return journal.took(tag, image) and self._other_user(tag) is None
+        return journal.took(tag, image, self._labelled()) and self._other_user(tag) is None
 
     @property
     def _label(self) -> dict[str, Any]:
@@ -109,11 +109,12 @@ class Owned:
     def _remove_images(self, journal: Journal, before: Snapshot, refusals: Refusals) -> list[str]:
         gone = []
         found = self.client.api.images(all=True)
-        tags, images = tags_of(found), {each["Id"] for each in found}
+        tags, images, labelled = tags_of(found), {each["Id"] for each in found}, self._labelled()
         for tag, image in sorted(tags.items()):
             if self._is_guard(tag):
                 continue
-            if before.tags.get(tag) == image or not journal.took(tag, image) or self._hand_over(tag, image, journal):
+            took = before.tags.get(tag) != image and journal.took(tag, image, labelled)
+            if not took or self._hand_over(tag, image, journal):
                 continue
             was = before.tags.get(tag) or journal.meant_before(tag, image)
             if was in images:
@@ -130,12 +131,16 @@ class Owned:
     def _is_guard(self, tag: str) -> bool:
         return tag.startswith(f"{self.lab}/{KEPT}:")
 
+    def _labelled(self) -> set[str]:
+        """The images that the lab's builds have made."""
+        label = {"label": f"{IMAGE_LABEL_KEY}={self.lab}"}
+        return {each["Id"] for each in self.client.api.images(all=True, filters=label)}
+
     def _nameless(self, before: Snapshot) -> frozenset[str]:
         """The lab's images that have no name, or none any more: one with a name in nobody's journal is somebody's."""
         journal = Journal(self.folder)
         noted = {image for entry in journal.entries() for image in entry.images}
-        labelled = {"label": f"{IMAGE_LABEL_KEY}={self.lab}"}
-        found = {each["Id"] for each in self.client.api.images(all=True, filters=labelled)}
+        found = self._labelled()
         named = set(self._tags().values())
         there = {each["Id"] for each in self.client.api.images(all=True)}
         return frozenset(((found | noted) & there) - named - before.images)
