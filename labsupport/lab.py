@@ -528,7 +528,15 @@ class Lab:
             backends.name,
             lambda: Provenance.model_validate(backends.provenance_of_trial(facts)),
             on_close=lambda _: self._remove_objects(),
-            replayed=dict.fromkeys(self._about.served_here, because) if (because := backends.why_not_served) else {},
+            replayed={
+                trial: because
+                for trials, because in (
+                    (self._about.served_here, backends.why_not_served),
+                    (self._about.on_a_machine, backends.why_no_machine),
+                )
+                for trial in trials
+                if because
+            },
             recorded=self._project.recorded_evidence,
         )
 

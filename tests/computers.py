@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from labsupport.process.commands import CommandResult, Invocation
 from labsupport.process.ownership import Owner
 from labsupport.project import this_project
+from labsupport.systems.clusters.kind.startup import HAVE_MODULES
 from labsupport.systems.engines.engine import Engine
 from labsupport.systems.engines.private import start_private_engine
 from labsupport.systems.machines.machine import Machine
@@ -26,6 +27,8 @@ socket=$1; shift
 for each in "$@"; do mkdir -p "/run/kept$each"; mount --bind "$each" "/run/kept$each"; done
 mount -t tmpfs -o mode=755 none /root
 for each in "$@"; do [ -d "$each" ] || { mkdir -p "$each"; mount --bind "/run/kept$each" "$each"; }; done
+cp /etc/passwd /run/passwd; echo "user:x:$USER:$USER::$HOME:/bin/sh" >>/run/passwd
+mount --bind /run/passwd /etc/passwd
 mkdir "$HOME"; chown $USER:$USER "$HOME"
 chgrp $GROUP "$socket"; chmod 660 "$socket"
 """
@@ -76,6 +79,7 @@ def computer_of_a_user() -> Iterator[Computer]:
         shown = [str(toolchain().cache), sys.base_prefix]
         words = ["sh", "-c", SET_UP, "sh", socket, *shown]
         machine.runner.run(words, invocation=Invocation(environment=environment)).or_raise()
+        machine.runner.run(["sh", "-c", HAVE_MODULES]).or_raise()  # as computers have
         yield Computer(machine, engine)
         engine.close()
     finally:

@@ -73,6 +73,11 @@ NO_AUDIT_LOG = (
     "your own cluster was asked for, and a lab sees neither its audit log nor its nodes and components, "
     "which this takes"
 )
+# What a trial alone takes, which is then replayed alone: see Lesson.on_a_machine.
+REPLAYED_BY_TRIAL = frozenset(["ext4"])
+NO_MACHINE_FOR_A_TRIAL = (
+    "your own engine was asked for, and this takes a machine of the lab's own, for a disk or for all that runs there"
+)
 BESIDE_OWN = "{} was asked for, and the lab's {} runs on a machine, which a lab on what is yours does without"
 
 
@@ -104,7 +109,8 @@ class Plan:
 
     def why_not(self, needs: Needs) -> str:
         """Why not all of `needs` can be live; empty when it can."""
-        more = bool(needs.engines) or not TOOLS_IN_CONTAINER.issuperset(needs.tools)
+        alone = REPLAYED_BY_TRIAL if self.own_engine and self.cluster == KIND else frozenset()
+        more = bool(needs.engines) or not (TOOLS_IN_CONTAINER | alone).issuperset(needs.tools)
         return (
             (self.no_engine if needs.engine else "")
             or (self.no_cluster if needs.nodes else "")
@@ -222,7 +228,9 @@ def _why_no_kind(no_engine: str, machine: str) -> tuple[str, str] | None:
 
 def _plan_visit(options: LabOptions) -> Plan:
     """Decide what can be live on what is the user's; whether that answers shows when the lab starts."""
-    machines = [f"--{name} {value}" for name, value in vars(options).items() if value in BY_NAME]
+    on_own_engine = options.engine == OWN and options.cluster == KIND
+    takes_machine = BY_NAME - {KIND} if on_own_engine else BY_NAME
+    machines = [f"--{name} {value}" for name, value in vars(options).items() if value in takes_machine]
     if machines:
         raise RequirementMissing(
             f"use {' '.join(machines)} beside your own engine or cluster",
@@ -238,7 +246,8 @@ def _plan_visit(options: LabOptions) -> Plan:
     return Plan(
         None,
         why_not("engine", options.engine, "cluster", "private engine"),
-        why_not("cluster", options.cluster, "engine", "embedded cluster"),
+        "" if on_own_engine else why_not("cluster", options.cluster, "engine", "embedded cluster"),
+        KIND if on_own_engine else "embedded",
         own_engine=options.engine == OWN,
         own_cluster=options.cluster == OWN,
         may_change_cluster=options.allow_cluster_changes,

@@ -114,6 +114,8 @@ class Places:
     def machine(self, name: str) -> "Machine":
         """Return a machine: "machine" is the lab's own, "old-machine" that of the engine "old"; or a node's."""
         if name == MACHINE:
+            if self._backends.machine is None and self._backends.labs_cluster is not None:
+                return self._backends.labs_cluster.machine
             if self._backends.machine is None:
                 raise RequirementMissing(
                     "use the lab's machine, or start something on it", NO_MACHINE, "leave --engine own out"

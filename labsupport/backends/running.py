@@ -8,7 +8,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from labsupport.backends.choosing import KIND, Plan
+from labsupport.backends.choosing import KIND, NO_MACHINE_FOR_A_TRIAL, Plan
 from labsupport.backends.places import Places, PlacesRunner
 from labsupport.errors import UsageError
 
@@ -56,6 +56,11 @@ class Backends:
         from labsupport.systems.machines.own_engine import unfit_for_serving
 
         return unfit_for_serving(self.engine.host, self.engine.client.info())
+
+    @property
+    def why_no_machine(self) -> str:
+        """Why a trial that takes a machine of the lab's own is replayed; empty where there is one."""
+        return NO_MACHINE_FOR_A_TRIAL if self.visit is not None else ""
 
     @property
     def home(self) -> "Machine | Visit | None":

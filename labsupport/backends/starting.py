@@ -45,14 +45,10 @@ def make_toolchain(listener: Listener = silent) -> "Toolchain":
 def have_images(engine: "Engine", names: tuple[str, ...], listener: Listener = silent) -> None:
     """Have the lab's own images on an engine."""
     if names:
-        from labsupport.systems.engines.own import EngineOfUser
         from labsupport.systems.images import Images, full_names
 
-        load = partial(Images(engine, make_toolchain(listener), listener).ensure, *names)
-        if isinstance(engine, EngineOfUser):
-            engine.note_images(full_names(*names), load)
-        else:
-            load()
+        images = Images(engine, make_toolchain(listener), listener)
+        engine.note_images(full_names(*names), partial(images.ensure, *names))
 
 
 def tool_groups(needs: Needs) -> tuple[str, ...]:
@@ -107,7 +103,7 @@ def start_backends(chosen: Plan, needs: Needs, *, owner: Owner | None, listener:
         save_plan(machine.folder, chosen)
         with ThreadPoolExecutor() as pool:
             engine = pool.submit(_start_engine, machine, toolchain, wanted.images) if wanted.engine else None
-            start = partial(_start_kind, engine) if engine and chosen.cluster == KIND else _start_cluster
+            start = partial(_start_kind_when, engine) if engine and chosen.cluster == KIND else _start_cluster
             cluster = pool.submit(start, machine, toolchain, wanted) if wanted.nodes else None
         started = Backends(
             chosen,
@@ -154,7 +150,7 @@ def attach_to_end(name: str) -> Backends:
     folder = _folder_of(name)
     record = LabRecord.read(folder)
     if record.kind == VISIT_KIND:
-        return replace(attach_visit_backends(folder), attached=False)
+        return replace(attach_visit_backends(folder, to_end=True), attached=False)
     return Backends(Plan(record.kind), attach_machine(name))
 
 
@@ -218,6 +214,7 @@ def end_and_look(backends: Backends) -> "list[Thing]":
 
 
 def _end_visit(backends: Backends) -> "list[Thing]":
+    from labsupport.systems.clusters.kind.helper import clear
     from labsupport.systems.engines.own import EngineOfUser
     from labsupport.systems.inventory import Thing
 
@@ -225,6 +222,7 @@ def _end_visit(backends: Backends) -> "list[Thing]":
     left = []
     if isinstance(backends.engine, EngineOfUser):
         # First, as what its journal says goes with the run folder.
+        clear(backends.engine.client, backends.visit.folder)
         backends.engine.owned.remove()
         left = [Thing("on your own engine", what) for what in backends.engine.owned.left()]
     backends.close()
@@ -289,14 +287,21 @@ def _start_cluster(machine: "Machine", toolchain: "Toolchain", wanted: Needs) ->
     return cluster
 
 
-def _start_kind(engine: "Future[Engine]", machine: "Machine", toolchain: "Toolchain", wanted: Needs) -> "LabCluster":
+def _start_kind_when(
+    engine: "Future[Engine]", machine: "Machine", toolchain: "Toolchain", wanted: Needs
+) -> "LabCluster":
+    return start_kind(engine.result(), machine, toolchain, wanted)
+
+
+def start_kind(engine: "Engine", machine: "Machine", toolchain: "Toolchain", wanted: Needs) -> "LabCluster":
+    """Have kind make the cluster that `wanted` takes, on an engine of a machine or beside one."""
     from labsupport.systems.clusters.kind import KindTools, start_kind_cluster
     from labsupport.systems.images import archives_of
 
     tools = KindTools.of(toolchain)
     cluster = start_kind_cluster(
         machine,
-        engine.result(),
+        engine,
         tools,
         nodes=wanted.nodes,
         archives=archives_of(toolchain, *wanted.images),

@@ -5,14 +5,17 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from labsupport.backends.choosing import Plan
+from labsupport.backends.choosing import KIND, REPLAYED_BY_TRIAL, Plan
 from labsupport.backends.running import Backends
 from labsupport.lessons.needs import Needs
 from labsupport.process.ownership import Owner
 from labsupport.process.progress import Listener, silent
+from labsupport.project import this_project
 
 if TYPE_CHECKING:
+    from labsupport.systems.clusters.lab_cluster import LabCluster
     from labsupport.systems.clusters.own import OwnCluster
+    from labsupport.systems.engines.engine import Engine
     from labsupport.systems.engines.own import EngineOfUser, OwnEngineTools
     from labsupport.systems.toolchain import Toolchain
     from labsupport.systems.visits import Visit
@@ -24,7 +27,8 @@ KUBECTL = "kubectl"
 
 def visit_tools(chosen: Plan, wanted: Needs) -> tuple[str, ...]:
     """The tools that it takes to have `wanted` live on what is the user's."""
-    engine = (*ENGINE_TOOLS, *wanted.tools) if chosen.own_engine and wanted.engine else ()
+    more = [each for each in wanted.tools if each not in REPLAYED_BY_TRIAL]
+    engine = (*ENGINE_TOOLS, *more) if chosen.own_engine and wanted.engine else ()
     return (*engine, *([KUBECTL] if chosen.own_cluster and wanted.nodes else []))
 
 
@@ -39,9 +43,12 @@ def start_visit_backends(chosen: Plan, wanted: Needs, *, owner: Owner | None, li
     from labsupport.systems.visits import start_visit
 
     takes_engine = chosen.own_engine and wanted.engine
+    takes_kind = chosen.cluster == KIND and wanted.nodes > 0
     host = host_in_use() if takes_engine else ""
     toolchain = make_toolchain(listener)
     toolchain.ensure(*visit_tools(chosen, wanted))
+    if takes_kind:
+        _require_shared_kernel(host)
     visit = start_visit(owner, host)
     save_plan(visit.folder, chosen)
     started = Backends(chosen, visit=visit, images=wanted.images)
@@ -51,7 +58,10 @@ def start_visit_backends(chosen: Plan, wanted: Needs, *, owner: Owner | None, li
             started.engine = _engine(visit, tools, host, new=True)
             save_tools(visit.folder, asdict(tools))
             have_images(started.engine, wanted.images, listener)
-        if chosen.own_cluster and wanted.nodes:
+        if takes_kind:
+            assert started.engine is not None
+            started.cluster = _start_kind(visit, started.engine, toolchain, wanted, listener)
+        elif chosen.own_cluster and wanted.nodes:
             started.cluster = _join_cluster(visit, toolchain, with_users_rights=chosen.may_change_cluster)
     except BaseException:
         started.close()
@@ -59,13 +69,13 @@ def start_visit_backends(chosen: Plan, wanted: Needs, *, owner: Owner | None, li
     return started
 
 
-def attach_visit_backends(folder: Path) -> Backends:
-    """Find what a running lab uses of the user's.
+def attach_visit_backends(folder: Path, *, to_end: bool = False) -> Backends:
+    """Find what a running lab uses of the user's; `to_end` asks no node whether it runs.
 
     Raises:
         LabError: that lab has ended, or the engine or cluster does not answer.
     """
-    from labsupport.backends.starting import OWN_CLUSTER_FILE, saved_plan, saved_tools
+    from labsupport.backends.starting import KIND_FILE, OWN_CLUSTER_FILE, saved_plan, saved_tools
     from labsupport.systems.engines.own import OwnEngineTools
     from labsupport.systems.machines.run_folders import LabRecord
     from labsupport.systems.visits import attach_visit
@@ -78,6 +88,13 @@ def attach_visit_backends(folder: Path) -> Backends:
         found.cluster = attach_own_cluster(folder, tools["sources"])
     if host:
         found.engine = _engine(visit, OwnEngineTools(**saved_tools(folder)), host, new=False)
+    if (fields := saved_tools(folder, KIND_FILE)) and found.engine and not to_end:
+        from labsupport.systems.clusters.kind import attach_helper, attach_kind_cluster
+        from labsupport.systems.clusters.tools import ClusterTools
+
+        helper = attach_helper(found.engine.client, folder)
+        found.cluster = attach_kind_cluster(helper, found.engine, ClusterTools(**fields))
+        found.mended = found.undo_faults()
     return found
 
 
@@ -92,6 +109,26 @@ def _join_cluster(visit: "Visit", toolchain: "Toolchain", *, with_users_rights: 
     cluster = join_own_cluster(how)
     save_tools(visit.folder, {"sources": sources}, OWN_CLUSTER_FILE)
     return cluster
+
+
+def _start_kind(
+    visit: "Visit", engine: "Engine", toolchain: "Toolchain", wanted: Needs, listener: Listener
+) -> "LabCluster":
+    from labsupport.backends.starting import start_kind
+    from labsupport.systems.clusters.kind import HelperPlan, have_node_image, start_helper
+
+    image = have_node_image(toolchain, listener)
+    image.put_on(engine)
+    shown = (toolchain.cache, this_project().root)
+    plan = HelperPlan(visit.name, engine.host, toolchain.path("docker"), image.name, shown)
+    helper = start_helper(engine.client, plan, visit.folder)
+    return start_kind(engine, helper, toolchain, wanted)
+
+
+def _require_shared_kernel(host: str) -> None:
+    from labsupport.systems.machines.own_engine import OwnEngine
+
+    OwnEngine(host).require_shared_kernel("nodes of kind")
 
 
 def _engine_tools(toolchain: "Toolchain") -> "OwnEngineTools":

@@ -17,6 +17,7 @@ class Lesson:
     """One notebook: file name without ending, what it is about, its own module, and what must be live for it.
 
     `served_here` are its trials that have this computer serve something to the engine, which must be on it too.
+    `on_a_machine` are its trials that take a machine of the lab's own, which a lab on an engine of the user's has not.
     `not_everywhere` are experiments of it that take what not every computer can have, such as the internet.
     """
 
@@ -25,6 +26,7 @@ class Lesson:
     module: str
     needs: Needs
     served_here: tuple[str, ...] = ()
+    on_a_machine: tuple[str, ...] = ()
     not_everywhere: tuple[str, ...] = ()
 
 
@@ -34,6 +36,7 @@ LESSONS = (
         "What runs where, and how an experiment works",
         "labsupport.lessons.start",
         Needs(engine=True, nodes=1, images=("lab/toolbox",)),
+        on_a_machine=("whereabouts", "first-process", "after-reset"),
     ),
     Lesson(
         "01-cgroup-drivers",
@@ -82,6 +85,7 @@ LESSONS = (
         "What reclaim policies do to volumes and to data",
         "labsupport.lessons.reclaim",
         Needs(nodes=1, images=("lab/toolbox",), tools=("ext4",), local_path=True),
+        on_a_machine=("size", "forensics"),
     ),
     Lesson(
         "08-statefulset",

@@ -59,8 +59,7 @@ def etcd_content(trial: Trial, cluster: FindCluster) -> Observation:
     def look() -> dict[str, Any]:
         from labsupport.systems.clusters.store import stored_objects
 
-        live = cluster()
-        return stored_objects(live.machine.runner, live.etcd_socket, NAMESPACE)
+        return stored_objects(cluster().etcd_answer(), NAMESPACE)
 
     return trial.observe("etcd", look)
 

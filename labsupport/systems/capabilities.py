@@ -199,12 +199,18 @@ def kind_cluster() -> Capability:
     """Say whether a lab can have a cluster of kind."""
     name = "kind cluster"
     machine = namespaces_machine()
+    whose, asked = "the lab's own engine", "--cluster kind"
     if not machine.available:
-        return _no(name, machine.because, machine.change_it)
+        host = host_in_use()
+        engine = docker_engine(host)
+        because = unfit(host, ask_about_itself(host)) if engine.available else engine.because
+        if because:
+            return _no(name, f"{machine.because}; nor on an engine of yours: {because}", machine.change_it)
+        whose, asked = f"your own engine at {host}", "--engine own --cluster kind"
     if not shutil.which("apt-get") or not shutil.which("dpkg-deb"):
         because = "its nodes' image is made of Debian packages, and this is no Debian or Ubuntu"
         return _no(name, because, "nothing to do: the embedded cluster needs none")
-    return _yes(name, "its nodes are containers of the lab's own engine: ask for it with --cluster kind")
+    return _yes(name, f"its nodes are containers of {whose}: ask for it with {asked}")
 
 
 def _headers(response: str) -> dict[str, str]:

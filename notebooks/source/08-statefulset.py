@@ -274,7 +274,8 @@ after
 
 # %% [markdown]
 # Then the connections, on the machine that the control plane runs on, and on the nodes. `ss` lists them with the
-# programs they belong to. etcd listens on a socket file here, the API server on port 6443.
+# programs they belong to. etcd listens on a socket file here (where kind made the cluster, on port 2379 of the node),
+# the API server on port 6443.
 
 # %%
 files = trial.run("ss --unix --processes --no-header", on="machine")

@@ -10,6 +10,7 @@ import pytest
 
 from labsupport.process.ownership import LABEL_KEY
 from labsupport.process.waiting import wait_until
+from labsupport.systems.clusters.kind import have_node_image
 from labsupport.systems.images import Images
 from tests.computers import HOME, Computer, computer_of_a_user
 from tests.engines import toolchain
@@ -47,6 +48,8 @@ MAKE = (
 made("RUN echo nameless >/nameless")
 made("RUN echo taken >/taken", "--tag=web")
 made("RUN echo classic >/classic\\nRUN echo more >/more", environment={"DOCKER_BUILDKIT": "0"})
+targets = 'target "default" {\\n dockerfile-inline = "FROM lab/toolbox\\\\nRUN echo baked >/b"\\n tags = ["baked"]\\n}'
+docker("buildx", "bake", "--file=-", stdin=targets)
 docker("tag", "child", "child:again")
 docker("commit", "one", "committed")
 docker("save", "--output", os.environ["HOME"] + "/child.tar", "child:again")
@@ -76,6 +79,26 @@ assert not (left := end_and_look(lab)), left
 """
 NOTE = 'theirs_web = docker("image", "inspect", "--format", "{{.Id}}", "web")\n'
 DIE = "print(lab.visit.name, lab.visit.keeper().pid, flush=True)\nos.kill(os.getpid(), 9)\n"
+OPEN_KIND = OPEN.replace('engine="own"', 'engine="own", cluster="kind"').replace("Needs(", "Needs(nodes=1, ")
+USE_KIND = """
+from labsupport.systems.clusters.store import stored_objects
+from labsupport.systems.faults import make_fault, undo_faults
+
+def kubectl(line):
+    return lab.runner.run(["kubectl", *line.split()], within_seconds=90).or_raise().stdout
+
+assert os.geteuid()
+cluster, run = lab.labs_cluster, "run {} --image=lab/toolbox --image-pull-policy=Never -- sleep 600"
+make_fault(cluster, "stop", "kube-scheduler")
+kubectl(run.format("hello"))
+assert '"name":"hello"' in cluster.audit_log.read_text()
+assert "pods/hello" in stored_objects(cluster.etcd_answer(), "default")["objects"]
+assert "Pending" in kubectl("get pod hello")
+undo_faults(cluster)
+kubectl("wait --for=condition=Ready pod/hello --timeout=60s")
+nodes = docker("ps", "--quiet", "--filter", f"label={lab.engine.mark}", "--filter", "label=io.x-k8s.kind.cluster")
+assert len(nodes.split()) == 1, docker("ps")
+"""
 
 
 @pytest.fixture(scope="module")
@@ -168,6 +191,21 @@ assert not (left := end_and_look(second)), left
     assert computer.engine.snapshot() == before
 
 
+@pytest.mark.needs("kind")
+def test_kind_makes_a_cluster_there_for_who_is_not_root_and_all_of_it_goes_with_a_killed_lab(
+    computer: Computer,
+) -> None:
+    have_node_image(toolchain())  # the computer's user may not write in this cache
+    before, links = computer.engine.snapshot(), _links(computer)
+    result = computer.run("-c", OPEN_KIND + USE_KIND + DIE)
+    assert result.exit_code == 128 + 9, result.stdout
+    name = result.stdout.split()[-2]
+    wait_until(lambda: _run_folders(computer) == [], f"the end of {name}", within_seconds=30)
+    assert computer.engine.snapshot() == before
+    assert _links(computer) == links
+    assert _is_running(computer, "theirs")
+
+
 @pytest.mark.parametrize("words", ["swarm init", "system prune --force", "compose up"])
 def test_what_would_change_the_engine_itself_is_refused(computer: Computer, words: str) -> None:
     asked = f'print(lab.runner.run("docker {words}".split()))\nlab.close()\n'
@@ -217,6 +255,12 @@ def _fill(computer: Computer) -> None:
 
 def _is_running(computer: Computer, container: str) -> bool:
     return str(computer.engine.client.containers.get(container).status) == "running"
+
+
+def _links(computer: Computer) -> set[str]:
+    """The network's interfaces and routes of the computer, and what it has mounted; not their numbers."""
+    look = "ip -brief link | cut -d' ' -f1 | cut -d@ -f1; ip route; cut -d' ' -f2,3 /proc/mounts"
+    return set(computer.machine.runner.run(["sh", "-c", look]).or_raise().stdout.splitlines())
 
 
 def _run_folders(computer: Computer) -> list[str]:

@@ -148,6 +148,18 @@ def test_one_lab_is_on_a_machine_or_on_what_is_yours(asked: LabOptions) -> None:
         plan(asked, POSSIBLE)
 
 
+def test_kind_makes_a_cluster_on_your_own_engine_and_what_takes_a_machine_is_replayed_with_the_reason() -> None:
+    chosen = plan(LabOptions(engine="own", cluster="kind"), NOT_ROOT)
+    assert (chosen.machine, chosen.is_visit, chosen.why_not(BOTH)) == (None, True, "")
+    assert chosen.within(Needs(nodes=2)) == Needs(engine=True, nodes=2, tools=("kind",))
+    live = {each.slug[:2] for each in LESSONS if not chosen.why_not(each.needs)}
+    assert live == {"00", "06", "07", "08", "09"}
+    assert "no machine of its own" in chosen.why_not(Needs(engine=True, engines=("old",)))
+    assert "embedded cluster only" in chosen.why_not(Needs(nodes=2, tools=("bgp",)))
+    with pytest.raises(RequirementMissing, match="two labs"):
+        plan(LabOptions(engine="own", cluster="kind", machine="namespaces"), POSSIBLE)
+
+
 def test_the_right_to_change_a_cluster_reaches_another_process(monkeypatch: pytest.MonkeyPatch) -> None:
     asked = LabOptions(cluster="own", allow_cluster_changes=True)
     assert not LabOptions(cluster="own").or_from_environment().allow_cluster_changes

@@ -1,5 +1,6 @@
 """What a cluster's programs are given: certificates, kubeconfigs, configurations, images."""
 
+import json
 import stat
 import tarfile
 from ipaddress import ip_address
@@ -156,7 +157,14 @@ def test_the_same_program_gives_the_same_image(tmp_path: Path) -> None:
     program.touch()
     assert image.write(tmp_path / "second.tar").read_bytes() == first
     with tarfile.open(tmp_path / "first.tar") as tar:
-        assert {name.split("/")[0] for name in tar.getnames()} == {"oci-layout", "index.json", "blobs"}
+        names = tar.getnames()
+        assert {name.split("/")[0] for name in names} == {"oci-layout", "index.json", "manifest.json", "blobs"}
+        stored = tar.extractfile("manifest.json")
+        assert stored is not None
+        # As engines read it that keep images by a storage driver.
+        (told,) = json.load(stored)
+    assert told["RepoTags"] == ["docker.io/lab/x:latest"]
+    assert {told["Config"], *told["Layers"]} <= set(names)
 
 
 def test_ready_is_not_yet_schedulable() -> None:

@@ -9,11 +9,11 @@ import yaml
 from labsupport.process.commands import Invocation
 from labsupport.systems.clusters.kind.configuration import (
     KindPlan,
-    container_of,
     kind_configuration,
     kubeadm_patches,
 )
 from labsupport.systems.clusters.kind.dns import dns_in_a_pod
+from labsupport.systems.clusters.kind.helper import address_of
 from labsupport.systems.clusters.kind.nodes import InNode
 from labsupport.systems.clusters.network import NetworkPlan
 from tests.scripted import ScriptedRunner
@@ -98,7 +98,27 @@ def test_another_process_reads_the_plan_from_its_record() -> None:
 
 
 def test_containers_have_the_names_that_kind_gives_them() -> None:
-    assert [container_of(n) for n in range(4)] == ["lab-control-plane", "lab-worker", "lab-worker2", "lab-worker3"]
+    four = replace(PLAN, size=4)
+    assert four.containers == ["lab-control-plane", "lab-worker", "lab-worker2", "lab-worker3"]
+    assert replace(PLAN, size=1).containers == ["lab-control-plane"]
+
+
+def test_on_an_engine_of_the_users_everything_has_the_labs_name_and_nothing_of_the_computers_is_shown() -> None:
+    visiting = replace(PLAN, lab="lab-3f9a2c", machine_root=Path("/run/lab/machine"), address=address_of("lab-3f9a2c"))
+    document = configuration(visiting)
+    assert document["name"] == visiting.engine_network == "lab-3f9a2c"
+    assert visiting.containers == ["lab-3f9a2c-control-plane", "lab-3f9a2c-worker"]
+    assert visiting.server_inside == "https://lab-3f9a2c-control-plane:6443"
+    first = mounts(document["nodes"][0])
+    written = [here for here, fixed in first.values() if not fixed]
+    assert all(here.startswith(("/run/lab/cluster", "/run/lab/machine")) for here in written)
+    assert first["/machine/tmp"] == ("/run/lab/machine/tmp", False)
+
+
+def test_each_lab_has_a_loopback_address_of_its_own_that_is_nobody_elses() -> None:
+    assert address_of("lab-3f9a2c") == "127.63.154.44"
+    assert address_of("lab-000000") == "127.1.1.1"
+    assert address_of("lab-ffffff") == "127.254.254.254"
 
 
 def test_both_services_of_dns_lead_to_its_pod() -> None:

@@ -8,6 +8,7 @@ from labsupport.display.tables import Column, Table, table
 from labsupport.experiments.steps import Step
 
 SERVERS = {"etcd": "etcd.sock", "kube-apiserver": "6443"}
+ETCD_PORT = "2379"  # where kind made the cluster
 _PROCESS = re.compile(r'users:\(\("(?P<name>[^"]+)"')
 _FILE_FIELDS, _PORT_FIELDS = 8, 5
 
@@ -28,13 +29,14 @@ class Connections:
 
 
 def read_connections(files: Step, *ports: Step) -> Connections:
-    """Read the connections to etcd's socket file and to the API server's port.
+    """Read the connections to etcd's socket file, or its port, and to the API server's port.
 
     Args:
         files: `ss --unix --processes --no-header`.
         ports: `ss --tcp --processes --numeric --no-header`, from each place that clients run on.
     """
     found = {("etcd", client) for client in _on_file(files, SERVERS["etcd"])}
+    found |= {("etcd", client) for step in ports for client in _on_port(step, ETCD_PORT)}
     found |= {("kube-apiserver", client) for step in ports for client in _on_port(step, SERVERS["kube-apiserver"])}
     return Connections(frozenset(found))
 

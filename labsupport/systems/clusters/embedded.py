@@ -12,6 +12,7 @@ from labsupport.systems.clusters.lab_cluster import LabCluster, named
 from labsupport.systems.clusters.node import NodeOnMachine
 from labsupport.systems.clusters.readiness import READY_WITHIN_SECONDS, are_usable, wait_with
 from labsupport.systems.clusters.startup import Standing, Startup, claim_folder, end
+from labsupport.systems.clusters.store import all_keys_by_socket
 from labsupport.systems.clusters.tools import ClusterTools
 from labsupport.systems.dataplanes.named import dataplane_called
 from labsupport.systems.dataplanes.plain import PLAIN
@@ -28,7 +29,6 @@ class EmbeddedCluster(LabCluster):
 
     def __init__(self, machine: Machine, tools: ClusterTools, standing: Standing) -> None:
         super().__init__(machine, tools, standing.server, standing.nodes, standing.dataplane, standing.plan)
-        self.etcd_socket = self.folder / "control-plane" / "etcd.sock"
         self._components = {component.name: component for component in standing.components}
 
     @property
@@ -40,6 +40,9 @@ class EmbeddedCluster(LabCluster):
     def parts(self) -> Mapping[str, Component]:
         """Everything that runs, by name, in the order of its start."""
         return self._components
+
+    def etcd_answer(self) -> str:
+        return all_keys_by_socket(self.machine.runner, self.folder / "control-plane" / "etcd.sock")
 
     def component(self, name: str) -> Component:
         """Return a component by name: etcd, kube-apiserver, kubelet@node-1, …; each stops and starts alone.

@@ -115,17 +115,21 @@ def _write_archive(archive: Path, layer: Path, name: str, config: Mapping[str, A
     reference = {"io.containerd.image.name": full_name(name), "org.opencontainers.image.ref.name": "latest"}
     described = {**_descriptor(f"{kind}.manifest.v1+json", manifest), "annotations": reference}
     index = {"schemaVersion": 2, "manifests": [described]}
+    at_config, at_layer = (f"blobs/sha256/{each}" for each in (hashlib.sha256(configuration).hexdigest(), digest))
+    # The same again as `docker load` reads it where an engine keeps images by a storage driver.
+    loaded = [{"Config": at_config, "RepoTags": [full_name(name)], "Layers": [at_layer]}]
     with tarfile.open(archive, "w", format=tarfile.PAX_FORMAT) as tar:
-        for path, content in (
+        for path, text in (
             ("oci-layout", _json({"imageLayoutVersion": "1.0.0"})),
             ("index.json", _json(index)),
-            (f"blobs/sha256/{hashlib.sha256(configuration).hexdigest()}", configuration),
+            ("manifest.json", _json(loaded)),
+            (at_config, configuration),
             (f"blobs/sha256/{hashlib.sha256(manifest).hexdigest()}", manifest),
         ):
             entry = tarfile.TarInfo(path)
-            entry.size, entry.mode = len(content), 0o644
-            tar.addfile(entry, io.BytesIO(content))
-        entry = tarfile.TarInfo(f"blobs/sha256/{digest}")
+            entry.size, entry.mode = len(text), 0o644
+            tar.addfile(entry, io.BytesIO(text))
+        entry = tarfile.TarInfo(at_layer)
         entry.size, entry.mode = layer.stat().st_size, 0o644
         with layer.open("rb") as stream:
             tar.addfile(entry, stream)

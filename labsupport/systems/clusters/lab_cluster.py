@@ -63,11 +63,9 @@ class LabCluster(ReachableCluster):
         dns_address: where CoreDNS answers this computer, port 53.
         audit_log: the API server's audit log, one JSON object a line.
         fault_journal: what was broken on purpose, and mended: see systems/faults.py.
-        etcd_socket: where etcd listens, on the machine.
     """
 
     kind: str
-    etcd_socket: Path
 
     def __init__(
         self,
@@ -104,6 +102,10 @@ class LabCluster(ReachableCluster):
             ClusterError: a program ended by itself; its own last words are in the message.
             WaitExpired: it took longer.
         """
+        raise NotImplementedError
+
+    def etcd_answer(self) -> str:
+        """Return what etcd itself says it holds: see store.py."""
         raise NotImplementedError
 
     def close(self) -> None:

@@ -1,6 +1,6 @@
 """One engine that runs: how to talk to it, what it is, what was made on it since. Backends start and end it."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -88,6 +88,10 @@ class Engine:
     def remove_since(self, snapshot: Snapshot) -> Removed:
         """Remove the containers, networks, volumes, images and build cache made since; leave what was there before."""
         return remove_since(self.client, snapshot)
+
+    def note_images(self, tags: Iterable[str], load: Callable[[], None]) -> None:
+        """Have images loaded under these names; where others use the engine too, note that they are the lab's."""
+        load()
 
     def close(self) -> None:
         """End it. A second call does nothing."""

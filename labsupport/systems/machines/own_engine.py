@@ -89,8 +89,11 @@ class OwnEngine:
         self.host = host or host_in_use()
         self.client = _connect(self.host)
 
-    def require_shared_kernel(self) -> None:
+    def require_shared_kernel(self, what: str = "a container machine") -> None:
         """Refuse an engine that shares neither kernel nor sockets with this computer, or cannot give real root.
+
+        Args:
+            what: is to run there.
 
         Raises:
             RequirementMissing: with what would change it.
@@ -98,7 +101,7 @@ class OwnEngine:
         because = unfit(self.host, self.client.info())
         if because:
             raise RequirementMissing(
-                f"start a container machine on the engine at {self.host}",
+                f"start {what} on the engine at {self.host}",
                 because,
                 "use an engine on this computer that runs as root; or recorded evidence: --engine replay",
             )

@@ -30,12 +30,14 @@ def end_visit(record: LabRecord, folder: Path) -> None:
 def _leave_engine(record: LabRecord, folder: Path) -> None:
     from docker.errors import DockerException
 
+    from labsupport.systems.clusters.kind.helper import clear
     from labsupport.systems.engines.owned import Owned
     from labsupport.systems.machines.own_engine import OwnEngine
     from labsupport.systems.visits.visit import visits_to
 
     engine = OwnEngine(record.engine)
     try:
+        clear(engine.client, folder)
         Owned(engine.client, record.name, folder, lambda: visits_to(record.engine, but=record.name)).remove()
     except (DockerException, OSError) as error:
         raise EngineError(

@@ -7,7 +7,6 @@ lab's machine.
 import json
 from collections.abc import Mapping, Sequence
 from functools import cached_property
-from pathlib import Path
 
 from labsupport.errors import ClusterError
 from labsupport.process.commands import CommandResult, Invocation
@@ -18,19 +17,19 @@ from labsupport.systems.clusters.certificates import write_private
 from labsupport.systems.clusters.components import Component
 from labsupport.systems.clusters.kind import dns
 from labsupport.systems.clusters.kind.configuration import (
-    CLUSTER_NAME,
-    ETCD_SOCKET,
+    ETCD_PORT,
     OWN_KUBECONFIG,
     KindPlan,
-    container_of,
 )
+from labsupport.systems.clusters.kind.helper import KIND, Helper
 from labsupport.systems.clusters.kind.image import PLUGINS, PROGRAMS
-from labsupport.systems.clusters.kind.nodes import KIND, KindNode
+from labsupport.systems.clusters.kind.nodes import KindNode
 from labsupport.systems.clusters.kind.parts import ETCD, STATIC_PODS, UNITS, DnsDeployment, NodeUnit, StaticPod
 from labsupport.systems.clusters.lab_cluster import LabCluster, Part
 from labsupport.systems.clusters.node import Node, NodeIdentity, NodeOnMachine, NodePrograms
 from labsupport.systems.clusters.readiness import READY_WITHIN_SECONDS, are_usable
 from labsupport.systems.clusters.startup import CLUSTER_FOLDER, RECORD_NAME, fabric_of
+from labsupport.systems.clusters.store import all_keys_by_port
 from labsupport.systems.clusters.tools import ClusterTools
 from labsupport.systems.dataplanes.dataplane import Dataplane
 from labsupport.systems.dataplanes.named import dataplane_called
@@ -64,8 +63,6 @@ class KindCluster(LabCluster):
         super().__init__(machine, tools, plan.server, nodes, dataplane, plan.network)
         self.engine = engine
         self.plan_of_kind = plan
-        # Seen by way of its first node's files.
-        self.etcd_socket = Path(f"/proc/{self.containers[0].pid_on_machine}/root{ETCD_SOCKET}")
 
     @cached_property
     def containers(self) -> tuple[KindNode, ...]:
@@ -117,20 +114,19 @@ class KindCluster(LabCluster):
 
     def cut_off(self, node: NodeOnMachine) -> None:
         """Take a node's port on the engine's network down."""
-        self._set_port(node, "down")
+        self.containers[self.nodes.index(node)].set_port("down")
 
     def connect_again(self, node: NodeOnMachine) -> None:
         """Take it up again; never cut off is fine."""
-        self._set_port(node, "up")
+        self.containers[self.nodes.index(node)].set_port("up")
 
     def close(self) -> None:
         """Have kind delete it, and remove its files; engine and machine stay."""
         self.door.close()
         delete(self.machine, self.engine, self.plan_of_kind)
 
-    def _set_port(self, node: NodeOnMachine, state: str) -> None:
-        found = self.containers[self.nodes.index(node)]
-        self.machine.runner.run(["ip", "link", "set", "dev", found.port, state]).or_raise()
+    def etcd_answer(self) -> str:
+        return all_keys_by_port(self.containers[0].runner, ETCD_PORT)
 
     def _ended(self) -> list[str]:
         return [part.name for part in self.parts.values() if not part.is_running()]
@@ -180,7 +176,7 @@ def attach_kind_cluster(machine: Machine, engine: Engine, tools: ClusterTools) -
 
 def delete(machine: Machine, engine: Engine, plan: KindPlan) -> None:
     """Have kind delete the cluster, if there is one, and remove its files."""
-    words = [str(plan.kind), "delete", "cluster", f"--name={CLUSTER_NAME}", "--quiet"]
+    words = [str(plan.kind), "delete", "cluster", f"--name={plan.name}", "--quiet"]
     # Its own kubeconfig: kind would tidy up the user's.
     words.append(f"--kubeconfig={plan.folder / OWN_KUBECONFIG}")
     run_kind(machine, engine, words, within_seconds=DELETED_WITHIN_SECONDS)
@@ -188,13 +184,18 @@ def delete(machine: Machine, engine: Engine, plan: KindPlan) -> None:
 
 
 def run_kind(machine: Machine, engine: Engine, words: Sequence[str], *, within_seconds: float) -> CommandResult:
-    """Run kind on the machine, so that it ends with it, and looks for free ports where they are published."""
+    """Run kind on the machine, so that it ends with it, and looks for free ports where they are published.
+
+    On an engine of the user's that is this computer.
+    """
+    if isinstance(machine, Helper):
+        return machine.run_here(words, engine.environment, within_seconds)
     invocation = Invocation(environment=dict(engine.environment))
     return machine.runner.run(words, within_seconds=within_seconds, invocation=invocation)
 
 
 def _node(machine: Machine, engine: Engine, plan: KindPlan, position: int) -> NodeOnMachine:
     name = plan.names[position]
-    running = KindNode(machine, plan.folder / name, engine, container_of(position))
+    running = KindNode(machine, plan.folder / name, engine, plan.containers[position], plan.engine_network)
     identity = NodeIdentity(name, running.address, plan.network.pods_of(position))
     return NodeOnMachine(Node(plan.folder / name, identity, NodePrograms(PROGRAMS, PLUGINS)), running)

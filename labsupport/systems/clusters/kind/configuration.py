@@ -17,6 +17,8 @@ from labsupport.systems.clusters.startup import MEMORY_LIMITS
 from labsupport.systems.clusters.storage import SHARED_VOLUMES
 
 CLUSTER_NAME = "lab"
+# The engine's network that nodes are on.
+NETWORK = "kind"
 # Of the folder that a cluster has below its machine's run folder.
 AUDIT_POLICY, RECYCLER, OBJECTS, KIND_CONFIG = "audit-policy.yaml", "recycler.json", "objects.yaml", "kind.yaml"
 # What kind writes; the lab's own is for whoever uses the cluster.
@@ -28,7 +30,8 @@ ON_NODE = Path("/machine")
 # The machine's own folders, seen by the controller-manager, which removes what hostPath volumes hold from them.
 MACHINE_FOLDERS = ("/tmp", "/var/lib/shelves")
 # A unit of the first node listens there, for the API server and for whoever looks what it holds.
-ETCD, ETCD_SOCKET = "http://127.0.0.1:2379", Path("/run/etcd.sock")
+ETCD_PORT = 2379
+ETCD = f"http://127.0.0.1:{ETCD_PORT}"
 KUBEADM_SKIPS = (
     "preflight",
     # It restarts kubelet, for the sake of a certificate that is good for a year.
@@ -48,6 +51,8 @@ class KindPlan:
         images: a seed, as images.py makes them.
         shown: more folders to show to nodes, read-only, at the same path.
         unified: whether cgroups are of version 2.
+        machine_root: where this computer has the files that the lab's machine has at its root.
+        lab: its name, which the cluster and its network have too where the engine is not the lab's alone; else empty.
     """
 
     address: str
@@ -58,7 +63,25 @@ class KindPlan:
     images: Path
     shown: tuple[Path, ...]
     unified: bool
+    machine_root: Path = Path("/")
+    lab: str = ""
     network: NetworkPlan = field(default_factory=NetworkPlan)
+
+    @property
+    def name(self) -> str:
+        """What kind calls the cluster."""
+        return self.lab or CLUSTER_NAME
+
+    @property
+    def engine_network(self) -> str:
+        """What the engine calls the network of the nodes."""
+        return self.lab or NETWORK
+
+    @property
+    def containers(self) -> list[str]:
+        """What the engine calls the nodes: as kind has them."""
+        more = ["control-plane", "worker", *(f"worker{position}" for position in range(2, self.size))]
+        return [f"{self.name}-{each}" for each in more[: self.size]]
 
     @property
     def kind(self) -> Path:
@@ -67,8 +90,13 @@ class KindPlan:
 
     @property
     def server(self) -> str:
-        """Where this computer reaches the API server; nodes and pods do too."""
+        """Where this computer reaches the API server."""
         return f"https://{self.address}:{SERVER_PORT}"
+
+    @property
+    def server_inside(self) -> str:
+        """Where the lab's machine and the nodes reach it."""
+        return f"https://{self.containers[0] if self.lab else self.address}:{SERVER_PORT}"
 
     @property
     def names(self) -> list[str]:
@@ -87,14 +115,8 @@ class KindPlan:
     @classmethod
     def of_record(cls, record: Mapping[str, Any]) -> "KindPlan":
         """Return what `as_record` made a record of."""
-        paths = {name: Path(record[name]) for name in ("folder", "programs", "plugins", "images")}
+        paths = {name: Path(record[name]) for name in ("folder", "programs", "plugins", "images", "machine_root")}
         return cls(**{**record, **paths, "shown": tuple(map(Path, record["shown"]))})
-
-
-def container_of(position: int) -> str:
-    """Return the name that kind gives to the container of the node at `position` (0 is the first)."""
-    more = str(position) if position > 1 else ""
-    return f"{CLUSTER_NAME}-worker{more}" if position else f"{CLUSTER_NAME}-control-plane"
 
 
 def kind_configuration(plan: KindPlan) -> str:
@@ -102,7 +124,7 @@ def kind_configuration(plan: KindPlan) -> str:
     document = {
         "kind": "Cluster",
         "apiVersion": "kind.x-k8s.io/v1alpha4",
-        "name": CLUSTER_NAME,
+        "name": plan.name,
         "networking": {
             "apiServerAddress": plan.address,
             "apiServerPort": SERVER_PORT,
@@ -129,7 +151,7 @@ def _node(plan: KindPlan, position: int) -> dict[str, Any]:
     if position == 0:
         read_only.append((plan.folder / OBJECTS, Path("/kind/manifests/default-storage.yaml")))
         read_only += [(plan.folder / name, Path("/etc/kubernetes/pki") / name) for name in AUTHORITY]
-        written += [(Path(path), _on_node(path)) for path in MACHINE_FOLDERS]
+        written += [(plan.machine_root / path.lstrip("/"), _on_node(path)) for path in MACHINE_FOLDERS]
         node["extraPortMappings"] = [
             {
                 "containerPort": PORT_ON_NODES,

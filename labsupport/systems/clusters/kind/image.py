@@ -11,6 +11,7 @@ from pathlib import Path
 
 from labsupport.process.progress import Listener, Progress, silent
 from labsupport.project import this_project
+from labsupport.systems.clusters import image_files
 from labsupport.systems.clusters.image_files import SYSTEM_PATH, ProgramImage, add_tree, write_image
 from labsupport.systems.clusters.images import PAUSE_IMAGE
 from labsupport.systems.clusters.node import NodePrograms, containerd_configuration
@@ -40,6 +41,8 @@ UNITS = ("containerd.service", "etcd.service", "kubelet.service")
 # `kind create cluster` waits for systemd to say by which name it has reached multi-user.target.
 SETTINGS = "[Manager]\nDefaultTimeoutStopSec=5s\nShowStatus=yes\nStatusUnitFormat=description\n"
 ARCHIVE, FIREWALL = "image.tar", "firewall"
+# Of its folders: who made the cache need not be who makes images of it.
+FIREWALL_MODE = 0o755
 REGISTRY = "registry.k8s.io"
 CONTROL_PLANE = ("kube-apiserver", "kube-controller-manager", "kube-scheduler")
 CONFIG = {
@@ -60,9 +63,13 @@ class NodeImage:
 
     def put_on(self, engine: Engine) -> None:
         """Have the image on an engine."""
-        if not engine.client.images.list(name=self.name):
-            with self.archive.open("rb") as archive:
-                engine.client.images.load(archive)
+
+        def load() -> None:
+            if not engine.client.images.list(name=self.name):
+                with self.archive.open("rb") as archive:
+                    engine.client.images.load(archive)
+
+        engine.note_images([self.name], load)
 
 
 def ensure_node_image(store: Store, version: str, listener: Listener = silent) -> NodeImage:
@@ -102,8 +109,9 @@ def image_of(program: str, tools: ClusterTools) -> str:
 
 def _key(version: str) -> str:
     digest = hashlib.sha256(repr([recipe_of(PACKAGES), recipe_of(FIREWALL_PACKAGES), str(Platform.here())]).encode())
-    for part in (LEFT_OUT, SETTINGS, CONFIG, PLANT, KERNEL_SETTINGS, _runtime_configuration()):
+    for part in (LEFT_OUT, SETTINGS, CONFIG, PLANT, KERNEL_SETTINGS, FIREWALL_MODE, _runtime_configuration()):
         digest.update(repr(part).encode())
+    digest.update(Path(image_files.__file__).read_bytes())
     for path in sorted(_own_files().rglob("*")):
         digest.update(str(path.relative_to(_own_files())).encode() + (path.read_bytes() if path.is_file() else b""))
     return f"v{version}-{digest.hexdigest()[:12]}"
@@ -116,6 +124,9 @@ def _make(made: Path, version: str, work: Path) -> None:
         packed.mkdir()
         make_tree(tree, packages, packed)
         _leave_out(tree)
+    for each in (made / FIREWALL).iterdir():
+        if each.is_dir() and not each.is_symlink():
+            each.chmod(FIREWALL_MODE)
     set_up(root)
     shutil.copytree(_own_files(), root, dirs_exist_ok=True)
     texts = {

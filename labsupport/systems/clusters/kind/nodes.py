@@ -11,13 +11,11 @@ from typing import Any
 from labsupport.errors import ClusterError
 from labsupport.process.commands import CommandResult, Invocation, Runner
 from labsupport.systems.clusters.image_files import SYSTEM_PATH
+from labsupport.systems.clusters.kind.helper import KIND, beside_engine
 from labsupport.systems.clusters.kind.image import PROGRAMS
 from labsupport.systems.engines.engine import Engine
 from labsupport.systems.machines.machine import Machine
 from labsupport.systems.machines.units import MachineOfUnits
-
-KIND = "kind"
-NETWORK = "kind"
 
 
 class InNode:
@@ -60,27 +58,28 @@ class KindNode(MachineOfUnits):
     kind = KIND
     interpreter = ""
 
-    def __init__(self, outer: Machine, folder: Path, engine: Engine, container: str) -> None:
+    def __init__(self, outer: Machine, folder: Path, engine: Engine, container: str, network: str) -> None:
         self.name = folder.name
         self.folder = folder
         self.container = container
         self.outer = outer
         self._engine = engine
         state = self._look()
-        network = state["NetworkSettings"]["Networks"][NETWORK]
-        self.address = str(network["IPAddress"])
-        self.host_address = str(network["Gateway"])
+        attached = state["NetworkSettings"]["Networks"][network]
+        self.address = str(attached["IPAddress"])
+        self.host_address = str(attached["Gateway"])
         self.switch_address = ""  # it has no machines inside
         self.pid_on_machine = int(state["State"]["Pid"])
         self.pid = _pid_here(outer.runner, self.pid_on_machine)
         self.runner: Runner = InNode(outer.runner, self.pid_on_machine)
 
-    @property
-    def port(self) -> str:
-        """The interface of the machine that its network hangs on."""
+    def set_port(self, state: str) -> None:
+        """Take the interface of the engine's computer that its network hangs on "up" or "down"."""
+        beside = beside_engine(self.outer)
         index = self.runner.run(["cat", "/sys/class/net/eth0/iflink"]).or_raise().stdout.strip()
-        links = self.outer.runner.run(["ip", "-oneline", "link"]).or_raise().stdout.splitlines()
-        return next(line.split()[1].partition("@")[0] for line in links if line.startswith(f"{index}:"))
+        links = beside.run(["ip", "-oneline", "link"]).or_raise().stdout.splitlines()
+        port = next(line.split()[1].partition("@")[0] for line in links if line.startswith(f"{index}:"))
+        beside.run(["ip", "link", "set", "dev", port, state]).or_raise()
 
     def outlive_owner(self) -> None:
         """Nothing to do: it ends with the engine."""

@@ -31,7 +31,8 @@ from labsupport.systems.clusters.kind.configuration import (
     kind_configuration,
 )
 from labsupport.systems.clusters.kind.dns import dns_in_a_pod
-from labsupport.systems.clusters.kind.image import PLUGINS, PROGRAMS, ensure_node_image, image_of, pod_images
+from labsupport.systems.clusters.kind.helper import ROOT, Helper
+from labsupport.systems.clusters.kind.image import PLUGINS, PROGRAMS, NodeImage, ensure_node_image, image_of, pod_images
 from labsupport.systems.clusters.kubeconfig import kubeconfig
 from labsupport.systems.clusters.node import Node, NodeIdentity, NodeOnMachine, NodePrograms
 from labsupport.systems.clusters.startup import claim_folder
@@ -79,14 +80,14 @@ class KindTools:
         return cls(replace(tools, commands=commands, sources=told), toolchain.bin_folder("kind"), toolchain.store)
 
 
-def have_node_image(toolchain: Toolchain, listener: Listener = silent) -> None:
-    """Have the image of nodes in the cache.
+def have_node_image(toolchain: Toolchain, listener: Listener = silent) -> NodeImage:
+    """Have the image of nodes in the cache, and return it.
 
     Raises:
         RequirementMissing: this is not Debian or Ubuntu, or its packages cannot be had.
     """
     tools = KindTools.of(toolchain)
-    ensure_node_image(tools.store, tools.cluster.version("kube-apiserver"), listener)
+    return ensure_node_image(tools.store, tools.cluster.version("kube-apiserver"), listener)
 
 
 def start_kind_cluster(
@@ -131,6 +132,8 @@ def start_kind_cluster(
         images=seeds.ensure(machine, pod_images(tools.cluster, image), tuple(archives), listener),
         shown=(tools.store.root, *shown),
         unified=engine.client.info().get("CgroupVersion") == "2",
+        machine_root=machine.folder / ROOT if isinstance(machine, Helper) else Path("/"),
+        lab=machine.name if isinstance(machine, Helper) else "",
     )
     try:
         image.put_on(engine)
@@ -155,7 +158,7 @@ def _write_files(machine: Machine, tools: ClusterTools, plan: KindPlan, dataplan
         write_private(folder / name, content)
     for user in (POD_NETWORK, LOCAL_PATH):
         pair = authority.issue(Identity(user, (ADMINISTRATORS,)))
-        text = kubeconfig(server=plan.server, authority=authority.certificate, pair=pair, user=user)
+        text = kubeconfig(server=plan.server_inside, authority=authority.certificate, pair=pair, user=user)
         write_private(folder / CONTROL_PLANE_FOLDER / f"{user}.kubeconfig", text)
     objects = [*standard_classes(), *dns_in_a_pod(plan.network, image_of("coredns", tools))]
     write_private(folder / AUDIT_POLICY, audit_policy())
@@ -175,7 +178,8 @@ def _write_files(machine: Machine, tools: ClusterTools, plan: KindPlan, dataplan
 
 
 def _create(machine: Machine, engine: Engine, plan: KindPlan, image: str) -> None:
-    machine.runner.run(["sh", "-c", HAVE_MODULES]).or_raise()
+    if not plan.lab:  # a computer of the user's has its own
+        machine.runner.run(["sh", "-c", HAVE_MODULES]).or_raise()
     words = [
         str(plan.kind),
         "create",
