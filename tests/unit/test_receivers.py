@@ -207,10 +207,10 @@ def test_messages_that_do_not_become_whole_are_thrown_away() -> None:
         b"[]",
         b'{"version": "1.1", "host": "here"}',
         b'{"version": 1.1, "host": "here", "short_message": "x"}',
-        gzip.compress(json.dumps(PLAIN).encode())[:-10],
+        gzip.compress(json.dumps(PLAIN).encode(), mtime=0)[:-10],
         zlib.compress(json.dumps(PLAIN).encode())[:-6],
         b"\x1f\x8bnot gzip after all",
-        gzip.compress(b" " * (gelf.LARGEST_MESSAGE + 1)),
+        gzip.compress(b" " * (gelf.LARGEST_MESSAGE + 1), mtime=0),
         b"[" * 100_000,
     ],
 )
@@ -318,7 +318,12 @@ def test_what_is_no_event_is_refused_as_a_whole(body: bytes, code: int) -> None:
 
 
 @pytest.mark.parametrize(
-    "body", [b"not gzip", gzip.compress(b'{"event": 1}')[:-9], gzip.compress(b" " * (splunk.LARGEST_BODY + 1))]
+    "body",
+    [
+        b"not gzip",
+        gzip.compress(b'{"event": 1}', mtime=0)[:-9],
+        gzip.compress(b" " * (splunk.LARGEST_BODY + 1), mtime=0),
+    ],
 )
 def test_what_is_no_gzip_is_refused(body: bytes) -> None:
     path, headers, _ = posted("splunk-gzip")
