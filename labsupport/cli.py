@@ -378,10 +378,10 @@ def bench(
 ) -> None:
     """Measure how long labs take to start and end and what they weigh; write build/bench/index.html.
 
-    Subjects: `cluster` `floor` `flannel` `engine` `beside` `pods` `disk` `notebooks`. Each round measures them one
-    after the other, every other round in reverse, so that those a ratio compares take turns. Median and range of each
-    measure are shown with its target. All but the notebooks take about 6 minutes on 2 cores that have nothing else to
-    do. **Ctrl-C** keeps what was measured.
+    Subjects: `kind` `cluster` `floor` `flannel` `engine` `beside` `pods` `disk` `notebooks`. Each round measures them
+    one after the other, every other round in reverse, so that those a ratio compares take turns. Median and range of
+    each measure are shown with its target. All but the notebooks take about 8 minutes on 2 cores that have nothing
+    else to do. **Ctrl-C** keeps what was measured.
 
     Examples: `./lab bench` · `./lab bench cluster floor --rounds 10` · `./lab bench --check --json`
     """

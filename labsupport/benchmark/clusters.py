@@ -11,6 +11,7 @@ from labsupport.process.waiting import wait_until
 
 if TYPE_CHECKING:
     from labsupport.systems.clusters.embedded import EmbeddedCluster
+    from labsupport.systems.clusters.lab_cluster import LabCluster
 
 REPLICAS = 3
 CLUSTERS_BESIDE = 5
@@ -23,12 +24,12 @@ def measure_cluster(equipment: Equipment) -> Seen:
     """Start a cluster of one node from nothing, bring up a StatefulSet on it, and end it."""
     with equipment.machine() as lab:
         phases = {"machine": lab.clock.seconds}
-        cluster = start_cluster(equipment, lab, listener=lambda told: _note(phases, told, lab.clock.seconds))
+        cluster = start_cluster(equipment, lab, listener=lambda told: note_phase(phases, told, lab.clock.seconds))
         values: dict[str, float | None] = {
             "cluster-ready": lab.clock.seconds,
             "cluster-cpu": readings.processor_seconds(lab.name),
         }
-        _bring_up_statefulset(equipment, cluster)
+        bring_up_statefulset(equipment, cluster)
         values["statefulset"] = lab.clock.seconds
         values["cluster-rest"] = readings.rest_megabytes(lab.name)
         values["cluster-peak"] = readings.peak_megabytes(lab.name)
@@ -116,12 +117,12 @@ def start_cluster(
     )
 
 
-def _note(phases: dict[str, float], told: Progress, seconds: float) -> None:
+def note_phase(phases: dict[str, float], told: Progress, seconds: float) -> None:
     """Note how long a phase took that a cluster tells the end of, as `what has happened (… s)`."""
     phases[told.text.partition(" (")[0]] = seconds - sum(phases.values())
 
 
-def _bring_up_statefulset(equipment: Equipment, cluster: "EmbeddedCluster") -> None:
+def bring_up_statefulset(equipment: Equipment, cluster: "LabCluster") -> None:
     """Apply the StatefulSet `web` of notebook 08; return when all of it is there, and its names too."""
     manifest = equipment.project.assets / "08-statefulset" / "web.yaml"
     cluster.runner.run(["kubectl", "apply", "-f", str(manifest)]).or_raise()
@@ -141,7 +142,7 @@ def _bring_up_statefulset(equipment: Equipment, cluster: "EmbeddedCluster") -> N
     )
 
 
-def _claims_are_bound(cluster: "EmbeddedCluster") -> bool:
+def _claims_are_bound(cluster: "LabCluster") -> bool:
     claims = (cluster.door.find("/api/v1/namespaces/default/persistentvolumeclaims") or {}).get("items") or []
     return [claim["status"].get("phase") for claim in claims] == ["Bound"] * REPLICAS
 

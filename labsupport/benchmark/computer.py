@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict
 if TYPE_CHECKING:
     from labsupport.systems.toolchain import Toolchain
 
-TOLD = ("kube-apiserver", "etcd", "containerd", "dockerd", "runc", "flanneld", "coredns")
+TOLD = ("kube-apiserver", "etcd", "containerd", "dockerd", "runc", "flanneld", "coredns", "kind")
 # Above these, times are those of a computer that has something else to do.
 IDLE_PROCESSORS, IDLE_PERCENT = 0.5, 10.0
 LOOK_SECONDS = 0.5

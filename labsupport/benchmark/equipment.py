@@ -14,6 +14,7 @@ from labsupport.process.progress import Listener, silent
 from labsupport.project import Project
 
 if TYPE_CHECKING:
+    from labsupport.systems.clusters.kind import KindTools
     from labsupport.systems.clusters.tools import ClusterTools
     from labsupport.systems.engines.tools import EngineTools
     from labsupport.systems.machines.machine import Machine
@@ -95,6 +96,12 @@ class Equipment:
         from labsupport.systems.clusters.tools import ClusterTools
 
         return ClusterTools.of(self.toolchain)
+
+    @cached_property
+    def kind_tools(self) -> "KindTools":
+        from labsupport.systems.clusters.kind import KindTools
+
+        return KindTools.of(self.toolchain)
 
     @cached_property
     def engine_tools(self) -> "EngineTools":

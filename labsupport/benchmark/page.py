@@ -19,6 +19,7 @@ AXES = {"s": "seconds", "MB": "megabytes", "times": "multiple"}
 LABEL_LETTERS = 28
 NUMBERS = [Column(name, "number") for name in ("rounds", "median", "least", "most")]
 TITLES = {
+    "kind": "A cluster of kind",
     "cluster": "The embedded cluster",
     "floor": "Bare etcd and API server",
     "flannel": "Two nodes with Flannel",

@@ -1,13 +1,14 @@
 """What the benchmark found, as a record that is written as JSON (build/bench/result.json), and what met its target."""
 
 from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
 
 from labsupport.benchmark.computer import Computer
 from labsupport.benchmark.equipment import Seen
-from labsupport.benchmark.measures import MEASURES, Absent, Measure, absent_measures
+from labsupport.benchmark.measures import MEASURES, Absent, Measure, absent
 from labsupport.benchmark.rounds import Failure, Log
 from labsupport.benchmark.spread import paired, spread_of
 
@@ -78,14 +79,27 @@ class Result(_Record):
         return [each for each in self.measures if each.target is not None and not each.target.met]
 
 
-def result_of(log: Log, computer: Computer, *, version: str, started: str, seconds: float) -> Result:
-    """Put together what rounds gave."""
+def result_of(
+    log: Log,
+    computer: Computer,
+    *,
+    version: str,
+    started: str,
+    seconds: float,
+    impossible: Mapping[str, str] = MappingProxyType({}),
+) -> Result:
+    """Put together what rounds gave.
+
+    Args:
+        impossible: subjects that were left out, as they cannot be had here: name → why.
+    """
     found = {measure.name: _values(measure.name, log.seen.get(measure.subject, {})) for measure in MEASURES}
     for measure in MEASURES:
         if measure.ratio:
             found[measure.name] = paired(found[measure.ratio[0]], found[measure.ratio[1]])
+    left_out = [absent(each, impossible[each.subject]) for each in MEASURES if each.subject in impossible]
     uncounted = [
-        _uncounted(measure)
+        absent(measure, "this kernel keeps no such count")
         for measure in MEASURES
         if log.seen.get(measure.subject) and not found[measure.name] and not measure.ratio
     ]
@@ -104,7 +118,7 @@ def result_of(log: Log, computer: Computer, *, version: str, started: str, secon
             for number, seen in sorted(rounds.items())
             if seen.curve
         ),
-        not_measured=(*absent_measures(), *uncounted),
+        not_measured=(*left_out, *uncounted),
         failures=tuple(log.failures),
     )
 
@@ -148,8 +162,3 @@ def _parts(measure: Measure, rounds: Mapping[int, Seen]) -> tuple[Part, ...]:
         for name, value in seen.parts.get(measure.name, {}).items():
             found.setdefault(name, []).append(value)
     return tuple(Part(name=name, values=tuple(values)) for name, values in found.items())
-
-
-def _uncounted(measure: Measure) -> Absent:
-    target = measure.target.in_words(measure.unit) if measure.target else ""
-    return Absent(measure.name, measure.title, target, "this kernel keeps no such count")

@@ -14,7 +14,7 @@ from labsupport.benchmark.equipment import Clock, Equipment, Seen
 from labsupport.benchmark.measures import MEASURES
 from labsupport.benchmark.result import Result, result_of
 from labsupport.benchmark.rounds import run_rounds
-from labsupport.benchmark.subjects import Subject, choose
+from labsupport.benchmark.subjects import Subject, choose, impossible_here
 from labsupport.errors import RequirementMissing
 from labsupport.keeping import prepare
 from labsupport.lessons.needs import Needs
@@ -36,7 +36,9 @@ def run(project: Project, names: Sequence[str], *, rounds: int | None, notebooks
         UsageError: nothing has such a name.
         RequirementMissing: no lab can be live here.
     """
-    subjects = choose(names, notebooks=notebooks)
+    chosen = choose(names, notebooks=notebooks)
+    impossible = impossible_here(chosen, named=bool(names))
+    subjects = [each for each in chosen if each.name not in impossible]
     equipment = Equipment(project, listener)
     _get_ready(equipment, subjects)
     computer = look(equipment.toolchain)
@@ -54,6 +56,7 @@ def run(project: Project, names: Sequence[str], *, rounds: int | None, notebooks
         version=project.version,
         started=started.isoformat(timespec="seconds"),
         seconds=clock.seconds,
+        impossible=impossible,
     )
     page.write(project.benchmark, result)
     give_folders_to_caller(project)

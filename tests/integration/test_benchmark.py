@@ -38,6 +38,19 @@ def test_two_rounds_of_an_engine(project: Project) -> None:
     assert "engine-container" in (project.benchmark / "index.html").read_text()
 
 
+@pytest.mark.needs("kind")
+def test_kind_beside_the_cluster_it_is_compared_with(project: Project) -> None:
+    words = [str(project.root / "lab"), "bench", "kind-to-statefulset", "--rounds", "1", "--json"]
+    ran = LocalRunner().run(words, within_seconds=500)
+    assert ran.exit_code == 0, ran.stderr
+    found = {one.name: one for one in Result.model_validate_json(ran.stdout).measures}
+    value = {name: one.values[0] for name, one in found.items()}
+    assert 0.05 < value["kind-delete"] < value["kind-create"] < value["kind-statefulset"] < 300
+    assert value["kind-to-statefulset"] == value["kind-statefulset"] / value["statefulset"] > 1
+    phases = sum(part.values[0] for part in found["kind-create"].parts)
+    assert phases == pytest.approx(value["kind-create"], abs=0.5)
+
+
 def test_ctrl_c_keeps_the_rounds_that_ended_and_leaves_nothing(project: Project, tmp_path: Path) -> None:
     before, log = names_in_use(), tmp_path / "log"
     words = [str(project.root / "lab"), "bench", "engine", "--rounds", "50"]

@@ -2,7 +2,8 @@
 
 import json
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -10,16 +11,17 @@ import pytest
 from labsupport.benchmark import page
 from labsupport.benchmark.computer import Computer
 from labsupport.benchmark.equipment import Equipment, Seen
-from labsupport.benchmark.measures import MEASURES, Target, absent_measures
+from labsupport.benchmark.measures import MEASURES, Target
 from labsupport.benchmark.readings import disk_megabytes
 from labsupport.benchmark.result import Result, result_of
 from labsupport.benchmark.rounds import Failure, Log, order_of, run_rounds
 from labsupport.benchmark.running import in_words
 from labsupport.benchmark.spread import Spread, paired, spread_of
-from labsupport.benchmark.subjects import SUBJECTS, Subject, choose
+from labsupport.benchmark.subjects import SUBJECTS, Subject, choose, impossible_here
 from labsupport.cli import app
-from labsupport.errors import EngineError, UsageError
+from labsupport.errors import EngineError, RequirementMissing, UsageError
 from labsupport.project import Project
+from labsupport.systems.capabilities import Capability
 
 COMPUTER = Computer(
     kernel="6.18",
@@ -52,8 +54,9 @@ def measured(equipment: Equipment, *subjects: Subject, rounds: int | None = None
     return run_rounds(equipment, subjects, rounds, lambda *_: None)
 
 
-def result(log: Log) -> Result:
-    return result_of(log, COMPUTER, version="0.1.0", started="2026-11-26T10:00:00+00:00", seconds=300)
+def result(log: Log, impossible: Mapping[str, str] | None = None) -> Result:
+    started = "2026-11-26T10:00:00+00:00"
+    return result_of(log, COMPUTER, version="0.1.0", started=started, seconds=300, impossible=impossible or {})
 
 
 def example() -> Result:
@@ -165,6 +168,8 @@ def test_subjects_are_chosen_by_their_name_or_a_measures() -> None:
     assert names("engine", "cluster") == ["cluster", "engine"]
     assert names("second-rest") == ["beside"]
     assert names("cluster-to-floor") == ["cluster", "floor"]
+    assert names("kind-to-statefulset") == ["kind", "cluster"]
+    assert names("kind-delete") == ["kind"]
     assert "notebooks" not in names()
     assert names(notebooks=True) == [*names(), "notebooks"]
     assert names("disk", notebooks=True) == ["disk", "notebooks"]
@@ -176,8 +181,32 @@ def test_what_cannot_be_measured_is_told_with_the_reason() -> None:
     absent = {one.name: one.because for one in example().not_measured}
     assert absent["cluster-rest"] == absent["cluster-cpu"] == "this kernel keeps no such count"
     assert "cluster-peak" not in absent
-    assert {"kind-create", "kind-delete"} <= {one.name for one in absent_measures()} <= absent.keys()
-    assert all(absent.values())
+    assert "kind-create" not in absent
+
+
+def test_what_a_computer_cannot_have_is_left_out_unless_somebody_asks_for_it() -> None:
+    def no_kind() -> Capability:
+        return Capability("kind cluster", False, "this is no Debian", "use Debian")
+
+    rare = replace(subject("kind", giving()), possible=no_kind)
+    common = replace(subject("engine", giving()), possible=lambda: Capability("engine", True, "root"))
+    found = impossible_here([rare, common, subject("floor", giving())], named=False)
+    assert found == {"kind": "this is no Debian"}
+    with pytest.raises(RequirementMissing, match="no Debian"):
+        impossible_here([rare], named=True)
+    assert impossible_here([common], named=True) == {}
+    told = {one.name: one for one in result(Log(), found).not_measured}
+    assert told.keys() == {one.name for one in MEASURES if one.subject == "kind"} >= {"kind-to-statefulset"}
+    assert (told["kind-create"].because, told["kind-create"].target) == ("this is no Debian", "at most 11 s")
+
+
+def test_kind_is_as_many_times_slower_as_it_took_in_the_same_round() -> None:
+    log = Log()
+    log.seen["kind"] = {1: Seen({"kind-statefulset": 20.0}), 2: Seen({"kind-statefulset": 12.0})}
+    log.seen["cluster"] = {1: Seen({"statefulset": 5.0}), 2: Seen({"statefulset": 6.0})}
+    ratio = next(one for one in result(log).measures if one.name == "kind-to-statefulset")
+    assert ratio.values == (4.0, 2.0)
+    assert ratio.target is not None and ratio.target.met and ratio.target.in_words == "at least 3 times"
 
 
 def test_the_json_is_the_whole_result() -> None:

@@ -1,12 +1,19 @@
 """What kind, kubeadm and a node of kind are told; how commands get into a node."""
 
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
+from threading import Event
 from typing import Any
 
+import pytest
 import yaml
 
+from labsupport.errors import WaitExpired
 from labsupport.process.commands import Invocation
+from labsupport.systems.clusters.certificates import Authority
+from labsupport.systems.clusters.client_files import door_of, write_client_files
+from labsupport.systems.clusters.first_objects import FirstObjects
 from labsupport.systems.clusters.kind.configuration import (
     KindPlan,
     kind_configuration,
@@ -14,10 +21,13 @@ from labsupport.systems.clusters.kind.configuration import (
 )
 from labsupport.systems.clusters.kind.dns import dns_in_a_pod
 from labsupport.systems.clusters.kind.helper import address_of
+from labsupport.systems.clusters.kind.meanwhile import work_beside_kind
 from labsupport.systems.clusters.kind.nodes import InNode
 from labsupport.systems.clusters.network import NetworkPlan
 from tests.scripted import ScriptedRunner
 
+# Port 1 of this computer, where nothing listens.
+NOBODY = "https://127.0.0.1:1"
 PLAN = KindPlan(
     address="169.254.7.2",
     folder=Path("/run/lab/cluster"),
@@ -122,7 +132,7 @@ def test_each_lab_has_a_loopback_address_of_its_own_that_is_nobody_elses() -> No
 
 
 def test_both_services_of_dns_lead_to_its_pod() -> None:
-    objects = dns_in_a_pod(NetworkPlan(), "coredns:v1")
+    objects = [each for _, each in dns_in_a_pod(NetworkPlan(), "coredns:v1")]
     deployment = next(each for each in objects if each["kind"] == "Deployment")
     labels = deployment["spec"]["template"]["metadata"]["labels"]
     services = [each for each in objects if each["kind"] == "Service"]
@@ -130,6 +140,49 @@ def test_both_services_of_dns_lead_to_its_pod() -> None:
     assert services[0]["spec"]["clusterIP"] == NetworkPlan().dns_service
     settings = next(each for each in objects if each["kind"] == "ConfigMap")["data"]["Corefile"]
     assert "kubeconfig" not in settings and "pods insecure" in settings
+
+
+def test_cluster_dns_waits_neither_for_kube_proxy_nor_for_a_taint_to_go() -> None:
+    deployment = next(each for path, each in dns_in_a_pod(NetworkPlan(), "c:v1") if "deploy" in path)
+    pod = deployment["spec"]["template"]["spec"]
+    host, port = pod["containers"][0]["env"]
+    assert (host["name"], host["valueFrom"]) == (
+        "KUBERNETES_SERVICE_HOST",
+        {"fieldRef": {"fieldPath": "status.hostIP"}},
+    )
+    assert PLAN.server.endswith(f":{port['value']}") and "hostNetwork" not in pod
+    assert [each["key"] for each in pod["tolerations"]] == list(pod["nodeSelector"])
+
+
+def test_only_a_cluster_that_nodes_join_gets_what_those_take() -> None:
+    def skipped(plan: KindPlan) -> list[str]:
+        found: list[str] = next(each for each in kubeadm_patches(plan) if each["kind"] == "InitConfiguration")[
+            "skipPhases"
+        ]
+        return found
+
+    assert "bootstrap-token" in skipped(replace(PLAN, size=1))
+    assert "bootstrap-token" not in skipped(PLAN)
+
+
+def test_what_is_done_beside_kind_waits_for_etcd_and_ends_where_kind_fails(tmp_path: Path) -> None:
+    write_client_files(tmp_path, NOBODY, Authority())
+    program, asked, stop = tmp_path / "kube-apiserver", list[int](), Event()
+    program.write_text("a build")
+    kept = FirstObjects(tmp_path, program)
+    kept.file.write_text("[]")
+
+    def no_node_yet() -> None:
+        asked.append(1)
+        if len(asked) == 2:
+            stop.set()
+
+    with closing(door_of(tmp_path, NOBODY)) as door:
+        work_beside_kind(door, no_node_yet, kept, [], stop=stop, within_seconds=5)
+        assert len(asked) == 2
+        stop.clear()
+        with pytest.raises(WaitExpired, match="API server"):
+            work_beside_kind(door, lambda: tmp_path, kept, [("/api", {})], stop=stop, within_seconds=0.1)
 
 
 def test_a_command_in_a_node_has_the_nodes_programs_and_says_only_its_own_words() -> None:

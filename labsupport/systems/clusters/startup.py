@@ -194,8 +194,8 @@ class Startup:
         """Start each client of the API server when it is let in; make what every cluster has; until pods can run."""
         classes = [(storage.STORAGE_CLASSES, each) for each in storage.standard_classes()]
         steps: list[Callable[[], bool]] = [
-            _made(door, dns.dns_objects(self.plan, address=self._addresses().inside), self._starter("coredns", plane)),
-            _made(door, classes),
+            made(door, dns.dns_objects(self.plan, address=self._addresses().inside), self._starter("coredns", plane)),
+            made(door, classes),
             # Refused, it would pause: so not before its role is bound.
             _when(lambda: door.find(f"{ROLE_BINDINGS}/system:kube-scheduler"), self._starter("kube-scheduler", plane)),
             # It asks whether the server is healthy, which is when all roles are made; a no costs it a second.
@@ -276,20 +276,20 @@ def fabric_of(machine: Machine, nodes: Sequence[NodeOnMachine], plan: NetworkPla
     return Fabric(machine, tuple(nodes), plan, kubeconfig_file)
 
 
-def _made(
+def made(
     door: ApiDoor, wanted: Iterable[tuple[str, dict[str, Any]]], then: Callable[[], None] = lambda: None
 ) -> Callable[[], bool]:
     """A step: make the wanted objects, in order, as soon as the server takes them."""
     missing = list(wanted)
 
-    def made() -> bool:
+    def are_made() -> bool:
         while missing and door.create_if_possible(*missing[0]):
             del missing[0]
         if not missing:
             then()
         return not missing
 
-    return made
+    return are_made
 
 
 def _when(look: Callable[[], object], then: Callable[[], None]) -> Callable[[], bool]:

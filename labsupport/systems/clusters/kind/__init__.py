@@ -4,6 +4,7 @@ helper          what nodes on an engine of the user's have for a machine
 image           what nodes boot, and the images of the pods on them
 configuration   what kind and kubeadm are told
 startup         brings it up
+meanwhile       what the lab does beside kind, while that brings it up
 nodes           a node as a machine
 parts           its programs, each stoppable alone
 dns             cluster DNS as a Deployment

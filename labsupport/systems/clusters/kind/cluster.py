@@ -190,7 +190,9 @@ def run_kind(machine: Machine, engine: Engine, words: Sequence[str], *, within_s
     """
     if isinstance(machine, Helper):
         return machine.run_here(words, engine.environment, within_seconds)
-    invocation = Invocation(environment=dict(engine.environment))
+    # Asked about the engine, which kind does five times, docker first asks each plugin in its folder about itself.
+    without_plugins = {"DOCKER_CONFIG": str(machine.folder / CLUSTER_FOLDER)}
+    invocation = Invocation(environment={**engine.environment, **without_plugins})
     return machine.runner.run(words, within_seconds=within_seconds, invocation=invocation)
 
 

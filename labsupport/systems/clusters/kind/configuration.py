@@ -30,7 +30,7 @@ ON_NODE = Path("/machine")
 # The machine's own folders, seen by the controller-manager, which removes what hostPath volumes hold from them.
 MACHINE_FOLDERS = ("/tmp", "/var/lib/shelves")
 # A unit of the first node listens there, for the API server and for whoever looks what it holds.
-ETCD_PORT = 2379
+ETCD_PORT, ETCD_SOCKET = 2379, Path("/run/etcd.sock")
 ETCD = f"http://127.0.0.1:{ETCD_PORT}"
 KUBEADM_SKIPS = (
     "preflight",
@@ -38,6 +38,8 @@ KUBEADM_SKIPS = (
     "kubelet-finalize",
     "show-join-command",
 )
+# What nodes that join take: of a single node, a second in which kubeadm waits between its requests.
+FOR_NODES_THAT_JOIN = ("bootstrap-token",)
 
 
 @dataclass(frozen=True)
@@ -212,7 +214,7 @@ def kubeadm_patches(plan: KindPlan) -> list[dict[str, Any]]:
     }
     return [
         cluster,
-        {"kind": "InitConfiguration", "skipPhases": list(KUBEADM_SKIPS)},
+        {"kind": "InitConfiguration", "skipPhases": [*KUBEADM_SKIPS, *(FOR_NODES_THAT_JOIN if plan.size == 1 else ())]},
         {"kind": "KubeletConfiguration", **KUBELET_SETTINGS, "cgroupRoot": "/", **cgroups},
         {"kind": "KubeProxyConfiguration", "conntrack": {**PROXY_CONNECTION_TRACKING, "tcpBeLiberal": False}},
     ]

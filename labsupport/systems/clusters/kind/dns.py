@@ -9,7 +9,7 @@ import struct
 from typing import Any
 
 from labsupport.systems.clusters.dns import LABELS, PORTS, corefile, reading_rights
-from labsupport.systems.clusters.network import CLUSTER_DOMAIN, NetworkPlan
+from labsupport.systems.clusters.network import CLUSTER_DOMAIN, SERVER_PORT, NetworkPlan
 
 NAMESPACE = "kube-system"
 NAME = "coredns"
@@ -21,24 +21,36 @@ CONTROL_PLANE = "node-role.kubernetes.io/control-plane"
 _ACCOUNT = {"kind": "ServiceAccount", "name": NAME, "namespace": NAMESPACE}
 
 
-def dns_in_a_pod(plan: NetworkPlan, image: str) -> list[dict[str, Any]]:
-    """Make all that cluster DNS takes: account, rights, settings, Deployment, and its two Services."""
-    return [
-        {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": _named(NAME)},
-        *reading_rights(_ACCOUNT),
-        {"apiVersion": "v1", "kind": "ConfigMap", "metadata": _named(NAME), "data": {"Corefile": corefile()}},
-        {
-            "apiVersion": "apps/v1",
-            "kind": "Deployment",
-            "metadata": _named(NAME),
-            "spec": {
-                "replicas": 1,
-                "selector": {"matchLabels": LABELS},
-                "template": {"metadata": {"labels": LABELS}, "spec": _pod(image)},
-            },
+def dns_in_a_pod(plan: NetworkPlan, image: str) -> list[tuple[str, dict[str, Any]]]:
+    """Make all that cluster DNS takes: account, rights, settings, Deployment, and its two Services.
+
+    Returns:
+        each object with the API path it is posted to.
+    """
+    role, binding = reading_rights(_ACCOUNT)
+    deployment: dict[str, Any] = {
+        "apiVersion": "apps/v1",
+        "kind": "Deployment",
+        "metadata": _named(NAME),
+        "spec": {
+            "replicas": 1,
+            "selector": {"matchLabels": LABELS},
+            "template": {"metadata": {"labels": LABELS}, "spec": _pod(image)},
         },
+    }
+    settings = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": _named(NAME), "data": {"Corefile": corefile()}}
+    services = [
         _service("kube-dns", {"clusterIP": plan.dns_service}),
         _service("kube-dns-outside", {"type": "NodePort"}, PORT_ON_NODES),
+    ]
+    here = f"namespaces/{NAMESPACE}"
+    return [
+        (f"/api/v1/{here}/serviceaccounts", {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": _named(NAME)}),
+        ("/apis/rbac.authorization.k8s.io/v1/clusterroles", role),
+        ("/apis/rbac.authorization.k8s.io/v1/clusterrolebindings", binding),
+        (f"/api/v1/{here}/configmaps", settings),
+        (f"/apis/apps/v1/{here}/deployments", deployment),
+        *((f"/api/v1/{here}/services", service) for service in services),
     ]
 
 
@@ -62,6 +74,11 @@ def _pod(image: str) -> dict[str, Any]:
         "image": image,
         "imagePullPolicy": "Never",
         "args": ["-conf", "/etc/coredns/Corefile"],
+        # The API server is on this pod's node; its Service is not to be reached before kube-proxy has begun.
+        "env": [
+            {"name": "KUBERNETES_SERVICE_HOST", "valueFrom": {"fieldRef": {"fieldPath": "status.hostIP"}}},
+            {"name": "KUBERNETES_SERVICE_PORT", "value": str(SERVER_PORT)},
+        ],
         "volumeMounts": [{"name": "settings", "mountPath": "/etc/coredns", "readOnly": True}],
         "readinessProbe": {"httpGet": {"path": "/ready", "port": 8181}, "periodSeconds": 1},
     }
@@ -72,6 +89,8 @@ def _pod(image: str) -> dict[str, Any]:
         "terminationGracePeriodSeconds": 1,
         # Of the nodes, this one is not cut off in the lessons.
         "nodeSelector": {CONTROL_PLANE: ""},
+        # As kubeadm's own: it need not wait until kind takes the taint off a single node.
+        "tolerations": [{"key": CONTROL_PLANE, "operator": "Exists", "effect": "NoSchedule"}],
         "containers": [container],
         "volumes": [{"name": "settings", "configMap": {"name": NAME}}],
     }

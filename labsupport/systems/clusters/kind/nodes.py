@@ -99,6 +99,17 @@ class KindNode(MachineOfUnits):
         return found
 
 
+def pid_of(machine: Runner, engine: Engine, container: str) -> int:
+    """Return the first process of a container, as this computer counts; 0 while it does not run."""
+    from docker.errors import NotFound
+
+    try:
+        state = engine.client.containers.get(container).attrs["State"]
+    except NotFound:
+        return 0
+    return _pid_here(machine, int(state["Pid"])) if state["Running"] else 0
+
+
 def _pid_here(machine: Runner, pid_on_machine: int) -> int:
     """Return what this computer calls the first process of a node; 0 where this user may not know."""
     shown = machine.run(["readlink", f"/proc/{pid_on_machine}/ns/pid"]).stdout.strip()

@@ -7,8 +7,12 @@ beforehand, and nodes that have their images and their pod network from the star
 import json
 import time
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
+from threading import Event
 
 import yaml
 
@@ -16,13 +20,15 @@ from labsupport.errors import ClusterError
 from labsupport.process.progress import Listener, Progress, silent
 from labsupport.systems.clusters.audit import audit_policy
 from labsupport.systems.clusters.certificates import Authority, Identity, write_private
-from labsupport.systems.clusters.client_files import write_client_files
+from labsupport.systems.clusters.client_files import door_of, write_client_files
 from labsupport.systems.clusters.control_plane import ADMINISTRATORS, POD_NETWORK
+from labsupport.systems.clusters.first_objects import FirstObjects
 from labsupport.systems.clusters.images import ImageSeeds
 from labsupport.systems.clusters.kind.cluster import CONTROL_PLANE_FOLDER, KindCluster, delete, run_kind
 from labsupport.systems.clusters.kind.configuration import (
     AUDIT_POLICY,
     AUTHORITY,
+    ETCD_SOCKET,
     KIND_CONFIG,
     OBJECTS,
     OWN_KUBECONFIG,
@@ -33,6 +39,8 @@ from labsupport.systems.clusters.kind.configuration import (
 from labsupport.systems.clusters.kind.dns import dns_in_a_pod
 from labsupport.systems.clusters.kind.helper import ROOT, Helper
 from labsupport.systems.clusters.kind.image import PLUGINS, PROGRAMS, NodeImage, ensure_node_image, image_of, pod_images
+from labsupport.systems.clusters.kind.meanwhile import work_beside_kind
+from labsupport.systems.clusters.kind.nodes import pid_of
 from labsupport.systems.clusters.kubeconfig import kubeconfig
 from labsupport.systems.clusters.node import Node, NodeIdentity, NodeOnMachine, NodePrograms
 from labsupport.systems.clusters.startup import claim_folder
@@ -138,8 +146,8 @@ def start_kind_cluster(
     try:
         image.put_on(engine)
         tell("the engine has the image of the nodes")
-        _write_files(machine, tools.cluster, plan, connected)
-        _create(machine, engine, plan, image.name)
+        _write_files(machine, plan, connected)
+        _create(machine, engine, tools.cluster, plan, image.name)
         tell("kind has made the cluster")
         cluster = KindCluster(machine, engine, tools.cluster, plan, connected)
         cluster.connect_pods()
@@ -150,7 +158,7 @@ def start_kind_cluster(
     return cluster
 
 
-def _write_files(machine: Machine, tools: ClusterTools, plan: KindPlan, dataplane: Dataplane) -> None:
+def _write_files(machine: Machine, plan: KindPlan, dataplane: Dataplane) -> None:
     """Write all that kind, kubeadm and the nodes read, and what the caller needs."""
     authority, folder = Authority(), plan.folder
     write_client_files(folder, plan.server, authority)
@@ -160,10 +168,9 @@ def _write_files(machine: Machine, tools: ClusterTools, plan: KindPlan, dataplan
         pair = authority.issue(Identity(user, (ADMINISTRATORS,)))
         text = kubeconfig(server=plan.server_inside, authority=authority.certificate, pair=pair, user=user)
         write_private(folder / CONTROL_PLANE_FOLDER / f"{user}.kubeconfig", text)
-    objects = [*standard_classes(), *dns_in_a_pod(plan.network, image_of("coredns", tools))]
     write_private(folder / AUDIT_POLICY, audit_policy())
     write_private(folder / RECYCLER, json.dumps(recycler_pod()))
-    write_private(folder / OBJECTS, yaml.safe_dump_all(objects, sort_keys=False))
+    write_private(folder / OBJECTS, yaml.safe_dump_all(standard_classes(), sort_keys=False))
     write_private(folder / KIND_CONFIG, kind_configuration(plan))
     (folder / "volumes").mkdir()
     (folder / "volumes").chmod(0o777)
@@ -177,7 +184,29 @@ def _write_files(machine: Machine, tools: ClusterTools, plan: KindPlan, dataplan
         node.write_network(dataplane.configuration(NodeOnMachine(node, machine)))
 
 
-def _create(machine: Machine, engine: Engine, plan: KindPlan, image: str) -> None:
+def _create(machine: Machine, engine: Engine, tools: ClusterTools, plan: KindPlan, image: str) -> None:
+    """Have kind make the cluster, and cluster DNS be asked for meanwhile."""
+    # Into a node on an engine of the user's there is no way from here that is quick enough.
+    first_objects = None if plan.lab else FirstObjects(tools.seeds, tools.path("kube-apiserver"))
+    wanted = dns_in_a_pod(plan.network, image_of("coredns", tools))
+
+    def etcd_socket() -> Path | None:
+        pid = pid_of(machine.runner, engine, plan.containers[0])
+        return Path(f"/proc/{pid}/root{ETCD_SOCKET}") if pid else None
+
+    stop = Event()
+    with closing(door_of(plan.folder, plan.server)) as door, ThreadPoolExecutor(max_workers=1) as pool:
+        beside = partial(work_beside_kind, door, etcd_socket, first_objects, wanted)
+        done = pool.submit(beside, stop=stop, within_seconds=CREATED_WITHIN_SECONDS)
+        try:
+            _run_create(machine, engine, plan, image)
+        except BaseException:
+            stop.set()
+            raise
+        done.result()
+
+
+def _run_create(machine: Machine, engine: Engine, plan: KindPlan, image: str) -> None:
     if not plan.lab:  # a computer of the user's has its own
         machine.runner.run(["sh", "-c", HAVE_MODULES]).or_raise()
     words = [
