@@ -173,7 +173,11 @@ def _new_objects(
     door: ApiDoor, before: Snapshot, scope: Scope, kinds: Sequence[ResourceKind], *, may_be_gone: bool = False
 ) -> list[tuple[ResourceKind, dict[str, Any]]]:
     found = _objects(door, scope, kinds, may_be_gone=may_be_gone)
-    return [(kind, item) for kind, item in found if item["metadata"]["uid"] not in before.uids]
+    return [
+        (kind, item)
+        for kind, item in found
+        if item["metadata"]["uid"] not in before.uids and not is_made_anew(item, before)
+    ]
 
 
 def _objects(
@@ -217,6 +221,12 @@ def is_made_by_cluster(kind: ResourceKind, item: dict[str, Any]) -> bool:
         or (kind.name == "serviceaccounts" and metadata["name"] == OWN_SERVICE_ACCOUNT)
         or (kind.name in _MADE_IN_SYSTEM_NAMESPACES and metadata["namespace"] in SYSTEM_NAMESPACES)
     )
+
+
+def is_made_anew(item: dict[str, Any], before: Snapshot) -> bool:
+    """Whether an object that was there before made it, or a node did: of a control plane in pods, after a fault."""
+    owners = item["metadata"].get("ownerReferences") or ()
+    return any(owner["uid"] in before.uids or owner["kind"] == "Node" for owner in owners)
 
 
 def _turn(kind: ResourceKind) -> int:
