@@ -6,7 +6,7 @@ Every cell is what choosing.py says of the notebook's needs. Looks at no compute
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from labsupport.backends.choosing import KIND, OWN, LabOptions, Plan, plan
+from labsupport.backends.choosing import KIND, NO_MACHINE_FOR_A_TRIAL, OWN, LabOptions, Plan, plan
 from labsupport.experiments.claims import Ledger
 from labsupport.lessons.catalog import LESSONS, Lesson
 from labsupport.lessons.needs import Needs
@@ -37,6 +37,11 @@ def places_of_labs() -> tuple[Place, ...]:
         Place("private engine, kind on it", f"`--cluster {KIND}`", plan(LabOptions(cluster=KIND), ROOT_ON_LINUX)),
         Place("the first, in a container of your engine", "`--machine container`", Plan("container")),
         Place("your own engine", f"`--engine {OWN}`", plan(LabOptions(engine=OWN))),
+        Place(
+            "your own engine, kind on it",
+            f"`--engine {OWN} --cluster {KIND}`",
+            plan(LabOptions(engine=OWN, cluster=KIND)),
+        ),
         Place("your own cluster", f"`--cluster {OWN}`", plan(LabOptions(cluster=OWN))),
         Place("nothing live", "`--engine replay`", plan(LabOptions(engine="replay"), ROOT_ON_LINUX)),
     )
@@ -45,13 +50,16 @@ def places_of_labs() -> tuple[Place, ...]:
 def parity_document(ledger: Ledger, lessons: Sequence[Lesson] = LESSONS) -> str:
     """Return the page: a row a notebook, a row of how many claims are settled live, and the reasons."""
     places = places_of_labs()
-    claims = {each.slug: len([one for one in ledger.of_notebook(each.slug) if one.verdict]) for each in lessons}
     numbers = _numbered(lessons, places)
+    all_claims = sum(_settled(ledger, each) for each in lessons)
     rows = [
         ["Notebook", "Claims", *(f"{place.title} ({place.options})" for place in places)],
         ["---"] * (2 + len(places)),
-        *([_link(each), str(claims[each.slug]), *(_cell(each, at.plan, numbers) for at in places)] for each in lessons),
-        ["**Claims settled live**", f"**{sum(claims.values())}**", *(_settled(claims, lessons, at) for at in places)],
+        *(
+            [_link(each), str(_settled(ledger, each)), *(_cell(each, at.plan, numbers) for at in places)]
+            for each in lessons
+        ),
+        ["**Claims settled live**", f"**{all_claims}**", *(_settled_live(ledger, lessons, at.plan) for at in places)],
     ]
     reasons = [f"{number}. {reason}" for reason, number in numbers.items()]
     return "\n".join([HEAD, *(f"| {' | '.join(row)} |" for row in rows), "", "## Reasons", "", *reasons]) + "\n"
@@ -59,8 +67,9 @@ def parity_document(ledger: Ledger, lessons: Sequence[Lesson] = LESSONS) -> str:
 
 def _numbered(lessons: Sequence[Lesson], places: Sequence[Place]) -> Mapping[str, int]:
     """Number the reasons, from 1, in the order in which they are met."""
-    reasons = dict.fromkeys(at.plan.why_not(each.needs) for at in places for each in lessons)
-    return {reason: number for number, reason in enumerate(filter(None, reasons), start=1)}
+    reasons = [at.plan.why_not(each.needs) for at in places for each in lessons]
+    reasons += [NO_MACHINE_FOR_A_TRIAL] if any(_replayed(each, at.plan) for at in places for each in lessons) else []
+    return {reason: number for number, reason in enumerate(dict.fromkeys(filter(None, reasons)), start=1)}
 
 
 def _cell(about: Lesson, chosen: Plan, numbers: Mapping[str, int]) -> str:
@@ -70,11 +79,25 @@ def _cell(about: Lesson, chosen: Plan, numbers: Mapping[str, int]) -> str:
         return f"recorded: reason {numbers[reason]}"
     if chosen.own_engine and about.served_here:
         return SERVES.format("`, `".join(about.served_here))
+    if trials := _replayed(about, chosen):
+        return f"live; `{'`, `'.join(trials)}` recorded: reason {numbers[NO_MACHINE_FOR_A_TRIAL]}"
     return "live" if about.needs.nodes or chosen.cluster != KIND else "live, no cluster in it"
 
 
-def _settled(claims: Mapping[str, int], lessons: Sequence[Lesson], at: Place) -> str:
-    return f"**{sum(claims[each.slug] for each in lessons if not at.plan.why_not(each.needs))}**"
+def _replayed(about: Lesson, chosen: Plan) -> tuple[str, ...]:
+    """Return the trials that are replayed alone in a notebook that is live."""
+    return about.on_a_machine if chosen.own_engine and not chosen.why_not(about.needs) else ()
+
+
+def _settled(ledger: Ledger, about: Lesson, but_by: Sequence[str] = ()) -> int:
+    """Count the claims that a notebook's trials settle, those of some trials left out."""
+    left_out = [f"{about.slug}/{trial}" for trial in but_by]
+    return sum(one.verdict is not None and one.experiment not in left_out for one in ledger.of_notebook(about.slug))
+
+
+def _settled_live(ledger: Ledger, lessons: Sequence[Lesson], chosen: Plan) -> str:
+    live = [each for each in lessons if not chosen.why_not(each.needs)]
+    return f"**{sum(_settled(ledger, each, _replayed(each, chosen)) for each in live)}**"
 
 
 def _link(about: Lesson) -> str:
