@@ -14,8 +14,6 @@ from labsupport.process.progress import Listener, Progress
 from labsupport.project import Project
 
 CHROMIUM_MEGABYTES = 400
-# Tests of labs wait as much as they compute. A file's tests stay together, as they share clusters, and in their order.
-SIDE_BY_SIDE = ("--numprocesses", "2", "--dist", "loadfile", "--no-loadscope-reorder")
 # What tests run on beside what the notebooks need, where this user can have it.
 TESTED = Needs(
     engine=True,
@@ -86,7 +84,7 @@ def ensure_browser(listener: Listener) -> None:
 def _checks(project: Project, pytest_arguments: Sequence[str]) -> list[Check]:
     programs = project.python.parent
     root = str(project.root)
-    words = pytest_arguments or [*SIDE_BY_SIDE, root]
+    words = pytest_arguments or [root]
     tests = Check("tests", (str(project.python), "-P", "-m", "pytest", "--rootdir", root, *words))
     if pytest_arguments:
         return [tests]

@@ -76,9 +76,8 @@ def pytest_configure() -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    # First what takes longest: begun last, it would go on alone when tests run side by side. Last what uses Playwright,
-    # which keeps an event loop running in the main thread until the session ends: nothing may come after it.
-    items.sort(key=lambda item: (item.path.name != "test_live.py", "browser" in item.path.parts))
+    # Playwright keeps an event loop running in the main thread until the session ends: nothing may come after it.
+    items.sort(key=lambda item: "browser" in item.path.parts)
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
@@ -91,8 +90,8 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
                 pytest.skip(f"needs {capability}: {reason}")
 
 
-# One seed for all that is random in a run, so that it can be repeated; the processes that share a run inherit it.
-SEED = int(os.environ.setdefault("LAB_SEED", str(random.SystemRandom().randrange(10**6))))
+# One seed for all that is random in a run, so that it can be repeated.
+SEED = int(os.environ.get("LAB_SEED") or random.SystemRandom().randrange(10**6))
 
 
 def pytest_report_header() -> str:

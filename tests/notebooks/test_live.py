@@ -1,6 +1,5 @@
 """All notebooks, live, once: every cell passes, the ledger holds, evidence agrees, the report shows it."""
 
-import os
 import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -33,9 +32,7 @@ def live(project: Project) -> LiveRun:
     """Run all notebooks as `./lab verify` does. Nothing else in the suite executes them live."""
     from labsupport.backends import LabOptions
 
-    # Two at once, be it two notebooks or one beside another file's tests.
-    jobs = 1 if "PYTEST_XDIST_WORKER" in os.environ else 2
-    results = execute(project, [], LabOptions(engine="private"), jobs=jobs, recording=True)
+    results = execute(project, [], LabOptions(engine="private"), jobs=2, recording=True)
     verification = verify(project, [one.slug for one in results])
     return LiveRun(results, verification, write_report(project, results))
 
