@@ -1,6 +1,7 @@
 """Daemons inside a namespaces machine: children of its PID 1, asked about and signalled over its control socket."""
 
 import signal
+from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -9,27 +10,25 @@ from labsupport.process.waiting import wait_until
 from labsupport.systems.machines.requests import ControlSocket
 
 
-class InsideService:
-    """A daemon started by PID 1; `inside_pid` as the machine counts."""
+class AskedService(ABC):
+    """A daemon whose end is seen by asking for its `exit_code`, every `every_seconds` at first while it is waited for."""
 
-    def __init__(self, control: ControlSocket, name: str, inside_pid: int, pid: int, log: Path) -> None:
-        self._control = control
-        self.name = name
-        self.inside_pid = inside_pid
-        self.pid = pid
-        self.log = log
+    name: str
+    pid: int
+    log: Path
+    every_seconds = 0.005
 
     @property
+    @abstractmethod
     def exit_code(self) -> int | None:
         """None while it runs; 128 + N after signal N."""
-        code = self._control.ask({"do": "exit_code", "name": self.name})["exit_code"]
-        return None if code is None else int(code)
+
+    @abstractmethod
+    def signal(self, number: int) -> None:
+        """Send it a signal, if it runs."""
 
     def is_running(self) -> bool:
         return self.exit_code is None
-
-    def signal(self, number: int) -> None:
-        self._control.ask({"do": "signal", "name": self.name, "number": int(number)})
 
     def stop(self, within_seconds: float = 10) -> int:
         """Ask it to end (SIGTERM), kill it at the deadline, and return its exit code."""
@@ -48,9 +47,29 @@ class InsideService:
             lambda: not self.is_running(),
             f"{self.name} to end",
             within_seconds=within_seconds,
-            every_seconds=0.005,
+            every_seconds=self.every_seconds,
             do=f"look at {self.log}",
         )
+
+
+class InsideService(AskedService):
+    """A daemon started by PID 1; `inside_pid` as the machine counts."""
+
+    def __init__(self, control: ControlSocket, name: str, inside_pid: int, pid: int, log: Path) -> None:
+        self._control = control
+        self.name = name
+        self.inside_pid = inside_pid
+        self.pid = pid
+        self.log = log
+
+    @property
+    def exit_code(self) -> int | None:
+        """None while it runs; 128 + N after signal N."""
+        code = self._control.ask({"do": "exit_code", "name": self.name})["exit_code"]
+        return None if code is None else int(code)
+
+    def signal(self, number: int) -> None:
+        self._control.ask({"do": "signal", "name": self.name, "number": int(number)})
 
 
 def start_service(

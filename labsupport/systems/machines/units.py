@@ -7,12 +7,11 @@ import signal
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from labsupport.errors import MachineError, WaitExpired
+from labsupport.errors import MachineError
 from labsupport.process.commands import CommandResult, Invocation, Runner
-from labsupport.process.waiting import wait_until
 from labsupport.systems.machines.launching import System
 from labsupport.systems.machines.machine import Machine
-from labsupport.systems.machines.services import pid_outside
+from labsupport.systems.machines.services import AskedService, pid_outside
 
 # A unit file that was read before is read anew only when systemd is told to.
 _START = """
@@ -28,7 +27,7 @@ systemctl show --property MainPID --value "$3"
 """
 
 
-class UnitService:
+class UnitService(AskedService):
     """A daemon that is a unit; `pid` as this computer counts, 0 when it had ended by the time it was looked for."""
 
     def __init__(self, runner: Runner, name: str, pid: int, folder: Path) -> None:
@@ -46,33 +45,9 @@ class UnitService:
         except FileNotFoundError:
             return None
 
-    def is_running(self) -> bool:
-        return self.exit_code is None
-
     def signal(self, number: int) -> None:
         if self.is_running():
             self._runner.run(["systemctl", "kill", "--kill-whom=main", f"--signal={int(number)}", unit_of(self.name)])
-
-    def stop(self, within_seconds: float = 10) -> int:
-        """Ask it to end (SIGTERM), kill it at the deadline, and return its exit code."""
-        self.signal(signal.SIGTERM)
-        try:
-            self._wait_for_end(within_seconds)
-        except WaitExpired:
-            self.signal(signal.SIGKILL)
-            self._wait_for_end(5)
-        code = self.exit_code
-        assert code is not None
-        return code
-
-    def _wait_for_end(self, within_seconds: float) -> None:
-        wait_until(
-            lambda: not self.is_running(),
-            f"{self.name} to end",
-            within_seconds=within_seconds,
-            every_seconds=0.005,
-            do=f"look at {self.log}",
-        )
 
 
 def start_unit(

@@ -20,6 +20,7 @@ from labsupport.systems.clusters.image_files import SYSTEM_PATH
 from labsupport.systems.clusters.startup import CLUSTER_FOLDER
 from labsupport.systems.machines.launching import System
 from labsupport.systems.machines.machine import Machine
+from labsupport.systems.machines.services import AskedService
 from labsupport.systems.visits.daemons import ThisComputer
 
 if TYPE_CHECKING:
@@ -175,8 +176,10 @@ class Helper:
             raise MachineError(f"find {name} of {self.name}", "there is none of this name", "start it first") from error
 
 
-class ProgramInContainer:
+class ProgramInContainer(AskedService):
     """A program in a container of its own; `pid` as this computer counts, 0 when it had ended."""
+
+    every_seconds = 0.05
 
     def __init__(self, name: str, container: "Container", log: Path) -> None:
         self.name = name
@@ -196,33 +199,9 @@ class ProgramInContainer:
         state = _state(self._container)
         return None if state["Running"] else int(state["ExitCode"])
 
-    def is_running(self) -> bool:
-        return self.exit_code is None
-
     def signal(self, number: int) -> None:
         if self.is_running():
             self._container.kill(signal=int(number))
-
-    def stop(self, within_seconds: float = 10) -> int:
-        """Ask it to end (SIGTERM), kill it at the deadline, and return its exit code."""
-        self.signal(signal.SIGTERM)
-        try:
-            self._wait_for_end(within_seconds)
-        except WaitExpired:
-            self.signal(signal.SIGKILL)
-            self._wait_for_end(5)
-        code = self.exit_code
-        assert code is not None
-        return code
-
-    def _wait_for_end(self, within_seconds: float) -> None:
-        wait_until(
-            lambda: not self.is_running(),
-            f"{self.name} to end",
-            within_seconds=within_seconds,
-            every_seconds=0.05,
-            do=f"look at {self.log}",
-        )
 
 
 def start_helper(client: "docker.DockerClient", plan: HelperPlan, folder: Path) -> Helper:
