@@ -11,7 +11,7 @@ from labsupport.systems.machines.requests import ControlSocket
 
 
 class AskedService(ABC):
-    """A daemon whose end is seen by asking for its `exit_code`, every `every_seconds` at first while it is waited for."""
+    """A daemon whose end is seen by asking for its `exit_code`: every `every_seconds`, while it is waited for."""
 
     name: str
     pid: int

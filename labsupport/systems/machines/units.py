@@ -13,6 +13,8 @@ from labsupport.systems.machines.launching import System
 from labsupport.systems.machines.machine import Machine
 from labsupport.systems.machines.services import AskedService, pid_outside
 
+# What systemd says of a program that it could not execute, and what `read_exit` says of one that never began.
+NEVER_RAN = (203, 255)
 # A unit file that was read before is read anew only when systemd is told to.
 _START = """
 set -e
@@ -63,6 +65,9 @@ def start_unit(
     text = unit_file(argv, environment, log_file(folder, name), exited)
     result = runner.run(words, invocation=Invocation(stdin=text))
     if not result.succeeded:
+        # To systemd a program has failed to start as well if it failed within the moment in which systemd looks.
+        if exited.exists() and read_exit(exited.read_text()) not in NEVER_RAN:
+            return UnitService(runner, name, 0, folder)
         raise MachineError(f"inside {folder.name}: {' '.join(argv)}", _why(runner, unit, result), "read its log")
     return UnitService(runner, name, pid_outside(init, int(result.stdout.split()[-1])), folder)
 
