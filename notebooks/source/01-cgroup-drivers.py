@@ -771,8 +771,8 @@ running = trial.run(
 running
 
 # %% [markdown]
-# Which groups have a limit of 64 MiB (67108864 bytes)? In which of them is the large container? And how many of the
-# two containers still hold their memory (each is one `dd`)?
+# Which groups have a limit of 64 MiB (67108864 bytes)? Do both containers get to hold their memory (each is one `dd`)?
+# And in which group is the large one?
 
 # %%
 limited = trial.run(
@@ -782,14 +782,16 @@ limited = trial.run(
 limited
 
 # %%
+both = trial.run(
+    "timeout 60 sh -c 'until pgrep -x -c dd | grep -x 2; do sleep 0.2; done'", on="worker-machine"
+)
+both
+
+# %%
 outside = trial.run(
     "sh -c 'grep -E \"memory|^0\" /proc/$(pgrep -o -x dd)/cgroup'", on="worker-machine"
 )
 outside
-
-# %%
-both = trial.run("pgrep -x -c dd", on="worker-machine")
-both
 
 # %% [markdown]
 # **See.**

@@ -39,7 +39,8 @@ def live(project: Project) -> LiveRun:
 
 def test_every_notebook_passes(live: LiveRun, project: Project) -> None:
     assert [one.slug for one in live.results] == [one.slug for one in all_notebooks(project)]
-    assert not {one.slug: one.error for one in live.results if one.outcome != "passed"}
+    errors = [f"{one.slug}:\n{one.error}" for one in live.results if one.outcome != "passed"]
+    assert not errors, "\n\n".join(errors)
     assert all(one.cells_done == one.cells > 0 for one in live.results)
 
 
