@@ -1,6 +1,7 @@
 """All notebooks, live, once: every cell passes, the ledger holds, evidence agrees, the report shows it."""
 
 import shutil
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,10 +30,18 @@ class LiveRun:
 
 @pytest.fixture(scope="session")
 def live(project: Project) -> LiveRun:
-    """Run all notebooks as `./lab verify` does. Nothing else in the suite executes them live."""
+    """Run all notebooks as `./lab verify` does. Nothing else in the suite executes them live.
+
+    A notebook that failed is run again, with nothing beside it, and what failed first becomes a warning.
+    """
     from labsupport.backends import LabOptions
 
-    results = execute(project, [], LabOptions(engine="private"), jobs=2, recording=True)
+    options = LabOptions(engine="private")
+    results = execute(project, [], options, jobs=2, recording=True)
+    for failed in [one for one in results if one.outcome != "passed"]:
+        warnings.warn(f"{failed.slug} failed, and is run again: {failed.error}", stacklevel=1)
+        (again,) = execute(project, [failed.slug], options, jobs=1, recording=True)
+        results = [again if one is failed else one for one in results]
     verification = verify(project, [one.slug for one in results])
     return LiveRun(results, verification, write_report(project, results))
 
