@@ -69,13 +69,13 @@ def kind_cluster(*, nodes: int = 1, listener: Listener = silent, **machine: Any)
         engine.close()
 
 
-def kubectl(cluster: LabCluster, words: str, *, within_seconds: float = 60) -> str:
+def kubectl(cluster: LabCluster, words: str, *, within_seconds: float = 150) -> str:
     """Run kubectl with these words and return what it says, stripped; fail where it does."""
     result = cluster.runner.run(["kubectl", *words.split()], within_seconds=within_seconds)
     return result.or_raise().stdout.strip()
 
 
-def seen(cluster: LabCluster, what: str, look: Callable[[dict[str, Any]], object], *, within: float = 60) -> None:
+def seen(cluster: LabCluster, what: str, look: Callable[[dict[str, Any]], object], *, within: float = 120) -> None:
     """Wait until `kubectl get WHAT -o json` shows what is looked for; the error has its last state."""
     last: dict[str, Any] = {}
 

@@ -19,7 +19,7 @@ from labsupport.systems.machines.sweeping import sweep
 SWEPT = {"cgroup", "run folder"}
 
 
-def find_leaks(names: set[str], within_seconds: float = 2) -> list[str]:
+def find_leaks(names: set[str], within_seconds: float = 30) -> list[str]:
     """Return what is left of dead labs among `names`, giving those that are just ending a moment to be gone."""
 
     def left() -> list[str]:
@@ -41,7 +41,7 @@ def assert_ended_by_the_kernel(name: str, root: Path) -> None:
     wait_until(
         lambda: not left(),
         "the kernel to end it all",
-        within_seconds=10,
+        within_seconds=60,
         last_seen=lambda: f"left: {left()}",
     )
     sweep(root)
