@@ -31,7 +31,7 @@ def test_two_rounds_of_an_engine(project: Project) -> None:
     assert values.keys() == VALUES
     assert {len(each) for each in values.values()} == {2}
     for ready, container in zip(values["engine-ready"], values["engine-container"], strict=True):
-        assert 0.05 < ready < container < 60
+        assert 0.05 < ready < container
     assert all(10 < peak < 3000 for peak in values["engine-peak"])
     assert "round 2  engine" in ran.stderr
     assert json.loads((project.benchmark / "result.json").read_text()) == json.loads(ran.stdout)
@@ -45,10 +45,12 @@ def test_kind_beside_the_cluster_it_is_compared_with(project: Project) -> None:
     assert ran.exit_code == 0, ran.stderr
     found = {one.name: one for one in Result.model_validate_json(ran.stdout).measures}
     value = {name: one.values[0] for name, one in found.items()}
-    assert 0.05 < value["kind-delete"] < value["kind-create"] < value["kind-statefulset"] < 300
+    assert value["kind-delete"] > 0.05
+    # One is part of the other; of two that are not, either may take longer on a busy computer.
+    assert 0.05 < value["kind-create"] < value["kind-statefulset"]
     assert value["kind-to-statefulset"] == value["kind-statefulset"] / value["statefulset"]
-    phases = sum(part.values[0] for part in found["kind-create"].parts)
-    assert phases == pytest.approx(value["kind-create"], abs=0.5)
+    phases = [part.values[0] for part in found["kind-create"].parts]
+    assert 0.05 < sum(phases) <= value["kind-create"]
 
 
 def test_ctrl_c_keeps_the_rounds_that_ended_and_leaves_nothing(project: Project, tmp_path: Path) -> None:
@@ -60,7 +62,7 @@ def test_ctrl_c_keeps_the_rounds_that_ended_and_leaves_nothing(project: Project,
             lambda: "round 2  engine" in log.read_text(), "two rounds", within_seconds=300, last_seen=log.read_text
         )
         os.kill(running.pid, signal.SIGINT)
-        assert running.wait(60) == STOPPED, log.read_text()
+        assert running.wait(120) == STOPPED, log.read_text()
     finally:
         running.close()
     assert "stopped with Ctrl-C" in log.read_text() and "Traceback" not in log.read_text()
