@@ -13,11 +13,11 @@ from labsupport.systems.clusters.embedded import EmbeddedCluster
 from tests.clusters import embedded_cluster, kubectl
 from tests.lessons import copy_assets, solution
 
-pytestmark = [pytest.mark.needs("cluster"), pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.needs("cluster"), pytest.mark.timeout(900)]
 
 SLUG = "08-statefulset"
-# Longer than a good set takes to become ready, shorter than what a learner is given.
-WITHIN_SECONDS = 9.0
+# Much longer than a good set takes to become ready, on a computer with much else to do too.
+WITHIN_SECONDS = 30.0
 
 
 @pytest.fixture

@@ -177,13 +177,14 @@ class _Trying:
             return Attempt(text, said=applied.stderr.strip()[-600:])
         seen: list[Attempt] = []
 
-        def is_ready() -> bool:
+        def is_settled() -> bool:
             seen[:] = [self._state(text)]
             wanted = seen[0].the_set.get("spec", {}).get("replicas")
-            return bool(wanted) and seen[0].ready == wanted
+            # No image, or a container that ended: time does not mend it.
+            return (bool(wanted) and seen[0].ready == wanted) or bool(seen[0].without_image or seen[0].ended)
 
         with contextlib.suppress(WaitExpired):
-            wait_until(is_ready, f"the set {SET}", within_seconds=self._within_seconds, every_seconds=0.2)
+            wait_until(is_settled, f"the set {SET}", within_seconds=self._within_seconds, every_seconds=0.2)
         return seen[0]
 
     def remove(self, *, also_others: bool = False) -> None:
