@@ -1,14 +1,21 @@
 """JupyterLab as a person uses it: open a notebook, run it, read what it shows. Waits with deadlines; never sleeps."""
 
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-SECONDS_TO_OPEN = 60
-# A cell that waits or runs has [*]; what the kernel is doing stands in the status bar.
-NOTHING_WAITS = r"""() => {
+from playwright.sync_api import Error as PlaywrightError
+
+SECONDS_TO_OPEN = 180
+# For whatever says no other time, on a computer with much else to do.
+SECONDS_TO_ANSWER = 120
+# A cell that waits or runs has [*], one that ran a number, which the code cell at `last` must have: right after a click
+# none may wait yet. After an error those below are not run. What the kernel is doing stands in the status bar.
+NOTHING_WAITS = r"""last => {
   const prompts = [...document.querySelectorAll(".jp-CodeCell .jp-InputPrompt")].map(node => node.textContent);
-  const ran = prompts.some(text => /\[\d+\]/.test(text));
+  const failed = document.querySelector("[data-mime-type='application/vnd.jupyter.error']") !== null;
+  const ran = failed || /\[\d+\]/.test(prompts.at(last));
   return ran && !prompts.some(text => text.includes("*")) && document.body.innerText.includes("(ipykernel) | Idle");
 }"""
 END_EVERY_KERNEL = """async base => {
@@ -25,6 +32,7 @@ class LabPage:
 
     def __init__(self, page: Any, url: str) -> None:
         self.page = page
+        page.set_default_timeout(SECONDS_TO_ANSWER * 1000)
         self.errors: list[str] = []
         self.outside: list[str] = []
         self._base, _, query = url.rpartition("/lab?")
@@ -46,18 +54,17 @@ class LabPage:
 
     def run_to(self, source: str, *, within_seconds: float) -> None:
         """Run the cells above the first one with this text, then that one."""
-        prompt = self.page.locator(".jp-CodeCell", has_text=source).first.locator(".jp-InputPrompt")
+        place = self._place_of(source)
+        prompt = self.page.locator(".jp-CodeCell").nth(place).locator(".jp-InputPrompt")
         prompt.click()
         self._menu("Run", "Run All Above Selected Cell")
         prompt.click()
         self.page.keyboard.press("Control+Enter")
-        self._wait_until_done(within_seconds)
+        self._wait_until_done(within_seconds, last=place)
 
     def run_after(self, source: str, *, within_seconds: float) -> None:
         """Run the cells below the first one with this text."""
-        cells = self.page.locator(".jp-CodeCell")
-        place = next(place for place, text in enumerate(cells.all_text_contents()) if source in text)
-        cells.nth(place + 1).locator(".jp-InputPrompt").click()
+        self.page.locator(".jp-CodeCell").nth(self._place_of(source) + 1).locator(".jp-InputPrompt").click()
         self._menu("Run", "Run Selected Cell and All Below")
         self._wait_until_done(within_seconds)
 
@@ -71,8 +78,13 @@ class LabPage:
         self.page.get_by_role("menuitem", name=name, exact=True).click()
         self.page.get_by_role("menuitem", name=entry, exact=True).click()
 
-    def _wait_until_done(self, within_seconds: float) -> None:
-        self.page.wait_for_function(NOTHING_WAITS, timeout=within_seconds * 1000)
+    def _place_of(self, source: str) -> int:
+        """Which of the code cells is the first with this text, from 0."""
+        texts = self.page.locator(".jp-CodeCell").all_text_contents()
+        return next(place for place, text in enumerate(texts) if source in text)
+
+    def _wait_until_done(self, within_seconds: float, *, last: int = -1) -> None:
+        self.page.wait_for_function(NOTHING_WAITS, arg=last, timeout=within_seconds * 1000)
 
     @property
     def tracebacks(self) -> list[str]:
@@ -85,7 +97,8 @@ class LabPage:
 
     def keep_screenshot(self, path: Path) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
-        self.page.screenshot(path=path)
+        with suppress(PlaywrightError):  # for who reads of a failure; of none itself
+            self.page.screenshot(path=path)
 
     def close(self) -> None:
         """End the kernel, then the page: a lab ends with its kernel."""

@@ -3,11 +3,12 @@
 import nbformat
 import pytest
 from nbformat.v4 import new_code_cell, new_notebook
+from playwright.sync_api import expect
 
 from labsupport.project import Project
 from tests.browser.jupyterlab_page import LabPage
 
-pytestmark = pytest.mark.needs("browser")
+pytestmark = [pytest.mark.needs("browser"), pytest.mark.timeout(900)]
 
 CARD = """
 from labsupport.display.cards import Card, Part
@@ -40,7 +41,7 @@ def page(lab_page: LabPage, classroom: Project) -> LabPage:
     cells = [new_code_cell(source.strip()) for source in (CARD, WIDGET, ERROR)]
     nbformat.write(new_notebook(cells=cells, metadata=kernel), classroom.work / "display.ipynb")
     lab_page.open("display.ipynb")
-    lab_page.run_all(within_seconds=60)
+    lab_page.run_all(within_seconds=180)
     return lab_page
 
 
@@ -56,6 +57,8 @@ def test_a_widget_is_operated_by_keyboard_alone(page: LabPage) -> None:
     keyboard.press("Enter")
     explorer.locator(".lab-chip", has_text="as predicted").wait_for()
     assert explorer.get_by_text("Because it is so.").is_visible()
+    # It is told that nothing runs a moment after the result.
+    expect(explorer.get_by_role("button", name="Run")).to_be_enabled(timeout=60_000)
     keyboard.press("Tab")
     assert page.page.evaluate("document.activeElement.textContent") == "Run"
 
