@@ -1,6 +1,7 @@
 """Cilium on real nodes: it connects, translates Services, enforces policies; and takes everything back."""
 
 import os
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -15,7 +16,7 @@ from tests.clusters import archives, kubectl, machine_tools, tools
 from tests.engines import toolchain
 from tests.leaks import leak_checked_machine
 
-pytestmark = [pytest.mark.needs("root", "machine", "cluster"), pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.needs("root", "machine", "cluster"), pytest.mark.timeout(900)]
 
 PODS = this_project().root / "notebooks" / "assets" / "05-cni-plugins"
 # What a node looks like in its own network namespace, but for names and numbers that differ each time.
@@ -36,7 +37,7 @@ def programs() -> tuple[Path, ...]:
 
 def run_pods(cluster: EmbeddedCluster) -> None:
     kubectl(cluster, f"apply -f {PODS}/pods.yaml")
-    kubectl(cluster, "wait --for=condition=Ready pod --all --timeout=90s", within_seconds=100)
+    kubectl(cluster, "wait --for=condition=Ready pod --all --timeout=120s")
 
 
 def asker_as_seen(cluster: EmbeddedCluster, whom: str) -> str:
@@ -46,6 +47,12 @@ def asker_as_seen(cluster: EmbeddedCluster, whom: str) -> str:
 
 def address(cluster: EmbeddedCluster, pod: str) -> str:
     return kubectl(cluster, f"get pod {pod} -o jsonpath={{.status.podIP}}")
+
+
+def wait_for_answer(cluster: EmbeddedCluster, whom: str) -> None:
+    """Wait until somebody answers `here`, and sees its own address: pods are ready before every node knows the way."""
+    here = address(cluster, "here")
+    wait_until(lambda: asker_as_seen(cluster, whom) == here, f"{whom} to see {here}", within_seconds=60)
 
 
 def state(node: NodeOnMachine) -> dict[str, list[str]]:
@@ -60,7 +67,7 @@ def wait_gone(things: set[Held]) -> None:
     wait_until(
         lambda: not things & all_held(),
         "the kernel to have let go of them",
-        within_seconds=5,
+        within_seconds=60,
         last_seen=lambda: str(sorted(things & all_held())),
     )
 
@@ -74,20 +81,21 @@ def test_cilium_connects_enforces_and_translates_then_takes_all_of_it_back() -> 
         assert not cluster.component("kube-proxy@node-1").is_running()
         assert "kube-proxy" not in cluster.node("node-1").machine.runner.run(["nft", "list", "tables"]).stdout
         run_pods(cluster)
-        here = address(cluster, "here")
-        assert asker_as_seen(cluster, f"{address(cluster, 'far')}:8080") == here
-        assert asker_as_seen(cluster, "web") == here
+        wait_for_answer(cluster, f"{address(cluster, 'far')}:8080")
+        wait_for_answer(cluster, "web")
         kubectl(cluster, f"apply -f {PODS}/deny.yaml")
-        wait_until(lambda: not asker_as_seen(cluster, "web"), "the policy to be in force", within_seconds=20)
+        wait_until(lambda: not asker_as_seen(cluster, "web"), "the policy to be in force", within_seconds=60)
         made = set.union(*(held(node) for node in cluster.nodes))
         assert len([kind for kind, _ in made if kind == "program"]) > 10
         assert made <= all_held()
         kubectl(cluster, f"delete --force -f {PODS}/pods.yaml")
         cluster.use_dataplane("plain")
         wait_gone(made)
-        assert state(cluster.nodes[0]) == before
+        # kubelet takes pods that were removed by force down in its own time.
+        now = partial(state, cluster.nodes[0])
+        wait_until(lambda: now() == before, "the node as it was", within_seconds=60, last_seen=lambda: f"{now()}")
         run_pods(cluster)
-        assert asker_as_seen(cluster, "web") == address(cluster, "here")
+        wait_for_answer(cluster, "web")
         cluster.close()
 
 
@@ -95,7 +103,7 @@ def test_a_cluster_that_starts_with_cilium_in_vxlan_then_its_node_is_killed_then
     with leak_checked_machine(owner=Owner.this_process(), tools=programs(), visible=[toolchain().cache]) as machine:
         cluster = start_embedded_cluster(machine, tools(), nodes=2, archives=archives(), dataplane="cilium-vxlan")
         run_pods(cluster)
-        assert asker_as_seen(cluster, "web") == address(cluster, "here")
+        wait_for_answer(cluster, "web")
         survivor, killed = cluster.nodes
         theirs, its = held(survivor), held(killed)
         assert its
@@ -103,6 +111,6 @@ def test_a_cluster_that_starts_with_cilium_in_vxlan_then_its_node_is_killed_then
         os.kill(killed.machine.pid, 9)
         wait_gone(its)
         assert theirs & all_held()
-        assert asker_as_seen(cluster, f"{address(cluster, 'near')}:8080") == address(cluster, "here")
+        wait_for_answer(cluster, f"{address(cluster, 'near')}:8080")
         os.kill(machine.pid, 9)
         wait_gone(theirs)

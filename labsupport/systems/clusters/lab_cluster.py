@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
 from labsupport.errors import ClusterError
+from labsupport.process.waiting import wait_until
 from labsupport.systems.clusters import images
 from labsupport.systems.clusters.client_files import KUBECONFIG, client_environment, door_of
 from labsupport.systems.clusters.cluster import ReachableCluster
@@ -184,9 +185,13 @@ class LabCluster(ReachableCluster):
             ClusterError: one of its programs ended; the message has its own last words.
         """
         wanted, fabric = dataplane_called(name), fabric_of(self.machine, self.nodes, self.plan)
-        for component in self._daemons(self.dataplane):
+        ending = self._daemons(self.dataplane)
+        for component in ending:
             component.kill()
             del self._components[component.name]
+        # Until then they may make anew what is removed next.
+        gone = f"the programs of the dataplane {self.dataplane.name} to end"
+        wait_until(lambda: not any(each.is_running() for each in ending), gone, within_seconds=60, every_seconds=0.005)
         self.dataplane.disconnect(fabric)
         self.dataplane = wanted
         for node in self.nodes:
