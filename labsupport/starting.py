@@ -22,7 +22,7 @@ from labsupport.process.waiting import wait_until
 from labsupport.project import Project
 
 HERE = "127.0.0.1"
-SECONDS_TO_START = 60
+SECONDS_TO_START = 120
 SECONDS_TO_STOP = 10
 PORTS_TRIED = 50
 # JupyterLab's question about news would cover the notebook, and its answer calls out to the internet.

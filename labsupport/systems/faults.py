@@ -57,7 +57,7 @@ def _stop(cluster: LabCluster, target: str) -> None:
 def _kill(cluster: LabCluster, target: str) -> None:
     victim = cluster.component(target)
     victim.kill()
-    wait_until(lambda: not victim.is_running(), f"the end of {target}", within_seconds=5, every_seconds=0.005)
+    wait_until(lambda: not victim.is_running(), f"the end of {target}", within_seconds=60, every_seconds=0.005)
 
 
 ACTIONS: Mapping[str, Action] = {

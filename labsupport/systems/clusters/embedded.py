@@ -115,7 +115,7 @@ def start_embedded_cluster(
     Raises:
         UsageError: there is no such dataplane.
         ClusterError: a component ended; the message has its own last words. Nothing is left.
-        WaitExpired: it took longer than a minute. Nothing is left.
+        WaitExpired: it took longer than two minutes. Nothing is left.
     """
     up = Startup(machine, tools, nodes, tuple(archives), listener, dataplane_called(dataplane))
     claim_folder(machine)

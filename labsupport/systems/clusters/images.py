@@ -82,7 +82,7 @@ class ImageSeeds:
         daemon = Component("containerd@image-seed", machine, (str(self.containerd), "--config", str(configuration)))
         daemon.start()
         try:
-            wait_with([daemon], socket.exists, "containerd to listen", within_seconds=20)
+            wait_with([daemon], socket.exists, "containerd to listen", within_seconds=60)
             for archive in shown:
                 import_archive(machine.runner, self.ctr, archive, socket=socket)
         finally:

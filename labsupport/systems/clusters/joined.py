@@ -43,7 +43,7 @@ NETWORK_FOLDER = "/etc/cni/net.d"
 PODS_AT = 99
 # Runtimes by their release: the group of tools that has it, and the version of its configuration.
 OLD, TODAY = "1.6", "2"
-READY_WITHIN_SECONDS = 60.0
+READY_WITHIN_SECONDS = 120.0
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from labsupport.process.waiting import wait_until
 from labsupport.systems.clusters.components import Component, last_words
 from labsupport.systems.clusters.door import ApiDoor
 
-READY_WITHIN_SECONDS = 60.0
+READY_WITHIN_SECONDS = 120.0
 NOT_READY = ("node.kubernetes.io/not-ready", "node.kubernetes.io/unreachable")
 
 

@@ -15,7 +15,7 @@ from labsupport.process.commands import Background, LocalRunner
 from labsupport.process.ownership import Owner
 from labsupport.process.progress import Listener, Progress
 
-START_WITHIN_SECONDS = 10.0
+START_WITHIN_SECONDS = 60.0  # on a computer with much else to do; alone it takes a tenth of a second
 SYSTEM_START_WITHIN_SECONDS = 60.0
 SETTINGS_NAME = "machine.json"
 INIT_LOG = Path("log") / "init.log"
@@ -171,7 +171,7 @@ class Announcements:
         """
         if self._failure is not None:
             raise self._failure
-        self._deadline = time.monotonic() + 0.5
+        self._deadline = time.monotonic() + 5
         self._wait_for("ready")
 
     def close(self) -> None:

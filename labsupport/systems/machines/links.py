@@ -103,7 +103,7 @@ def cut(name: str) -> None:
         # In a thread: pyroute2 runs an event loop of its own, which a notebook's thread, having one, refuses.
         with ThreadPoolExecutor(max_workers=1) as thread:
             thread.submit(_delete, name).result()
-        wait_until(lambda: not interface.exists(), f"the interface {name} to go", within_seconds=5, every_seconds=0.005)
+        wait_until(lambda: not interface.exists(), f"the interface {name} to go", within_seconds=60, every_seconds=0.01)
 
 
 def _delete(name: str) -> None:

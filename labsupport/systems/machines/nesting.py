@@ -64,7 +64,7 @@ def main(folder: Path, request: dict[str, Any]) -> None:
     elif inner.inner_folder(folder, name).is_dir():
         control.ask({"do": "signal", "name": inner.service_of(name), "number": 9})
         there = ControlSocket(inner.inner_folder(folder, name))
-        wait_until(lambda: not there.is_answered(), f"{name} to end", within_seconds=5, every_seconds=0.005)
+        wait_until(lambda: not there.is_answered(), f"{name} to end", within_seconds=60, every_seconds=0.005)
         _clear(inner.inner_folder(folder, name), name)
 
 

@@ -65,5 +65,5 @@ def serve_repository(host: Host, name: str, address: str) -> Served:
     serving = ["git", "daemon", "--reuseaddr", "--export-all", f"--base-path={folder}", f"--listen={address}"]
     daemon = host.start(DAEMON, serving)
     asked = ["git", "ls-remote", f"git://{address}/{name}.git"]
-    wait_until(lambda: host.runner.run(asked).succeeded, f"git at {address}", within_seconds=10)
+    wait_until(lambda: host.runner.run(asked).succeeded, f"git at {address}", within_seconds=20)
     return Served(f"git://{address}/{name}.git", tuple(commands), folder, daemon)

@@ -47,7 +47,7 @@ class ControlSocket:
             ) from error
         return connection
 
-    def ask(self, request: Mapping[str, Any], within_seconds: float = 10) -> dict[str, Any]:
+    def ask(self, request: Mapping[str, Any], within_seconds: float = 60) -> dict[str, Any]:
         """Send one request and return its answer.
 
         Raises:
@@ -71,7 +71,7 @@ class ControlSocket:
             "log": str(log),
         }
         with self.connect() as connection:
-            connection.settimeout(10)
+            connection.settimeout(60)
             message = json.dumps(request).encode() + b"\n"
             socket.send_fds(connection, [message], [] if stdout is None else [stdout])
             return int(self.read_answer(connection, request)["pid"])

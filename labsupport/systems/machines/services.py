@@ -37,7 +37,7 @@ class AskedService(ABC):
             self._wait_for_end(within_seconds)
         except WaitExpired:
             self.signal(signal.SIGKILL)
-            self._wait_for_end(5)
+            self._wait_for_end(60)
         code = self.exit_code
         assert code is not None
         return code

@@ -112,7 +112,7 @@ def end_process(process: Owner) -> None:
         pidfd = process.open_pidfd()
         try:
             signal.pidfd_send_signal(pidfd, signal.SIGKILL)
-            wait_for_end(pidfd, 5)
+            wait_for_end(pidfd, 60)
         finally:
             os.close(pidfd)
 
@@ -158,7 +158,7 @@ def _remove_all(groups: list[Path], path: str) -> None:
     wait_until(
         lambda: not [group for group in groups if not _try_to_remove(group)],
         f"the cgroups called {path} to be empty",
-        within_seconds=5,
+        within_seconds=60,
         every_seconds=0.005,
     )
 

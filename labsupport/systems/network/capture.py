@@ -14,7 +14,7 @@ from labsupport.systems.machines.machine import Machine
 from labsupport.systems.network.frames import frames_in
 
 LISTENING = "listening on"
-LISTENS_WITHIN_SECONDS = 10.0
+LISTENS_WITHIN_SECONDS = 60.0
 
 _numbers = itertools.count(1)
 

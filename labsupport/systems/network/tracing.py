@@ -14,7 +14,7 @@ from labsupport.process.waiting import wait_until
 from labsupport.systems.machines.machine import Machine, Service
 
 LISTENING = "listening on"
-LISTENS_WITHIN_SECONDS = 10.0
+LISTENS_WITHIN_SECONDS = 60.0
 # 1723996800.123456 eth0  Out IP 172.17.0.3.41000 > 172.17.0.2.8080: Flags [S], …
 _PACKET = re.compile(r"^(\d+\.\d+) (\S+)\s+(In|Out|B|M|P)\s+IP (\S+)\.(\d+) > (\S+)\.(\d+): Flags \[([^\]]*)\]")
 

@@ -169,4 +169,4 @@ def _end(within_seconds: float, is_running: Callable[[], bool], force: Callable[
         wait_until(lambda: not is_running(), f"{name} to end", within_seconds=within_seconds)
     except WaitExpired:
         force()
-        wait_until(lambda: not is_running(), f"the end of {name}", within_seconds=10)
+        wait_until(lambda: not is_running(), f"the end of {name}", within_seconds=60)
