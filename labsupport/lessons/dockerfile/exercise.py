@@ -16,7 +16,7 @@ ANSWER = FOLDER / "better.Dockerfile"
 CREDENTIAL = FOLDER / "session.txt"
 PATTERN = "session=[0-9a-f]"
 IMAGE, CONTAINER = "rewrite", "rewrite-try"
-GRACE_SECONDS = 2
+GRACE_SECONDS = 5
 MOST_LAYERS_ADDED = 2
 MOST_BYTES_ADDED = 100_000
 
@@ -165,7 +165,7 @@ class _Attempt:
 
     def _run_and_stop(self) -> tuple[str, int]:
         self._run(f"docker run --detach --network none --name {CONTAINER} {IMAGE}")
-        wait_until(self._spoke_or_ended, f"the first words of {CONTAINER}", within_seconds=10)
+        wait_until(self._spoke_or_ended, f"the first words of {CONTAINER}", within_seconds=60)
         self._run(f"docker stop --timeout {GRACE_SECONDS} {CONTAINER}")
         exit_code = self._run(f"docker inspect --format '{{{{.State.ExitCode}}}}' {CONTAINER}").stdout.strip()
         logs = self._run(f"docker logs {CONTAINER}")

@@ -167,7 +167,7 @@ class _Looking:
         return [address for address in addresses if self._asked(name, address) == ANSWER]
 
     def _asked(self, name: str, where: str) -> str:
-        return self._run(f"docker exec {name} timeout 1 wget -q -O - http://{where}:{PORT}/").stdout.strip()
+        return self._run(f"docker exec {name} timeout 3 wget -q -O - http://{where}:{PORT}/").stdout.strip()
 
     def _resolved(self, name: str) -> str:
         said = self._run(f"docker exec {name} timeout 2 ping -c 1 -W 1 db").stdout
