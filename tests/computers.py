@@ -56,7 +56,7 @@ class Computer:
         # In a file: what it started may go on for a moment.
         words = [*become, 'exec "$@" >$HOME/said 2>&1', "sh", sys.executable, *argv]
         invocation = Invocation(environment={**settings, **environment}, folder=project)
-        result = self.machine.runner.run(words, within_seconds=500, invocation=invocation)
+        result = self.machine.runner.run(words, within_seconds=1000, invocation=invocation)
         said = self.machine.runner.run(["cat", f"{HOME}/said"]).stdout
         return CommandResult(result.argv, result.exit_code, said, result.stderr, result.seconds)
 

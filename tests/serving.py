@@ -49,7 +49,7 @@ def registry_served(folder: Path) -> Iterator[str]:
             wait_until(
                 lambda: answers(f"http://{place}/v2/"),
                 "the registry to answer",
-                within_seconds=20,
+                within_seconds=60,
                 last_seen=lambda: (folder / "registry.log").read_text()[-500:],
             )
             yield place

@@ -14,7 +14,7 @@ from labsupport.systems.machines.namespaces import NamespacesMachine
 from tests.clusters import archives, embedded_cluster, kubectl, machine_tools, tools
 from tests.leaks import leak_checked_machine
 
-pytestmark = [pytest.mark.needs("cluster"), pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.needs("cluster"), pytest.mark.timeout(600)]
 
 
 @pytest.fixture
@@ -41,7 +41,7 @@ def refusal(machine: NamespacesMachine, given: ClusterTools) -> ClusterError:
     before = running(machine)
     with pytest.raises(ClusterError) as refused:
         start_embedded_cluster(machine, given, archives=archives())
-    wait_until(lambda: running(machine) == before, "all of it to have ended", within_seconds=5)
+    wait_until(lambda: running(machine) == before, "all of it to have ended", within_seconds=30)
     assert not (machine.folder / "cluster").exists()
     assert list(machine.folder.glob("machines/*")) == []
     return refused.value
@@ -54,7 +54,7 @@ def running(machine: NamespacesMachine) -> list[str]:
 
 def test_a_taken_port(machine: NamespacesMachine) -> None:
     machine.start("squatter", ["python3", "-m", "http.server", "6443"])
-    wait_until(lambda: "6443" in machine.runner.run(["ss", "-ltn"]).stdout, "the port to be taken", within_seconds=10)
+    wait_until(lambda: "6443" in machine.runner.run(["ss", "-ltn"]).stdout, "the port to be taken", within_seconds=60)
     refused = refusal(machine, tools())
     assert "kube-apiserver ended" in refused.happened
     assert "address already in use" in refused.happened
@@ -85,7 +85,7 @@ def test_a_second_cluster_on_one_machine_is_refused_and_the_first_goes_on() -> N
     with embedded_cluster() as first:
         with pytest.raises(ClusterError, match="has one already"):
             start_embedded_cluster(first.machine, tools(), archives=archives())
-        first.wait_ready(within_seconds=5)
+        first.wait_ready()
         with embedded_cluster() as beside:
             assert beside.server != first.server
             for cluster in (first, beside):

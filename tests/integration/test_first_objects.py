@@ -13,7 +13,7 @@ from labsupport.systems.clusters.first_objects import FirstObjects
 from tests.clusters import kubectl, machine_tools, tools
 from tests.machines import machine_under_test
 
-pytestmark = [pytest.mark.needs("cluster", "root"), pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.needs("cluster", "root"), pytest.mark.timeout(600)]
 
 KINDS = "clusterroles,clusterrolebindings,roles,rolebindings,flowschemas,prioritylevelconfigurations,priorityclasses"
 

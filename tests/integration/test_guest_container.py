@@ -103,7 +103,7 @@ def test_jupyterlab_is_reached_by_its_token_and_all_ends_with_a_killed_command(c
     assert fetch(computer, address[1] + address[2]) == "200"
     assert fetch(computer, f"{address[1]}/api/contents") == "403"
     command.signal(9)
-    wait_until(lambda: computer.objects() == before, "the container to be gone", within_seconds=20)
+    wait_until(lambda: computer.objects() == before, "the container to be gone", within_seconds=60)
     assert fetch(computer, address[1]) == "nobody"
     assert owners_of(computer.clone) == {USER}
     assert (computer.clone / "work/06-dockerfile-instructions.ipynb").exists()

@@ -105,7 +105,7 @@ def test_agnhost_serves_under_its_name(engine: Engine) -> None:
     engine.client.networks.create("names")
     engine.client.containers.run("lab/agnhost", ["netexec", "--http-port=80"], name="web", network="names", detach=True)
     asked = "until wget -qO- http://web/hostname; do sleep 0.1; done"
-    page = run(engine, "--network=names", "lab/toolbox", "timeout", "10", "sh", "-c", asked)
+    page = run(engine, "--network=names", "lab/toolbox", "timeout", "50", "sh", "-c", asked)
     assert page.stdout == engine.client.containers.get("web").attrs["Config"]["Hostname"]
     engine.remove_since(before)
 

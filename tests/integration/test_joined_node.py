@@ -11,7 +11,7 @@ from labsupport.systems.clusters.joined import KUBELET_FILE, Drivers, start_join
 from tests.clusters import embedded_cluster, kubectl, seen
 from tests.engines import toolchain
 
-pytestmark = [pytest.mark.needs("cluster"), pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.needs("cluster"), pytest.mark.timeout(600)]
 
 POD = """
 apiVersion: v1

@@ -124,7 +124,7 @@ def test_a_start_that_is_killed_leaves_no_half_made_lab_up(commands: Commands, p
     name = wait_until(engine_is_starting, "an engine that is starting", within_seconds=120, every_seconds=0.002)
     os.kill(starting.pid, signal.SIGKILL)
     wait_until(
-        lambda: {one.kind for one in leftovers(name, root=root)} <= SWEPT, "the machine to end", within_seconds=5
+        lambda: {one.kind for one in leftovers(name, root=root)} <= SWEPT, "the machine to end", within_seconds=30
     )
     assert commands.lab("status", "--json").stdout.strip() == "[]"
     assert commands.lab("clean").exit_code == 0

@@ -88,7 +88,7 @@ def expect_clean(names: set[str], root: Path, before: dict[str, Inventory]) -> N
         return [str(thing) for thing in things if thing.kind not in SWEPT]
 
     wait_until(
-        lambda: not still_there(), "kernel objects to go", within_seconds=3, last_seen=lambda: "\n".join(still_there())
+        lambda: not still_there(), "kernel objects to go", within_seconds=30, last_seen=lambda: "\n".join(still_there())
     )
     sweep(root)
     assert [str(thing) for name in names for thing in leftovers(name, before.get(name), root=root)] == []
@@ -160,7 +160,7 @@ def test_killed_while_it_runs(victim: str, root: Path, neighbour: NamespacesMach
         kill(victim, child.pid)
         # The owner, where it lives on, is none the wiser: the kernel has ended all there was.
         wait_until(
-            lambda: {thing.kind for thing in leftovers(name, before, root=root)} <= SWEPT, "its end", within_seconds=3
+            lambda: {thing.kind for thing in leftovers(name, before, root=root)} <= SWEPT, "its end", within_seconds=30
         )
         assert sweep(root) == [name], "its PID 1 is dead, so nobody uses it"
     expect_clean({name}, root, {name: before})

@@ -18,7 +18,7 @@ from tests.clusters import kind_tools, machine_tools
 from tests.engines import toolchain
 from tests.leaks import assert_ended_by_the_kernel
 
-pytestmark = [pytest.mark.needs("kind"), pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.needs("kind"), pytest.mark.timeout(600)]
 
 
 def start_and_be_killed(phase: str, seconds_later: float, root: Path) -> None:

@@ -100,7 +100,7 @@ def test_a_moved_clone_still_works_through_a_link(clone: Project, tmp_path: Path
 
 def test_a_killed_set_up_is_redone(clone: Project, tmp_path: Path) -> None:
     killed = LocalRunner({"PIP_NO_INDEX": "1"}).start([str(clone.root / "lab")], log=tmp_path / "log")
-    wait_until(lambda: (clone.root / ".venv" / "bin").exists(), "the half-made environment", within_seconds=30)
+    wait_until(lambda: (clone.root / ".venv" / "bin").exists(), "the half-made environment", within_seconds=60)
     killed.close()
     assert not (clone.root / ".venv" / "requirements.lock").exists()
     assert launch(clone, "again").stdout == "command line: again\n"
@@ -108,9 +108,9 @@ def test_a_killed_set_up_is_redone(clone: Project, tmp_path: Path) -> None:
 
 def test_ctrl_c_during_set_up_ends_with_130(clone: Project, tmp_path: Path) -> None:
     stopped = LocalRunner({"PIP_NO_INDEX": "1"}).start([str(clone.root / "lab")], log=tmp_path / "log")
-    wait_until(lambda: (clone.root / ".venv").exists(), "the half-made environment", within_seconds=30)
+    wait_until(lambda: (clone.root / ".venv").exists(), "the half-made environment", within_seconds=60)
     os.killpg(stopped.pid, signal.SIGINT)
-    assert stopped.wait(30) == 130
+    assert stopped.wait(60) == 130
     assert "Traceback" not in (tmp_path / "log").read_text()
 
 

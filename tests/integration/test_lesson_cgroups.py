@@ -90,5 +90,6 @@ def test_the_workload_ends_as_its_limit_says(
     position = dict.fromkeys(("memory", "cpus", "pids"), explorer.NONE) | limits
     record: dict[str, Any] = explorer.watch(backends.engine.client, position)
     assert explorer.outcome(record) == ends
-    assert len(record["samples"]) >= 2
+    # One that ends early may have ended before it is looked at twice.
+    assert limits or len(record["samples"]) >= 2
     assert backends.engine.client.containers.list(all=True) == []

@@ -24,7 +24,7 @@ from labsupport.systems.machines.namespaces import start_namespaces_machine
 from labsupport.systems.receivers.receivers import Receivers
 from tests.engines import toolchain, tools
 
-pytestmark = [pytest.mark.needs("engine"), pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.needs("engine"), pytest.mark.timeout(600)]
 
 SLUG = "02-log-drivers"
 MENDED = {

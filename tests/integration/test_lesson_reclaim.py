@@ -14,7 +14,7 @@ from labsupport.systems.clusters.embedded import EmbeddedCluster
 from tests.clusters import embedded_cluster, kubectl
 from tests.lessons import copy_assets, solution
 
-pytestmark = [pytest.mark.needs("cluster"), pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.needs("cluster"), pytest.mark.timeout(900)]
 
 SLUG = "07-pv-reclaim"
 EXERCISE = f"assets/{SLUG}/exercise"
@@ -22,7 +22,7 @@ RETAIN = """kubectl patch pv ledger --patch '{"spec": {"persistentVolumeReclaimP
 RECYCLE = RETAIN.replace("Retain", "Recycle")
 FREE = """kubectl patch pv ledger --type json --patch '[{"op": "remove", "path": "/spec/claimRef"}]'"""
 CLAIM = f"kubectl apply -f {EXERCISE}/claim.yaml"
-BOUND = "kubectl wait --for=jsonpath={.status.phase}=Bound pvc/ledger --timeout=30s"
+BOUND = "kubectl wait --for=jsonpath={.status.phase}=Bound pvc/ledger --timeout=100s"
 ANOTHER = f"sh -c 'sed \"/volumeName/d; s/by-hand/standard/\" {EXERCISE}/claim.yaml | kubectl apply -f -'"
 
 
@@ -41,14 +41,14 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def lose(cluster: EmbeddedCluster, exercise: Exercise[Rescue], seed: int) -> None:
     cluster.runner.run(["kubectl", "delete", *OBJECTS.split(), "--ignore-not-found"]).or_raise()
-    cluster.runner.run(["sh", f"{EXERCISE}/lose.sh", str(seed)], within_seconds=90).or_raise()
+    cluster.runner.run(["sh", f"{EXERCISE}/lose.sh", str(seed)], within_seconds=120).or_raise()
 
 
 def giving(cluster: EmbeddedCluster, exercise: Exercise[Rescue], seed: int, *commands: str) -> Callable[[], None]:
     def give() -> None:
         lose(cluster, exercise, seed)
         for command in commands:
-            cluster.runner.run(shlex.split(command), within_seconds=60).or_raise()
+            cluster.runner.run(shlex.split(command), within_seconds=120).or_raise()
 
     return give
 
@@ -65,10 +65,14 @@ def test_it_takes_the_solution_and_refuses_wrong_answers_with_a_step_each(
     def after(*commands: str) -> Callable[[], None]:
         return giving(cluster, exercise, 2, *commands)
 
-    end = ["kubectl delete pod cashier", "kubectl wait --for=delete pvc/ledger --timeout=30s"]
+    end = ["kubectl delete pod cashier", "kubectl wait --for=delete pvc/ledger --timeout=100s"]
     spoil = f"sh -c 'sed \"s/42 crates of oranges/nothing/\" {EXERCISE}/cashier.yaml | kubectl apply -f -'"
     answers = [
-        Answer("only the pod ended", after(*end, "kubectl wait --for=delete pv/ledger"), "the volume is there"),
+        Answer(
+            "only the pod ended",
+            after(*end, "kubectl wait --for=delete pv/ledger --timeout=100s"),
+            "the volume is there",
+        ),
         Answer("another policy, which keeps nothing either", after(RECYCLE), "nothing can be lost"),
         Answer("kept, and no more", after(RETAIN), "the old claim is gone"),
         Answer("claimed again too early", after(RETAIN, *end, CLAIM), "the volume is free for the claim"),
@@ -76,7 +80,9 @@ def test_it_takes_the_solution_and_refuses_wrong_answers_with_a_step_each(
         Answer("another volume", after(RETAIN, *end, FREE, ANOTHER, BOUND), "to that volume"),
         Answer(
             "written over",
-            after(RETAIN, *end, FREE, CLAIM, BOUND, spoil, "kubectl wait --for=condition=Ready pod/cashier"),
+            after(
+                RETAIN, *end, FREE, CLAIM, BOUND, spoil, "kubectl wait --for=condition=Ready pod/cashier --timeout=100s"
+            ),
             "the data is as it was",
         ),
         Answer("the solution", after(*solving()), None),

@@ -98,7 +98,7 @@ def test_an_engine_on_btrfs_that_is_killed_leaves_no_mount_and_no_loop_device(ro
     def left() -> list[str]:
         return [str(each) for each in leftovers(name, root=root) if each.kind not in SWEPT]
 
-    wait_until(lambda: not left(), "the kernel to end it all", within_seconds=5, last_seen=lambda: f"left: {left()}")
+    wait_until(lambda: not left(), "the kernel to end it all", within_seconds=30, last_seen=lambda: f"left: {left()}")
     assert loops_into(root) == []
     assert str(root) not in Path("/proc/self/mounts").read_text()
     sweep(root)

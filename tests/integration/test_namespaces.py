@@ -63,7 +63,7 @@ def test_it_ends_with_its_owner_whoever_that_is(tmp_path: Path) -> None:
     wait_until(
         lambda: {thing.kind for thing in leftovers(machine.name, before, root=tmp_path)} <= {"cgroup", "run folder"},
         "the machine to end with its owner",
-        within_seconds=3,
+        within_seconds=30,
     )
     assert sweep(tmp_path) == [machine.name]
     assert leftovers(machine.name, before, root=tmp_path) == []
@@ -139,9 +139,11 @@ def test_cgroups_without_a_run_folder_are_removed_once_they_are_empty(tmp_path: 
     assert machine.name not in sweep_abandoned(other_root)
     os.kill(machine.pid, signal.SIGKILL)
     machine.folder.rename(tmp_path / "moved-away")
-    wait_until(lambda: machine.name in sweep_abandoned(other_root), "its cgroups to be empty", within_seconds=3)
+    wait_until(lambda: machine.name in sweep_abandoned(other_root), "its cgroups to be empty", within_seconds=30)
     # The kernel takes networks apart in its own time.
-    wait_until(lambda: not take_inventory(machine.name, root=tmp_path).things, "all of it to be gone", within_seconds=3)
+    wait_until(
+        lambda: not take_inventory(machine.name, root=tmp_path).things, "all of it to be gone", within_seconds=30
+    )
 
 
 def test_the_wire_survives_nothing_but_the_machine() -> None:
@@ -163,10 +165,10 @@ def test_lingering_connections_do_not_hold_up_the_end() -> None:
     with leak_checked_machine() as machine:
         one = machine.nested("one")
         service = one.start("server", ["python3", "-c", program])
-        wait_until(lambda: "up" in service.log.read_text(), "it to listen", within_seconds=5)
+        wait_until(lambda: "up" in service.log.read_text(), "it to listen", within_seconds=30)
         dial = f"import socket, time; c = socket.create_connection(('{one.address}', 9000)); time.sleep(1000)"
         machine.start("client", ["python3", "-c", dial])
-        wait_until(lambda: "ESTAB" in machine.runner.run(["ss", "-tn"]).stdout, "the connection", within_seconds=5)
+        wait_until(lambda: "ESTAB" in machine.runner.run(["ss", "-tn"]).stdout, "the connection", within_seconds=30)
 
 
 def test_a_clone_below_a_hidden_folder_has_inner_machines_too(tmp_path: Path) -> None:
@@ -207,7 +209,7 @@ def test_settings_of_the_users_own_engine_are_not_read() -> None:
 def python(program: str, *, environment: dict[str, str] | None = None) -> CommandResult:
     return HOST.run(
         [sys.executable, "-c", program],
-        within_seconds=30,
+        within_seconds=120,
         invocation=Invocation(environment=environment or {}, folder=Path(__file__).parents[2]),
     )
 
@@ -282,7 +284,7 @@ def test_other_users_cannot(tmp_path: Path) -> None:
         )
         assert "PermissionError" in python(program).stderr
         with pytest.raises(OSError, match="refused"):
-            socket.create_connection((machine.address, 1), timeout=1)
+            socket.create_connection((machine.address, 1), timeout=10)
 
 
 def test_a_path_longer_than_a_sockets_may_be(tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ from labsupport.backends import Backends, Plan
 from labsupport.backends.places import Places
 from labsupport.errors import EngineError, MachineError, UsageError
 from labsupport.process.commands import Invocation
+from labsupport.process.waiting import wait_until
 from labsupport.systems.engines.private import start_private_engine
 from tests.engines import machine, tools
 
@@ -51,7 +52,9 @@ def test_the_old_engine_runs_beside_todays(places: Places, lab: Backends) -> Non
 def test_a_machine_of_an_engine_shows_the_processes_of_its_containers(places: Places) -> None:
     run(places, "old", "docker", "run", "--detach", "--name", "long", "lab/toolbox", "sleep", "600")
     pid = run(places, "old", "docker", "inspect", "--format", "{{.State.Pid}}", "long")
-    assert run(places, "old-machine", "cat", f"/proc/{pid}/comm") == "sleep"
+    comm = ("cat", f"/proc/{pid}/comm")
+    # The engine says that it runs a moment before its program does.
+    wait_until(lambda: run(places, "old-machine", *comm) == "sleep", "its program", within_seconds=30)
     assert run(places, "old-machine", "docker", "ps", "--quiet", "--filter", "name=long")
 
 
@@ -127,8 +130,9 @@ def test_started_again_it_has_the_data_and_the_machine_it_had(places: Places) ->
 @pytest.mark.parametrize("release", ["today", "old"])
 def test_started_again_it_had_ended_its_containers_and_its_containerd(places: Places, release: str) -> None:
     places.start_engine("bench", {}, release=release, images=TOOLBOX)
-    polite = "trap 'exit 7' TERM; while :; do sleep 0.1; done"
+    polite = "trap 'exit 7' TERM; echo up; while :; do sleep 0.1; done"
     run(places, "bench", "docker", "run", "--detach", "--name", "polite", "lab/toolbox", "sh", "-c", polite)
+    wait_until(lambda: run(places, "bench", "docker", "logs", "polite") == "up", "it to be up", within_seconds=30)
     containerd = run(places, "bench-machine", "pidof", "containerd")
     places.start_engine("bench", {}, release=release)
     assert run(places, "bench", "docker", "inspect", "--format", "{{.State.ExitCode}}", "polite") == "7"

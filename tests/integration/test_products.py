@@ -102,7 +102,7 @@ class Elsewhere:
         """Put an image into the registry."""
         words = [str(toolchain().path("skopeo")), "--insecure-policy", "copy", "--dest-tls-verify=false"]
         target = f"docker://{self.registry}/{name}"
-        LocalRunner().run([*words, f"oci-archive:{archive}", target], within_seconds=60).or_raise()
+        LocalRunner().run([*words, f"oci-archive:{archive}", target], within_seconds=120).or_raise()
 
     def manifest(self, image: str, *, script: str = SCRIPT) -> bytes:
         return MANIFEST.format(image=f"{self.registry}/{image}", script=json.dumps(script)).encode()

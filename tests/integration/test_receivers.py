@@ -13,7 +13,7 @@ from labsupport.systems.receivers.receivers import Receivers
 from tests.engines import toolchain
 from tests.leaks import leak_checked_machine
 
-pytestmark = [pytest.mark.needs("engine"), pytest.mark.timeout(120)]
+pytestmark = [pytest.mark.needs("engine"), pytest.mark.timeout(300)]
 
 OURS = ("fluentd", "gelf", "splunk", "syslog")
 

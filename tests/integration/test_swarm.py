@@ -22,7 +22,7 @@ from labsupport.systems.network.topology import read_topology
 from tests.engines import toolchain, tools
 from tests.leaks import assert_ended_by_the_kernel, leak_checked_machine
 
-pytestmark = [pytest.mark.needs("engine"), pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.needs("engine"), pytest.mark.timeout(600)]
 
 SERVE = "mkdir /srv && echo the-books >/srv/index.html && exec httpd -f -p 8080 -h /srv"
 
@@ -57,12 +57,12 @@ def test_the_neighbour_reads_what_two_machines_containers_say(own: Machine) -> N
     alpha, beta = two_engines_in_a_swarm(own)
     for engine in (alpha, beta):
         Images(engine, toolchain()).ensure("lab/toolbox")
-    docker(alpha, "run", "--detach", "--name", "web", "--network", "mesh", "lab/toolbox", "sleep", "60")
+    docker(alpha, "run", "--detach", "--name", "web", "--network", "mesh", "lab/toolbox", "sleep", "1000")
     docker(beta, "run", "--detach", "--name", "db", "--network", "mesh", "lab/toolbox", "sh", "-c", SERVE)
     tcpdump = toolchain().path("tcpdump")
-    capture = Capture(own, tcpdump, "alpha", ["udp", "port", "4789"], namespace=SWITCH_FILE)
+    capture = Capture(own, tcpdump, "alpha", ["udp", "port", "4789"], namespace=SWITCH_FILE, most=5000)
     ask = ["docker", "exec", "web", "timeout", "2", "wget", "-q", "-O", "-", "http://db:8080/"]
-    wait_until(lambda: alpha.runner.run(ask).stdout == "the-books\n", "db's answer", within_seconds=20)
+    wait_until(lambda: alpha.runner.run(ask).stdout == "the-books\n", "db's answer", within_seconds=60)
 
     frames = capture.read()
 
@@ -92,7 +92,7 @@ def test_nothing_of_a_killed_swarm_is_left(root: Path) -> None:
             swarm_until_killed(root)
         finally:
             os._exit(1)
-    wait_until((root / "ready").exists, "the swarm", within_seconds=90)
+    wait_until((root / "ready").exists, "the swarm", within_seconds=300)
     name = (root / "ready").read_text()
 
     os.kill(pid, signal.SIGKILL)

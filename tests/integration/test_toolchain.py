@@ -255,7 +255,7 @@ def test_a_killed_build_leaves_nothing_half_made_and_the_next_one_begins_anew(tm
         compiler = _wait_for_compiler(slow_go)
         lab.send_signal(signal.SIGKILL)
     assert not (tmp_path / "cache" / "tools").exists()
-    wait_until(lambda: not _runs(compiler), "the compiler to end with its lab", within_seconds=5)
+    wait_until(lambda: not _runs(compiler), "the compiler to end with its lab", within_seconds=30)
     (slow_go / "go-on").touch()
     toolchain = Toolchain(tmp_path / "cache", catalogue=catalogue)
     assert LocalRunner().run([str(toolchain.path("tiny"))]).stdout == "tiny version 1.0.0\n"
@@ -267,7 +267,7 @@ def test_a_build_stopped_by_the_user_cleans_up_by_itself(tmp_path: Path, slow_go
     with _lab(tmp_path) as lab:
         _wait_for_compiler(slow_go)
         lab.send_signal(signal.SIGINT)
-        lab.wait(10)
+        lab.wait(60)
     _assert_nothing_half_made(tmp_path / "cache")
 
 
@@ -279,7 +279,7 @@ def test_two_at_once_build_once_and_the_second_says_what_it_waits_for(tmp_path: 
             assert second.stdout is not None
             assert f"Another lab (process {first.pid})" in second.stdout.readline()
             (slow_go / "go-on").touch()
-            outputs = [first.communicate(timeout=30)[0], second.communicate(timeout=30)[0]]
+            outputs = [first.communicate(timeout=60)[0], second.communicate(timeout=60)[0]]
     assert [lab.returncode for lab in (first, second)] == [0, 0]
     assert outputs[0].splitlines()[-1] == outputs[1].splitlines()[-1]
     assert len((slow_go / "building").read_text().splitlines()) == 1
@@ -313,7 +313,7 @@ def _lab(folder: Path) -> "subprocess.Popen[str]":
 
 def _wait_for_compiler(slow_go: Path) -> int:
     started = slow_go / "building"
-    wait_until(lambda: started.exists() and started.read_text(), "the compiler to start", within_seconds=20)
+    wait_until(lambda: started.exists() and started.read_text(), "the compiler to start", within_seconds=60)
     return int(started.read_text().split()[-1])
 
 
