@@ -129,5 +129,5 @@ class KernelFeatures:
             lines.append(f"link add{on} name try-{kind} type {kind}{options}")
         lines.append("link show")
         argv = ["unshare", "--net", "ip", "-force", "-batch", "-"]
-        result = self._runner.run(argv, within_seconds=5, invocation=Invocation(stdin="\n".join(lines) + "\n"))
+        result = self._runner.run(argv, within_seconds=60, invocation=Invocation(stdin="\n".join(lines) + "\n"))
         return frozenset(kind for kind in kinds if f"try-{kind}" in result.stdout)

@@ -27,7 +27,7 @@ COMMANDS = (
 )
 
 
-def lab(project: Project, *words: str, within_seconds: float = 60) -> CommandResult:
+def lab(project: Project, *words: str, within_seconds: float = 150) -> CommandResult:
     return LocalRunner({"COLUMNS": "100"}).run([str(project.root / "lab"), *words], within_seconds=within_seconds)
 
 

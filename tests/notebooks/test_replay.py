@@ -17,6 +17,8 @@ from labsupport.process.commands import CommandResult, Invocation, LocalRunner
 from labsupport.project import Project, this_project
 from tests.notebooks.keeping_outputs import KEPT
 
+pytestmark = pytest.mark.timeout(900)
+
 NOTEBOOKS = all_notebooks(this_project())
 # Kernels start and draw on one core each; more at once would only wait for each other.
 AT_ONCE = 2
@@ -123,7 +125,7 @@ def _replay(project: Project, notebook: NotebookFile, folder: Path) -> Replay:
         "JUPYTER_PATH": kernels_of(project),
         "PYTHONPATH": str(project.root),
     }
-    result = LocalRunner(replaying).run([*argv, str(copy)], within_seconds=240, invocation=Invocation(folder=folder))
+    result = LocalRunner(replaying).run([*argv, str(copy)], within_seconds=600, invocation=Invocation(folder=folder))
     kept = folder / KEPT
     return Replay(result, [json.loads(line) for line in kept.read_text("utf-8").splitlines()] if kept.exists() else [])
 

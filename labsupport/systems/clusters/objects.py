@@ -41,7 +41,7 @@ _FIRST = (
     "replicationcontrollers",
     "pods",
 )
-_GONE_WITHIN_SECONDS = 30
+_GONE_WITHIN_SECONDS = 60
 
 
 @dataclass(frozen=True)
@@ -152,7 +152,7 @@ def have_namespace(door: ApiDoor, name: str) -> None:
     wait_until(
         usable,
         f"namespace {name} with its default service account",
-        within_seconds=40,
+        within_seconds=90,
         every_seconds=0.005,
         do="is the controller-manager running? it makes accounts, and ends what is in a namespace that goes",
     )

@@ -25,7 +25,7 @@ USUAL_HOST = "unix:///var/run/docker.sock"
 # What the environment of a kernel names where the lab has no live engine.
 NOTHING_LIVE = Path(__file__).parents[2] / "absent"
 REQUEST_WITHIN_SECONDS = 120
-GONE_WITHIN_SECONDS = 20
+GONE_WITHIN_SECONDS = 60
 
 
 def is_of_a_lab(host: str) -> bool:

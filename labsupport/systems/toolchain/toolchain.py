@@ -178,7 +178,7 @@ class Toolchain:
         if found is None or tool.version is None:
             return Path(found) if found else None
         try:
-            answer = self._runner.run([found, *tool.says], within_seconds=10)
+            answer = self._runner.run([found, *tool.says], within_seconds=60)
         except WaitExpired:
             return None  # it does not say which it is: ours, then
         same = re.search(rf"(?<![\d.]){re.escape(tool.version)}(?![\w.+-])", answer.stdout + answer.stderr)
@@ -280,7 +280,7 @@ class Toolchain:
 
     def _own_version(self, path: Path) -> str:
         for option in ("--version", "-V"):
-            answer = self._runner.run([str(path), option], within_seconds=10)
+            answer = self._runner.run([str(path), option], within_seconds=60)
             if answer.succeeded and (found := re.search(r"\d+(\.\d+)+", answer.stdout + answer.stderr)):
                 return found.group()
         return "unknown"

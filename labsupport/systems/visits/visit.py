@@ -18,7 +18,7 @@ from labsupport.systems.machines import run_folders
 from labsupport.systems.machines.run_folders import LabRecord
 from labsupport.systems.machines.sweeping import VISIT_KIND, end_lab, sweep
 
-KEEPER_WITHIN_SECONDS = 20
+KEEPER_WITHIN_SECONDS = 60
 KEEPER_LOG = "keeper.log"
 
 
