@@ -9,6 +9,7 @@ import random
 import select
 import signal
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -62,7 +63,8 @@ def kill(victim: str, owner: int) -> bool:
     pids = {"owner": [owner], "launcher": children_of(owner)}
     pids["init"] = [grandchild for child in pids["launcher"] for grandchild in children_of(child)]
     for pid in pids[victim]:
-        os.kill(pid, signal.SIGKILL)
+        with suppress(ProcessLookupError):  # one that ran for a moment only, such as `ip`
+            os.kill(pid, signal.SIGKILL)
     return bool(pids[victim])
 
 

@@ -164,7 +164,11 @@ def _remove_all(groups: list[Path], path: str) -> None:
 
 
 def _has_members(path: str) -> bool:
-    return any(procs.read_text() for group in cgroups_of(path) for procs in group.rglob("cgroup.procs"))
+    for folder in (folder for group in cgroups_of(path) for folder, _, _ in os.walk(group)):
+        with suppress(OSError):  # it has gone meanwhile, and nobody was in it
+            if Path(folder, "cgroup.procs").read_text():
+                return True
+    return False
 
 
 def _try_to_remove(group: Path) -> bool:
