@@ -138,7 +138,7 @@ def test_a_node_that_is_killed_while_its_pod_is_asked() -> None:
         seen(cluster, "node node-2", lambda node: ready(node) != "True")
         answers = kubectl(cluster, "exec here -- sh /probe/keep-asking enough").splitlines()
         assert (answers[0], answers[-1]) == ("answers", "no answer")
-        assert ready(json.loads(kubectl(cluster, "get node node-1 -o json"))) == "True"
+        seen(cluster, "node node-1", lambda node: ready(node) == "True")
         near = kubectl(cluster, f"get pod near {ADDRESS}")
         assert kubectl(cluster, f"exec here -- wget -qO- http://{near}:8080/clientip")
         cluster.close()

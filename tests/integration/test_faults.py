@@ -19,7 +19,7 @@ from labsupport.project import Project
 from labsupport.systems.clusters.embedded import EmbeddedCluster, attach_embedded_cluster, start_embedded_cluster
 from labsupport.systems.faults import faults_left, make_fault, open_faults, undo_faults
 from labsupport.systems.machines.namespaces import start_namespaces_machine
-from tests.clusters import archives, embedded_cluster, kubectl, machine_tools, tools
+from tests.clusters import archives, embedded_cluster, kubectl, machine_tools, seen, tools
 from tests.leaks import assert_ended_by_the_kernel
 
 pytestmark = [pytest.mark.needs("cluster"), pytest.mark.timeout(900)]
@@ -64,7 +64,8 @@ def test_a_frozen_component_goes_on_where_it_was(cluster: EmbeddedCluster) -> No
 def test_a_node_cut_off_is_silent_and_comes_back(cluster: EmbeddedCluster) -> None:
     make_fault(cluster, "cut off", "node-2")
     kubectl(cluster, "wait --for=condition=Ready=unknown node/node-2 --timeout=120s")
-    assert kubectl(cluster, "get node node-1 -o jsonpath={.spec.taints}") == ""
+    # On a busy computer it may be late with a sign of life, and be missed for a moment.
+    seen(cluster, "node node-1", lambda node: not node["spec"].get("taints"))
     undo_faults(cluster)
     kubectl(cluster, "wait --for=condition=Ready node/node-2 --timeout=30s")
 
