@@ -58,6 +58,7 @@ class ClusterChoice(StrEnum):
     AUTO = "auto"
     EMBEDDED = "embedded"
     KIND = "kind"
+    SIMULATED = "simulated"
     OWN = "own"
     REPLAY = "replay"
 
@@ -71,7 +72,9 @@ class MachineChoice(StrEnum):
 
 
 Engine = Annotated[EngineChoice, typer.Option(help="Docker: the lab's private engine, your own, or recorded evidence.")]
-Cluster = Annotated[ClusterChoice, typer.Option(help="Kubernetes: embedded, kind, your own context, or recorded.")]
+Cluster = Annotated[
+    ClusterChoice, typer.Option(help="Kubernetes: embedded, kind, simulated nodes, your own, or recorded.")
+]
 Machine = Annotated[MachineChoice, typer.Option(help="The private computer the lab runs on.")]
 Allow = Annotated[
     bool, typer.Option("--allow-cluster-changes", help="On your own cluster: all that you may, not one namespace only.")

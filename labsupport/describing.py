@@ -17,6 +17,13 @@ ENGINE = "Docker engine"
 CLUSTER = "Kubernetes cluster"
 
 
+def replayed_trials(about: Lesson, backends: Backends) -> dict[str, str]:
+    """The trials of a notebook that cannot be live in a lab that is, each with the reason."""
+    reasons = ((about.served_here, backends.why_not_served), (about.on_a_machine, backends.why_no_machine))
+    found = {trial: because for trials, because in reasons for trial in trials if because}
+    return {**found, **(about.real_nodes if backends.simulated else {})}
+
+
 def card_of_live(about: Lesson, backends: Backends, seconds: float | None) -> Card:
     """The card of a lab that runs; `seconds` is what opening it took."""
     assert backends.home is not None
@@ -30,6 +37,8 @@ def card_of_live(about: Lesson, backends: Backends, seconds: float | None) -> Ca
         Part(CLUSTER, "live", f"{of_kind}, {facts['cluster']}, {nodes}")
         if "cluster" in facts and about.needs.nodes
         else Part(CLUSTER, "unneeded"),
+        *_parts_simulated(backends),
+        *_parts_replayed(about, backends),
         Part("Machine", "live", f"{facts['machine']}, {facts['kernel']} {facts['architecture']}")
         if backends.machine is not None
         else Part("Machine", "unneeded"),
@@ -39,7 +48,22 @@ def card_of_live(about: Lesson, backends: Backends, seconds: float | None) -> Ca
     addresses += [("Label on what commands make", mark)] if (mark := _mark_of(backends.engine)) else []
     live = {"DOCKER_HOST": backends.engine, "KUBECONFIG": backends.cluster}
     addresses += [(name, environment[name]) for name, part in live.items() if part is not None]
-    return Card(backends.home.name, about.slug, parts, tuple(addresses), versions, LIVE, seconds)
+    return Card(
+        backends.home.name, about.slug, parts, tuple(addresses), versions, Origin(simulated=backends.simulated), seconds
+    )
+
+
+def _parts_simulated(backends: Backends) -> list[Part]:
+    return [Part(name.capitalize(), "simulated", because=backends.plan.no_nodes) for name in backends.simulated]
+
+
+def _parts_replayed(about: Lesson, backends: Backends) -> list[Part]:
+    """A row for each reason why experiments of a live lab are shown from recorded evidence all the same."""
+    trials = replayed_trials(about, backends)
+    return [
+        Part(f"Experiments {', '.join(name for name in trials if trials[name] == reason)}", "recorded", because=reason)
+        for reason in dict.fromkeys(trials.values())
+    ]
 
 
 def _whose(engine: "Engine | None") -> str:

@@ -85,8 +85,8 @@ def needs_of(notebooks: Sequence[str] = ()) -> Needs:
 
 
 def _all_needs(chosen: Plan) -> Needs:
-    """What a lab for all notebooks has: on what is the user's, what those need that can be live there."""
-    if not chosen.is_visit:
+    """What a lab for all notebooks has: where not all can be live, what those need that can."""
+    if not (chosen.is_visit or chosen.simulates):
         return needs_of()
     live = [one.needs for one in LESSONS if not chosen.why_not(one.needs)]
     least = Needs(engine=chosen.own_engine, nodes=int(chosen.own_cluster), images=("lab/toolbox",))

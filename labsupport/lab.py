@@ -22,7 +22,7 @@ from labsupport.backends import (
     plan,
     start_backends,
 )
-from labsupport.describing import card_of_live, card_of_replay
+from labsupport.describing import card_of_live, card_of_replay, replayed_trials
 from labsupport.display.cards import Card, closing
 from labsupport.display.explorer import Explorer
 from labsupport.display.notebook import install, show
@@ -37,10 +37,10 @@ from labsupport.experiments.runners import NothingRecorded
 from labsupport.experiments.scrubbing import Scrubber
 from labsupport.experiments.steps import Observation
 from labsupport.experiments.trial import Trial, words_of
-from labsupport.lessons.catalog import Lesson, exercises_of, lesson
+from labsupport.lessons.catalog import SIMULATION_WOULD_ANSWER, Lesson, exercises_of, lesson
 from labsupport.lessons.needs import Needs
 from labsupport.lessons.workbench import Workbench
-from labsupport.observing.cluster import TimelineRecording, etcd_content, log_lines, refusal_of
+from labsupport.observing.cluster import TimelineRecording, dns_answer, etcd_content, log_lines, refusal_of
 from labsupport.observing.dataplanes import (
     FrameRecording,
     pods_connected,
@@ -63,6 +63,7 @@ from labsupport.project import Project, this_project
 if TYPE_CHECKING:
     from labsupport.systems.clusters.joined import Driver
     from labsupport.systems.clusters.lab_cluster import LabCluster
+    from labsupport.systems.clusters.started import StartedCluster
     from labsupport.systems.engines.engine import Engine
     from labsupport.systems.machines.machine import Machine
 
@@ -164,7 +165,7 @@ class Lab:
         return self._backends.engine or self._nothing_live("lab.engine")
 
     @property
-    def cluster(self) -> "LabCluster":
+    def cluster(self) -> "StartedCluster":
         """The live cluster; `lab.cluster.api` is the official client's ApiClient for it.
 
         Raises:
@@ -174,6 +175,13 @@ class Lab:
         if self._backends.cluster is not None and self._backends.labs_cluster is None:
             raise RequirementMissing("lab.cluster", NO_AUDIT_LOG, "leave --cluster own out")
         return self._backends.labs_cluster or self._nothing_live("lab.cluster")
+
+    @property
+    def _cluster_with_nodes(self) -> "LabCluster":
+        if self._backends.simulated:
+            do = "`./lab doctor` says what real nodes take here"
+            raise RequirementMissing("connect pods, or look at their network", self._backends.plan.no_nodes, do)
+        return self._backends.cluster_with_nodes or self._nothing_live("lab.cluster")
 
     @property
     def machine(self) -> "Machine":
@@ -327,7 +335,7 @@ class Lab:
         Args:
             name: tells timelines of one trial apart.
             asking: names of the namespace, such as web-0.web, that cluster DNS is asked for all the while.
-            watching: folders of the first node, such as /tmp/hostpath_pv; what each folder in them holds is noted.
+            watching: folders at the place "volumes", such as /tmp/hostpath_pv; what each folder in them holds is noted.
         """
         return TimelineRecording(trial, name, lambda: self.cluster, asking, watching)
 
@@ -351,6 +359,17 @@ class Lab:
         """Return etcd's revision and what it holds for this notebook: {"revision", "objects"}."""
         return etcd_content(trial, lambda: self.cluster)
 
+    def ask_dns(self, trial: Trial, name: str) -> Observation:
+        """Ask cluster DNS for a name of the notebook's namespace, such as web-0.web, until its answer stays the same.
+
+        Returns:
+            {"name", "addresses"}: the whole name, and what it leads to; nothing where DNS knows no such name.
+
+        Raises:
+            WaitExpired: nobody answers.
+        """
+        return dns_answer(trial, name, lambda: self.cluster)
+
     def log(self, trial: Trial, component: str, saying: str) -> Observation:
         """Return the lines of a cluster component's log that say this, whatever the case of their letters."""
         return log_lines(trial, lambda: self.cluster, component, saying)
@@ -365,7 +384,7 @@ class Lab:
         Returns:
             {"dataplane", "daemons"}: its name, and the names of its programs on the nodes.
         """
-        return pods_connected(trial, dataplane, lambda: self.cluster, self._backends.places)
+        return pods_connected(trial, dataplane, lambda: self._cluster_with_nodes, self._backends.places)
 
     def connect_pods_by_product(self, trial: Trial, name: str) -> Observation:
         """Get a CNI product as its project publishes it, and connect pods with it until the trial ends.
@@ -380,7 +399,7 @@ class Lab:
             RequirementMissing: it cannot be downloaded.
             LabError: it did not come up.
         """
-        return product_connecting(trial, name, lambda: self.cluster, self._backends.places, _tell)
+        return product_connecting(trial, name, lambda: self._cluster_with_nodes, self._backends.places, _tell)
 
     @cached_property
     def products_out_of_reach(self) -> dict[str, str]:
@@ -389,7 +408,7 @@ class Lab:
 
     def wait_for_policy(self, trial: Trial, name: str, node: str) -> Observation:
         """Return when a node goes by this NetworkPolicy, where the dataplane enforces any."""
-        return policy_in_force(trial, name, node, lambda: self.cluster)
+        return policy_in_force(trial, name, node, lambda: self._cluster_with_nodes)
 
     def record_frames(self, trial: Trial, name: str, node: str, interface: str) -> FrameRecording:
         """Capture the packets of pods that pass a place, from now until the recording's `read()`.
@@ -397,7 +416,7 @@ class Lab:
         Args:
             interface: of the node, such as eth0; or "pod NAME", the one that leads to this pod.
         """
-        return FrameRecording(trial, name, node, interface, lambda: self.cluster)
+        return FrameRecording(trial, name, node, interface, lambda: self._cluster_with_nodes)
 
     def receivers(self, trial: Trial) -> LogReceivers:
         """Return the log collectors of the engine's machine, all listening and empty; in replay there are none."""
@@ -499,6 +518,8 @@ class Lab:
         """Have a check take along what it made itself, and its outcome counted."""
         name, look, backends = exercise.name, exercise.look, self._backends
         exercise.on_attempt = lambda passed: self._progress.attempted(self.notebook, name, passed=passed)
+        if not self._has_exercises:
+            return exercise
         before: list[Existing] = []
 
         def look_after_noting() -> Any:
@@ -512,8 +533,16 @@ class Lab:
         exercise.look, exercise.after_each_check = look_after_noting, remove_what_came_since
         return exercise
 
+    @property
+    def _has_exercises(self) -> bool:
+        """Whether exercises can be checked: what they ask for, a simulation would grant."""
+        return self.is_live and not self._backends.simulated
+
     def _workbench(self) -> Workbench:
-        return self._backends.runner if self.is_live else _NothingLive(f"{self.notebook}/exercise", self._reason)
+        if self._has_exercises:
+            return self._backends.runner
+        reason = SIMULATION_WOULD_ANSWER if self.is_live else self._reason
+        return _NothingLive(f"{self.notebook}/exercise", reason)
 
     def _mode(self) -> Live | Recorded:
         backends = self._backends
@@ -528,15 +557,8 @@ class Lab:
             backends.name,
             lambda: Provenance.model_validate(backends.provenance_of_trial(facts)),
             on_close=lambda _: self._remove_objects(),
-            replayed={
-                trial: because
-                for trials, because in (
-                    (self._about.served_here, backends.why_not_served),
-                    (self._about.on_a_machine, backends.why_no_machine),
-                )
-                for trial in trials
-                if because
-            },
+            simulated=backends.simulated,
+            replayed=replayed_trials(self._about, backends),
             recorded=self._project.recorded_evidence,
         )
 

@@ -7,16 +7,21 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from labsupport.process.ownership import Owner
 from labsupport.process.progress import Listener, silent
 from labsupport.process.waiting import wait_until
 from labsupport.project import this_project
 from labsupport.systems.clusters.embedded import EmbeddedCluster, start_embedded_cluster
 from labsupport.systems.clusters.kind import KindCluster, KindTools, start_kind_cluster
-from labsupport.systems.clusters.lab_cluster import LabCluster
+from labsupport.systems.clusters.simulated import SimulatedCluster, start_simulated_cluster
+from labsupport.systems.clusters.started import StartedCluster
 from labsupport.systems.clusters.tools import ClusterTools
 from labsupport.systems.engines.private import start_private_engine
 from labsupport.systems.engines.tools import EngineTools
 from labsupport.systems.images import archives_of, missing_images
+from labsupport.systems.inventory import leftovers
+from labsupport.systems.visits import start_visit
+from labsupport.systems.visits.daemons import ThisComputer
 from tests.engines import private_engine, toolchain
 from tests.machines import machine_under_test
 
@@ -31,6 +36,11 @@ def tools() -> ClusterTools:
 @cache
 def kind_tools() -> KindTools:
     return KindTools.of(toolchain())
+
+
+@cache
+def simulated_tools() -> ClusterTools:
+    return ClusterTools.with_simulated_nodes(toolchain())
 
 
 @cache
@@ -69,13 +79,27 @@ def kind_cluster(*, nodes: int = 1, listener: Listener = silent, **machine: Any)
         engine.close()
 
 
-def kubectl(cluster: LabCluster, words: str, *, within_seconds: float = 150) -> str:
+@contextmanager
+def simulated_cluster(*, nodes: int = 1, listener: Listener = silent) -> Iterator[SimulatedCluster]:
+    """Give a cluster with simulated nodes on this computer itself; fail if it leaves anything behind."""
+    visit = start_visit(Owner.this_process())
+    try:
+        host = ThisComputer(visit.folder)
+        cluster = start_simulated_cluster(host, simulated_tools(), nodes=nodes, listener=listener)
+        yield cluster
+        cluster.close()
+    finally:
+        visit.close()
+    assert leftovers(visit.name, root=visit.folder.parent) == []
+
+
+def kubectl(cluster: StartedCluster, words: str, *, within_seconds: float = 150) -> str:
     """Run kubectl with these words and return what it says, stripped; fail where it does."""
     result = cluster.runner.run(["kubectl", *words.split()], within_seconds=within_seconds)
     return result.or_raise().stdout.strip()
 
 
-def seen(cluster: LabCluster, what: str, look: Callable[[dict[str, Any]], object], *, within: float = 120) -> None:
+def seen(cluster: StartedCluster, what: str, look: Callable[[dict[str, Any]], object], *, within: float = 120) -> None:
     """Wait until `kubectl get WHAT -o json` shows what is looked for; the error has its last state."""
     last: dict[str, Any] = {}
 

@@ -63,6 +63,8 @@ MORE_THAN_WAS_TRIED_ON_KIND = (
 )
 # What tells that a notebook takes them: the tools of dataplanes, and the engine of the machines that join.
 NOT_TRIED_ON_KIND = frozenset(["flannel", "bgp", "cilium", "openvswitch", "mesh", "systemd"])
+# A cluster without a machine: a control plane of this user's processes, and nodes that are simulated.
+SIMULATED = "simulated"
 OWN = "own"
 # What a lab on the user's own engine or cluster has not: see Plan.
 NO_MACHINE = (
@@ -78,6 +80,8 @@ REPLAYED_BY_TRIAL = frozenset(["ext4"])
 NO_MACHINE_FOR_A_TRIAL = (
     "your own engine was asked for, and this takes a machine of the lab's own, for a disk or for all that runs there"
 )
+SIMULATED_WAS_ASKED_FOR = "--cluster simulated was asked for, and a lab with it has no machine"
+ONLY_SIMULATED_NODES = "{}; simulated nodes are to be had, and this takes real ones"
 BESIDE_OWN = "{} was asked for, and the lab's {} runs on a machine, which a lab on what is yours does without"
 
 
@@ -85,7 +89,8 @@ BESIDE_OWN = "{} was asked for, and the lab's {} runs on a machine, which a lab 
 class Plan:
     """What can be live. Each `no_…` says why that cannot, as the end of “not live: …”; empty where it can.
 
-    `cluster` is which one the lab starts where nodes are needed: embedded, or kind.
+    `cluster` is which one the lab starts where nodes are needed: embedded, kind or simulated. The last takes no
+    machine; `no_nodes` says why there is none, and so no real node.
     `own_engine` and `own_cluster`: those of the user are taken. There is no machine then: nothing could be looked at on
     its disk, captured on its network, or started beside. `may_change_cluster`: more than the lab's namespace of it.
     """
@@ -97,6 +102,12 @@ class Plan:
     own_engine: bool = False
     own_cluster: bool = False
     may_change_cluster: bool = False
+    no_nodes: str = ""
+
+    @property
+    def simulates(self) -> bool:
+        """Whether its cluster has simulated nodes."""
+        return self.cluster == SIMULATED and not self.no_cluster
 
     @property
     def is_visit(self) -> bool:
@@ -105,7 +116,7 @@ class Plan:
 
     @property
     def is_anything_live(self) -> bool:
-        return self.machine is not None or self.is_visit
+        return self.machine is not None or self.is_visit or self.simulates
 
     def why_not(self, needs: Needs) -> str:
         """Why not all of `needs` can be live; empty when it can."""
@@ -114,6 +125,7 @@ class Plan:
         return (
             (self.no_engine if needs.engine else "")
             or (self.no_cluster if needs.nodes else "")
+            or (ONLY_SIMULATED_NODES.format(self.no_nodes) if self._takes_more_than_simulated(needs) else "")
             or (MORE_THAN_A_CONTAINER_MACHINE_HAS if more and self.machine == "container" else "")
             or (MORE_THAN_WAS_TRIED_ON_KIND if self.cluster == KIND and _is_untried_on_kind(needs) else "")
             or (NO_MACHINE if more and self.is_visit else "")
@@ -122,10 +134,15 @@ class Plan:
 
     def within(self, needs: Needs) -> Needs:
         """The part of `needs` that can be live, with what that takes: kind takes an engine, and tools of its own."""
+        if self.simulates:
+            return Needs(nodes=needs.nodes, simulated_nodes=True) if needs.simulated_nodes else Needs()
         found = replace(needs, engine=needs.engine and not self.no_engine, nodes=0 if self.no_cluster else needs.nodes)
         if found.nodes and self.cluster == KIND:
             return found | Needs(engine=True, tools=(KIND,))
         return found
+
+    def _takes_more_than_simulated(self, needs: Needs) -> bool:
+        return self.simulates and needs.nodes > 0 and not needs.simulated_nodes
 
 
 @dataclass(frozen=True)
@@ -149,7 +166,7 @@ def takes_a_guest(options: LabOptions, looks: "Looks | None" = None) -> bool:
     from labsupport.systems.machines.own_engine import host_in_use
 
     live = options.engine != "replay" or options.cluster not in ("auto", "replay")
-    if is_guest() or not live or OWN in (options.engine, options.cluster):
+    if is_guest() or not live or OWN in (options.engine, options.cluster) or options.cluster == SIMULATED:
         return False
     if options.machine not in ("auto", "container"):
         return False
@@ -160,11 +177,12 @@ def takes_a_guest(options: LabOptions, looks: "Looks | None" = None) -> bool:
     return looks.guest().available and (by_name or not is_elsewhere(host_in_use()))
 
 
-def plan(options: LabOptions, possible: "Capability | None" = None) -> Plan:
+def plan(options: LabOptions, possible: "Capability | None" = None, simulated: "Capability | None" = None) -> Plan:
     """Decide what can be live.
 
     Args:
         possible: whether a private machine can start; found out where it is not given.
+        simulated: whether a cluster with simulated nodes can, at once; found out where neither is given.
 
     Raises:
         RequirementMissing: something was asked for by name that cannot be had here.
@@ -176,7 +194,9 @@ def plan(options: LabOptions, possible: "Capability | None" = None) -> Plan:
             )
     if OWN in (options.engine, options.cluster):
         return _plan_visit(options)
-    machine = "namespaces"
+    if options.cluster == SIMULATED:
+        return _plan_simulated(options)
+    machine, looks = "namespaces", possible is None
     if is_guest() and options.machine == "container":  # in which it has a machine as on any computer
         options = replace(options, machine="auto")
     if possible is None:
@@ -207,10 +227,33 @@ def plan(options: LabOptions, possible: "Capability | None" = None) -> Plan:
         no_cluster = no_machine or (no_engine if options.cluster == "auto" else "")
     if options.cluster == "replay":
         no_cluster = "--cluster replay was asked for"
+    if no_machine and options.cluster == "auto" and options.engine != "replay":
+        if looks and simulated is None:
+            from labsupport.systems.capabilities import simulated_cluster
+
+            simulated = simulated_cluster()
+        if simulated is not None and simulated.available:
+            return Plan(None, no_engine, "", SIMULATED, no_nodes=no_machine)
     if options.cluster == KIND and (reason := _why_no_kind(no_engine, machine)):
         raise RequirementMissing("use --cluster kind", *reason)
     cluster = KIND if options.cluster == KIND else "embedded"
     return Plan(None if no_engine and no_cluster else machine, no_engine, no_cluster, cluster)
+
+
+def _plan_simulated(options: LabOptions) -> Plan:
+    """Decide for a cluster with simulated nodes that was asked for by name: what it takes, and is missing, is got."""
+    from labsupport.systems.capabilities import place_for_simulated_cluster
+
+    beside = [f"--{name} {value}" for name, value in vars(options).items() if value in BY_NAME]
+    if beside:
+        raise RequirementMissing(
+            f"use {' '.join(beside)} beside --cluster {SIMULATED}",
+            "a lab with simulated nodes is for computers without a machine, and has none",
+            "leave one of them out",
+        )
+    if because := place_for_simulated_cluster():
+        raise RequirementMissing(f"use --cluster {SIMULATED}", because, "`./lab clean` by that user removes it")
+    return Plan(None, SIMULATED_WAS_ASKED_FOR, "", SIMULATED, no_nodes=SIMULATED_WAS_ASKED_FOR)
 
 
 def _is_untried_on_kind(needs: Needs) -> bool:

@@ -22,8 +22,7 @@ if TYPE_CHECKING:
     from labsupport.systems.engines.engine import Engine
     from labsupport.systems.engines.objects import Snapshot
     from labsupport.systems.engines.tools import EngineTools
-    from labsupport.systems.machines.machine import Machine
-    from labsupport.systems.machines.repositories import Host
+    from labsupport.systems.machines.machine import Host, Machine
     from labsupport.systems.visits.daemons import ThisComputer
 
 TODAY, OLD, PEER, SYSTEMD = "today", "old", "peer", "systemd"
@@ -31,6 +30,8 @@ TODAY, OLD, PEER, SYSTEMD = "today", "old", "peer", "systemd"
 KEPT = (OLD, PEER, SYSTEMD)
 RELEASES = (TODAY, OLD)
 MACHINE = "machine"
+# Where the folders of volumes are: on the first node, or this computer where nodes are simulated.
+VOLUMES = "volumes"
 OF_ENGINE = "-machine"
 USER_FILE = "user"
 
@@ -84,13 +85,15 @@ class Places:
             pool.shutdown(wait=False)
 
     def runner(self, name: str) -> Runner:
-        """Return what runs commands at a place: "" this computer, "machine", "old", "old-machine", a node's name.
+        """Return what runs commands at a place: "" this computer, "machine", "old", "old-machine", "volumes", a node.
 
         Raises:
             UsageError: there is no such place.
             LabError: it cannot be had.
         """
         backends = self._backends
+        if name == VOLUMES:
+            name = next(iter(self._nodes()), "")
         if not name:
             return LocalRunner(backends.environment)
         if name in self._nodes():
@@ -114,12 +117,13 @@ class Places:
     def machine(self, name: str) -> "Machine":
         """Return a machine: "machine" is the lab's own, "old-machine" that of the engine "old"; or a node's."""
         if name == MACHINE:
-            if self._backends.machine is None and self._backends.labs_cluster is not None:
-                return self._backends.labs_cluster.machine
+            if self._backends.machine is None and self._backends.cluster_with_nodes is not None:
+                return self._backends.cluster_with_nodes.machine
             if self._backends.machine is None:
-                raise RequirementMissing(
-                    "use the lab's machine, or start something on it", NO_MACHINE, "leave --engine own out"
-                )
+                tried, chosen = "use the lab's machine, or start something on it", self._backends.plan
+                if chosen.simulates:
+                    raise RequirementMissing(tried, chosen.no_nodes, "`./lab doctor` says what a machine takes here")
+                raise RequirementMissing(tried, NO_MACHINE, "leave --engine own out")
             return self._backends.machine
         if name in self._nodes():
             return self._nodes()[name]
@@ -193,10 +197,10 @@ class Places:
         backends, earlier = self._backends, self._of_trial.pop(name, None)
         if earlier is not None:
             earlier.machine.close()
-        assert backends.labs_cluster is not None
+        assert backends.cluster_with_nodes is not None
         node = start_joined_node(
             self.machine(MACHINE),
-            backends.labs_cluster,
+            backends.cluster_with_nodes,
             make_toolchain(),
             drivers,
             name=self._free_name(name),

@@ -8,7 +8,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from labsupport.backends.choosing import KIND, NO_MACHINE_FOR_A_TRIAL, Plan
+from labsupport.backends.choosing import KIND, NO_MACHINE_FOR_A_TRIAL, SIMULATED, Plan
 from labsupport.backends.places import Places, PlacesRunner
 from labsupport.errors import UsageError
 
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from labsupport.systems.clusters.lab_cluster import LabCluster
     from labsupport.systems.clusters.objects import Snapshot as ClusterSnapshot
     from labsupport.systems.clusters.own import OwnCluster
+    from labsupport.systems.clusters.started import StartedCluster
     from labsupport.systems.engines.engine import Engine
     from labsupport.systems.engines.objects import Snapshot as EngineSnapshot
     from labsupport.systems.machines.machine import Machine
@@ -28,25 +29,37 @@ BASELINE_FILE = "baseline.json"
 class Backends:
     """What runs: a machine, an engine and a cluster on it; each None where it does not.
 
-    `visit` is there instead of a machine where engine and cluster are the user's.
+    `visit` is there instead of a machine where engine and cluster are the user's, or nodes simulated.
     `images` are the lab's own that every engine of it has; `mended` is what a killed kernel had left broken.
     """
 
     plan: Plan
     machine: "Machine | None" = None
     engine: "Engine | None" = None
-    cluster: "LabCluster | OwnCluster | None" = None
+    cluster: "StartedCluster | OwnCluster | None" = None
     attached: bool = False
     images: tuple[str, ...] = ()
     mended: list[str] = field(default_factory=list)
     visit: "Visit | None" = None
 
     @property
-    def labs_cluster(self) -> "LabCluster | None":
-        """The cluster where it is the lab's, with its nodes and components; None where it is the user's."""
+    def labs_cluster(self) -> "StartedCluster | None":
+        """The cluster where it is the lab's, with its components; None where it is the user's."""
         from labsupport.systems.clusters.own import OwnCluster
 
         return None if isinstance(self.cluster, OwnCluster) else self.cluster
+
+    @property
+    def cluster_with_nodes(self) -> "LabCluster | None":
+        """The cluster where its nodes are machines of the lab's; None elsewhere."""
+        from labsupport.systems.clusters.lab_cluster import LabCluster
+
+        return self.cluster if isinstance(self.cluster, LabCluster) else None
+
+    @property
+    def simulated(self) -> tuple[str, ...]:
+        """The parts that are not the real thing, for evidence and for what is shown."""
+        return self.labs_cluster.simulated if self.labs_cluster is not None else ()
 
     @property
     def why_not_served(self) -> str:
@@ -60,7 +73,7 @@ class Backends:
     @property
     def why_no_machine(self) -> str:
         """Why a trial that takes a machine of the lab's own is replayed; empty where there is one."""
-        return NO_MACHINE_FOR_A_TRIAL if self.visit is not None else ""
+        return NO_MACHINE_FOR_A_TRIAL if self.visit is not None and not self.plan.simulates else ""
 
     @property
     def home(self) -> "Machine | Visit | None":
@@ -93,8 +106,8 @@ class Backends:
     @property
     def name(self) -> str:
         """What evidence calls these backends."""
-        if self.cluster is not None and self.cluster.kind == KIND:
-            return KIND
+        if self.cluster is not None and self.cluster.kind in (KIND, SIMULATED):
+            return self.cluster.kind
         part = self.engine or self.cluster
         return part.kind if part is not None else "embedded"
 
@@ -106,6 +119,8 @@ class Backends:
         from labsupport.systems.toolchain.store import cache_folder
 
         words = {str(cache_folder()): "<cache>", str(self.home.folder): "<run>"}
+        if self.plan.simulates and self.cluster is not None:
+            words |= {self.cluster.server: "https://<this-computer>:6443"}
         if self.machine is None:
             return {**words, self.home.name: "<lab>"}
         return {**words, self.machine.address: "<machine>", self.machine.host_address: "<this-computer>"}

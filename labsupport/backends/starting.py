@@ -9,9 +9,10 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from labsupport.backends.choosing import KIND, OWN, Plan
+from labsupport.backends.choosing import KIND, OWN, SIMULATED, Plan
 from labsupport.backends.places import OLD, SYSTEMD
 from labsupport.backends.running import Backends
+from labsupport.backends.simulating import start_simulated_backends
 from labsupport.backends.visiting import attach_visit_backends, start_visit_backends
 from labsupport.lessons.needs import Needs
 from labsupport.process.ownership import Owner, own_run_root, run_root, run_roots
@@ -33,7 +34,8 @@ CLUSTER_FILE = "cluster-tools.json"
 KIND_FILE = "kind-tools.json"
 PLAN_FILE = "plan.json"
 OWN_CLUSTER_FILE = "own-cluster-tools.json"
-CLUSTER_FILES = {"embedded": CLUSTER_FILE, KIND: KIND_FILE, OWN: OWN_CLUSTER_FILE}
+SIMULATED_FILE = "simulated-cluster-tools.json"
+CLUSTER_FILES = {"embedded": CLUSTER_FILE, KIND: KIND_FILE, OWN: OWN_CLUSTER_FILE, SIMULATED: SIMULATED_FILE}
 
 
 def make_toolchain(listener: Listener = silent) -> "Toolchain":
@@ -55,6 +57,10 @@ def tool_groups(needs: Needs) -> tuple[str, ...]:
     """The groups of tools that it takes to have `needs` live."""
     if not (needs.engine or needs.nodes):
         return ()
+    if needs.simulated_nodes and not needs.images:
+        from labsupport.systems.clusters.tools import WITH_SIMULATED_NODES
+
+        return WITH_SIMULATED_NODES
     engine = ["engine", *(["old-engine"] if OLD in needs.engines else [])] if needs.engine else []
     return ("machine", *engine, *(["cluster", "cni"] if needs.nodes else []), *needs.tools)
 
@@ -89,6 +95,8 @@ def start_backends(chosen: Plan, needs: Needs, *, owner: Owner | None, listener:
         return Backends(chosen)
     if chosen.is_visit:
         return start_visit_backends(chosen, wanted, owner=owner, listener=listener)
+    if chosen.simulates:
+        return start_simulated_backends(chosen, wanted, owner=owner, listener=listener)
     from labsupport.systems.images import missing_images
 
     toolchain = have_tools(wanted, listener)
@@ -216,7 +224,7 @@ def end_and_look(backends: Backends) -> "list[Thing]":
 def _end_visit(backends: Backends) -> "list[Thing]":
     from labsupport.systems.clusters.kind.helper import clear
     from labsupport.systems.engines.own import EngineOfUser
-    from labsupport.systems.inventory import Thing
+    from labsupport.systems.inventory import Thing, leftovers
 
     assert backends.visit is not None
     left = []
@@ -226,6 +234,8 @@ def _end_visit(backends: Backends) -> "list[Thing]":
         backends.engine.owned.remove()
         left = [Thing("on your own engine", what) for what in backends.engine.owned.left()]
     backends.close()
+    if backends.plan.simulates:
+        left += leftovers(backends.visit.name, root=backends.visit.folder.parent)
     return left
 
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from labsupport.backends.choosing import KIND, REPLAYED_BY_TRIAL, Plan
 from labsupport.backends.running import Backends
+from labsupport.backends.simulating import attach_cluster
 from labsupport.lessons.needs import Needs
 from labsupport.process.ownership import Owner
 from labsupport.process.progress import Listener, silent
@@ -86,6 +87,9 @@ def attach_visit_backends(folder: Path, *, to_end: bool = False) -> Backends:
         from labsupport.systems.clusters.own import attach_own_cluster
 
         found.cluster = attach_own_cluster(folder, tools["sources"])
+    if found.plan.simulates:
+        found.cluster = attach_cluster(folder)
+        found.mended = found.undo_faults()
     if host:
         found.engine = _engine(visit, OwnEngineTools(**saved_tools(folder)), host, new=False)
     if (fields := saved_tools(folder, KIND_FILE)) and found.engine and not to_end:

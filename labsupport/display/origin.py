@@ -89,9 +89,9 @@ class Origin:
         return Shown(element("div", html, class_="lab-origin"), text, tells_origin=True)
 
     def banner(self) -> Shown:
-        """What cannot be missed, above anything replayed; empty for a live run."""
+        """What cannot be missed, above anything replayed or with simulated parts; empty for a live run of real ones."""
         if self.recorded is None:
-            return Shown(Markup(""), "")
+            return self.line() if self.simulated else Shown(Markup(""), "")
         versions = ", ".join(self.recorded.versions) or "unknown versions"
         said = (
             f"What engines, clusters and their machines say below was recorded on {self.recorded.date} with "

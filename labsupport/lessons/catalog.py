@@ -2,7 +2,7 @@
 
 import difflib
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib import import_module
 from typing import Any
 
@@ -19,6 +19,8 @@ class Lesson:
     `served_here` are its trials that have this computer serve something to the engine, which must be on it too.
     `on_a_machine` are its trials that take a machine of the lab's own, which a lab on an engine of the user's has not.
     `not_everywhere` are experiments of it that take what not every computer can have, such as the internet.
+    `real_nodes` says of its trials why they take real nodes, as the end of “not live: …”; where nodes are simulated
+    they are replayed, as are all trials of lessons whose needs do not say `simulated_nodes`.
     """
 
     slug: str
@@ -28,7 +30,12 @@ class Lesson:
     served_here: tuple[str, ...] = ()
     on_a_machine: tuple[str, ...] = ()
     not_everywhere: tuple[str, ...] = ()
+    real_nodes: Mapping[str, str] = field(default_factory=dict)
 
+
+IN_PODS = "it looks into containers, and on simulated nodes none runs"
+ON_NODES = "it looks at what a node runs, and behind a simulated one there is no machine"
+SIMULATION_WOULD_ANSWER = "it asks what a kubelet does, and the simulation would answer in its place"
 
 LESSONS = (
     Lesson(
@@ -91,7 +98,16 @@ LESSONS = (
         "08-statefulset",
         "A StatefulSet, from request to running",
         "labsupport.lessons.statefulset",
-        Needs(nodes=2, images=("lab/toolbox",)),
+        Needs(nodes=2, images=("lab/toolbox",), simulated_nodes=True),
+        real_nodes={
+            "replaced": IN_PODS,
+            "watch": ON_NODES,
+            "mount": ON_NODES,
+            "changes": SIMULATION_WOULD_ANSWER,
+            "without": ON_NODES,
+            "nodes": ON_NODES,
+            "order-by-hand": SIMULATION_WOULD_ANSWER,
+        },
     ),
     Lesson("09-claims", "The ledger of claims", "labsupport.lessons.ledger", Needs()),
 )

@@ -10,6 +10,7 @@ class Needs:
     `engines` are those that trials use beside the lab's own ("old", "systemd"); `tools` are groups of the toolchain, on
     machines' PATH.
     `local_path` is the storage class of that name, with its provisioner.
+    `simulated_nodes`: for some of its trials nodes will do that are only simulated; nothing else is needed for those.
     """
 
     engine: bool = False
@@ -18,6 +19,7 @@ class Needs:
     engines: tuple[str, ...] = ()
     tools: tuple[str, ...] = ()
     local_path: bool = False
+    simulated_nodes: bool = False
 
     def __or__(self, other: "Needs") -> "Needs":
         return Needs(
@@ -27,6 +29,7 @@ class Needs:
             _both(self.engines, other.engines),
             _both(self.tools, other.tools),
             self.local_path or other.local_path,
+            self.simulated_nodes or other.simulated_nodes,
         )
 
 

@@ -9,10 +9,10 @@ from labsupport.experiments.steps import Observation
 from labsupport.experiments.trial import Trial
 
 if TYPE_CHECKING:
-    from labsupport.systems.clusters.lab_cluster import LabCluster
+    from labsupport.systems.clusters.started import StartedCluster
     from labsupport.systems.timeline import TimelineRecorder
 
-FindCluster = Callable[[], "LabCluster"]
+FindCluster = Callable[[], "StartedCluster"]
 NAMESPACE = "default"
 DOMAIN = "svc.cluster.local"
 
@@ -37,18 +37,19 @@ class TimelineRecording:
         return self._recorder.read()
 
 
-def _recorder(cluster: "LabCluster", asking: Sequence[str], watching: Sequence[str]) -> "TimelineRecorder":
+def _recorder(cluster: "StartedCluster", asking: Sequence[str], watching: Sequence[str]) -> "TimelineRecorder":
     from labsupport.systems.clusters.storage import folders_below
     from labsupport.systems.timeline import TimelineRecorder
 
     names = [f"{name}.{NAMESPACE}.{DOMAIN}" for name in asking]
-    look = (lambda: folders_below(cluster.nodes[0].machine.runner, watching)) if watching else None
+    look = (lambda: folders_below(cluster.beside_volumes, watching)) if watching else None
     return TimelineRecorder(
         cluster.audit_log,
         cluster.door,
         cluster.dns_address,
         names=names,
         look=look,
+        dns_port=cluster.dns_port,
         fault_journal=cluster.fault_journal,
     )
 
@@ -62,6 +63,19 @@ def etcd_content(trial: Trial, cluster: FindCluster) -> Observation:
         return stored_objects(cluster().etcd_answer(), NAMESPACE)
 
     return trial.observe("etcd", look)
+
+
+def dns_answer(trial: Trial, name: str, cluster: FindCluster) -> Observation:
+    """Return {"name", "addresses"}: what cluster DNS answers when what it has been told of late has reached it."""
+    whole = f"{name}.{NAMESPACE}.{DOMAIN}"
+
+    def look() -> dict[str, Any]:
+        from labsupport.systems.timeline.recorder import steady_answer
+
+        live = cluster()
+        return {"name": whole, "addresses": steady_answer(live.dns_address, live.dns_port, whole)}
+
+    return trial.observe(f"what DNS answers to {name}", look)
 
 
 def log_lines(trial: Trial, cluster: FindCluster, component: str, saying: str) -> Observation:

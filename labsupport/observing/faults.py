@@ -7,10 +7,10 @@ from labsupport.experiments.steps import Observation
 from labsupport.experiments.trial import Trial
 
 if TYPE_CHECKING:
-    from labsupport.systems.clusters.lab_cluster import LabCluster
+    from labsupport.systems.clusters.started import StartedCluster
     from labsupport.systems.faults import FaultRecord
 
-FindCluster = Callable[[], "LabCluster"]
+FindCluster = Callable[[], "StartedCluster"]
 
 
 class Fault:

@@ -60,6 +60,7 @@ def probe(runner: Runner | None = None) -> Capabilities:
                 docker_engine(),
                 container_machine(),
                 guest_container(),
+                simulated_cluster(),
                 own_cluster(),
                 *_room(),
                 *_programs(),
@@ -74,6 +75,7 @@ def probe(runner: Runner | None = None) -> Capabilities:
             container_machine(),
             guest_container(),
             kind_cluster(),
+            simulated_cluster(),
             own_cluster(),
             _user_namespaces(),
             _capability_sys_resource(),
@@ -148,6 +150,27 @@ def docker_engine(host: str | None = None) -> Capability:
         return _no(name, f"this user may not use {path}", join)
     except (OSError, KeyError) as error:
         return _no(name, f"nothing answers at {path} ({type(error).__name__})", start_it)
+
+
+def simulated_cluster() -> Capability:
+    """Say whether this user can have a cluster with simulated nodes at once: nothing is got for who did not ask."""
+    from labsupport.systems.clusters.tools import WITH_SIMULATED_NODES
+    from labsupport.systems.toolchain import Toolchain
+
+    name = "simulated nodes"
+    if because := place_for_simulated_cluster():
+        return _no(name, because, "`./lab clean` by that user removes it")
+    if missing := Toolchain().missing(*WITH_SIMULATED_NODES):
+        because = f"{', '.join(missing)}: not here, and not needed where nodes can be real"
+        return _no(name, because, "`./lab run 08 --cluster simulated` gets them; recorded evidence is shown without")
+    return _yes(name, "a control plane of this user's own processes: what there is where no machine can start")
+
+
+def place_for_simulated_cluster() -> str:
+    """Why this user can have no volumes on this computer; empty where they can."""
+    from labsupport.systems.clusters.simulated.volumes import why_no_place
+
+    return why_no_place()
 
 
 def own_cluster() -> Capability:

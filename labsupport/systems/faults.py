@@ -16,7 +16,7 @@ from typing import Any
 from labsupport.errors import ClusterError, LabError, UsageError
 from labsupport.process.ownership import Owner
 from labsupport.process.waiting import wait_until
-from labsupport.systems.clusters.lab_cluster import LabCluster
+from labsupport.systems.clusters.started import StartedCluster
 from labsupport.systems.inventory import Thing
 
 PATIENCE_SECONDS = 0.5
@@ -41,20 +41,20 @@ class Action:
     """A kind of fault: how it is made and undone (undoing what is not so does nothing), and its name when done."""
 
     past: str
-    make: Callable[[LabCluster, str], None]
-    undo: Callable[[LabCluster, str], None]
+    make: Callable[[StartedCluster, str], None]
+    undo: Callable[[StartedCluster, str], None]
 
 
-def _start(cluster: LabCluster, target: str) -> None:
+def _start(cluster: StartedCluster, target: str) -> None:
     cluster.component(target).start()
 
 
-def _stop(cluster: LabCluster, target: str) -> None:
+def _stop(cluster: StartedCluster, target: str) -> None:
     # etcd would wait for its clients to go, and they for longer and longer to come back afterwards.
     cluster.component(target).stop(within_seconds=PATIENCE_SECONDS)
 
 
-def _kill(cluster: LabCluster, target: str) -> None:
+def _kill(cluster: StartedCluster, target: str) -> None:
     victim = cluster.component(target)
     victim.kill()
     wait_until(lambda: not victim.is_running(), f"the end of {target}", within_seconds=60, every_seconds=0.005)
@@ -76,7 +76,7 @@ ACTIONS: Mapping[str, Action] = {
 }
 
 
-def make_fault(cluster: LabCluster, action: str, target: str) -> FaultRecord:
+def make_fault(cluster: StartedCluster, action: str, target: str) -> FaultRecord:
     """Stop, kill or freeze the component `target`, or cut off the node `target`; put it on record first.
 
     Raises:
@@ -94,7 +94,7 @@ def make_fault(cluster: LabCluster, action: str, target: str) -> FaultRecord:
     return record
 
 
-def undo_fault(cluster: LabCluster, record: FaultRecord) -> None:
+def undo_fault(cluster: StartedCluster, record: FaultRecord) -> None:
     """Undo one fault; undone already is fine.
 
     Raises:
@@ -105,7 +105,7 @@ def undo_fault(cluster: LabCluster, record: FaultRecord) -> None:
         _write(cluster, record, UNDONE)
 
 
-def open_faults(cluster: LabCluster) -> list[FaultRecord]:
+def open_faults(cluster: StartedCluster) -> list[FaultRecord]:
     """Return the faults that were made and not undone, oldest first."""
     found: dict[str, FaultRecord] = {}
     for entry in _entries(cluster.fault_journal):
@@ -122,7 +122,7 @@ def is_abandoned(record: FaultRecord) -> bool:
     return record.owner == Owner.this_process() or not record.owner.is_alive()
 
 
-def undo_faults(cluster: LabCluster, *, whose: Callable[[FaultRecord], bool] = is_abandoned) -> list[FaultRecord]:
+def undo_faults(cluster: StartedCluster, *, whose: Callable[[FaultRecord], bool] = is_abandoned) -> list[FaultRecord]:
     """Undo faults, the latest first, and return when the cluster is usable again; return what was undone.
 
     Raises:
@@ -144,12 +144,12 @@ def undo_faults(cluster: LabCluster, *, whose: Callable[[FaultRecord], bool] = i
     return wanted
 
 
-def faults_left(cluster: LabCluster) -> list[Thing]:
+def faults_left(cluster: StartedCluster) -> list[Thing]:
     """Return what was broken on purpose and that nobody is going to mend any more."""
     return [Thing("fault", str(record)) for record in open_faults(cluster) if is_abandoned(record)]
 
 
-def _write(cluster: LabCluster, record: FaultRecord, did: str) -> None:
+def _write(cluster: StartedCluster, record: FaultRecord, did: str) -> None:
     line = json.dumps({"at": time.time(), "did": did, **asdict(record)}) + "\n"
     # In one write, to the end: another process of this lab may write at the same moment.
     descriptor = os.open(cluster.fault_journal, os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC)

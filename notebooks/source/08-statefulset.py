@@ -38,7 +38,7 @@ lab = open_lab("08-statefulset", engine=engine, cluster=cluster, seed=seed)
 # refusal? Keep your prediction, if you like: put words between the quotes.
 
 # %%
-trial = lab.trial("request", settles=["ss-01", "ss-05", "ss-08"])
+trial = lab.trial("request", settles=["ss-01", "ss-05"])
 trial.predict("")
 
 # %% [markdown]
@@ -174,20 +174,22 @@ trial.check(equals(order, steps, "the order with a class that waits"))
 # %% [markdown]
 # ## 3. What stays when a pod is replaced
 #
-# **Ask.** The set `web` of section 1 is still there. Delete a pod of it: what will its successor have in common with
+# **Ask.** Take the set `web` of section 1 again, and delete a pod of it: what will its successor have in common with
 # it?
 #
 # **Predict.** The same or new: name, claim, volume, data, address, what DNS answers?
 
 # %%
+trial = lab.trial("replaced", settles="ss-08")
 trial.predict("")
 
 # %% [markdown]
 # **Do.** Each container notes its host name in `/data/visits` when it starts.
 
 # %%
-trial.run("kubectl apply -f assets/08-statefulset/probe.yaml")
+trial.run("kubectl apply -f assets/08-statefulset/probe.yaml -f assets/08-statefulset/web.yaml")
 trial.run("kubectl wait --for=condition=Ready pod/probe --timeout=30s")
+trial.run("kubectl rollout status statefulset/web --timeout=60s")
 before = statefulset.identity_of(
     trial.run("kubectl get pod web-0 --output json"),
     trial.run("kubectl get persistentvolumeclaim data-web-0 --output json"),
@@ -320,8 +322,8 @@ trial.expect(
 # **Ask.** A set of three makes its pods in order. What exactly does the second wait for? And is that so for every
 # set?
 #
-# Two sets, the same but for `podManagementPolicy`. Their pods count as ready when a file exists, and nobody makes it
-# yet.
+# Two sets, the same but for `podManagementPolicy`. Their pods have a *readiness gate*: they count as ready when
+# somebody has written the condition `lab/open` into their status, and nobody has yet.
 
 # %%
 # !cat assets/08-statefulset/order.yaml
@@ -349,7 +351,8 @@ before = trial.run("kubectl get pods --output custom-columns=NAME:.metadata.name
 trial.run("kubectl get pods")
 
 # %%
-opened = trial.run("kubectl exec ordered-0 -- touch /tmp/ready")
+opening = "--subresource status --patch-file assets/08-statefulset/open.yaml"
+opened = trial.run(f"kubectl patch pod ordered-0 {opening}")
 trial.run("kubectl wait --for=create pod/ordered-1 --timeout=30s")
 trial.run("kubectl wait --for=jsonpath={.status.phase}=Running pod/ordered-1 --timeout=30s")
 after = trial.run("kubectl get pods --output custom-columns=NAME:.metadata.name --no-headers")
@@ -391,9 +394,9 @@ trial.expect(
 
 # %% [markdown]
 # **Explain.** With `OrderedReady`, the default, the controller makes a pod when the one before it is *ready*: running
-# is not enough. A probe that never succeeds stops the whole set at its first pod. With `Parallel` it makes all pods
-# at once and waits for none; their names, claims and volumes are the same. (Kubernetes documentation: *StatefulSets*,
-# *Pod management policies*.)
+# is not enough. A probe that never succeeds, or a gate that nobody opens, stops the whole set at its first pod. With
+# `Parallel` it makes all pods at once and waits for none; their names, claims and volumes are the same. (Kubernetes
+# documentation: *StatefulSets*, *Pod management policies*; *Pod lifecycle*, *Pod readiness*.)
 
 # %% [markdown]
 # ## 6. Where the volume is mounted
@@ -470,8 +473,8 @@ trial.expect(
 # **Ask.** A headless Service (`clusterIP: None`) gives each pod of a set a name: `web-0.web`. Without the Service?
 # And for a pod that runs, but is not ready?
 #
-# Four sets of one pod: `named` has its Service, `nameless` names one that does not exist, `unready` is not ready, and
-# neither is `early`, whose Service says `publishNotReadyAddresses: true`.
+# Four sets of one pod: `named` has its Service, `nameless` names one that does not exist, `unready` is not ready (it
+# has a gate), and neither is `early`, whose Service says `publishNotReadyAddresses: true`.
 #
 # **Predict.** Which of the four names does DNS know? And does a set ever get its Service by itself?
 
@@ -480,20 +483,21 @@ trial = lab.trial("names", settles=["ss-07-a", "ss-07-b", "ss-12"])
 trial.predict("")
 
 # %% [markdown]
-# **Do.** We ask from a pod, as a program in the cluster would.
+# **Do.**
 
 # %%
 recording = lab.record_timeline(trial, asking=["nameless-0.nameless", "unready-0.unready"])
-trial.run("kubectl apply -f assets/08-statefulset/probe.yaml -f assets/08-statefulset/names.yaml")
+trial.run("kubectl apply -f assets/08-statefulset/names.yaml")
 for pod in ["named-0", "nameless-0", "unready-0", "early-0"]:
     trial.run(f"kubectl wait --for=create pod/{pod} --timeout=30s")
-trial.run("kubectl wait --for=condition=Ready pod/probe pod/named-0 pod/nameless-0 --timeout=60s")
+trial.run("kubectl wait --for=condition=Ready pod/named-0 pod/nameless-0 --timeout=60s")
 trial.run(
     "kubectl wait --for=jsonpath={.status.phase}=Running pod/unready-0 pod/early-0 --timeout=60s"
 )
 
 # %% [markdown]
-# DNS answers from lists of addresses, the EndpointSlices: wait until each has its pod.
+# DNS answers from lists of addresses, the EndpointSlices: wait until each has its pod. Then `lab.ask_dns` asks cluster
+# DNS itself, as a pod's resolver would, until its answer stays the same.
 
 # %%
 for service in ["named", "unready", "early"]:
@@ -506,8 +510,7 @@ pods = trial.run("kubectl get pods --output json")
 # %%
 answers = {}
 for pod in ["named", "nameless", "unready", "early"]:
-    asked = trial.run(f"kubectl exec probe -- nslookup {pod}-0.{pod}.default.svc.cluster.local")
-    answers[pod] = statefulset.read_answer(asked)
+    answers[pod] = statefulset.answer_of(lab.ask_dns(trial, f"{pod}-0.{pod}"))
 statefulset.names_table(list(answers.values()), pods)
 
 # %% [markdown]
@@ -515,7 +518,7 @@ statefulset.names_table(list(answers.values()), pods)
 
 # %%
 trial.run("kubectl apply -f assets/08-statefulset/late-service.yaml")
-trial.run("kubectl exec unready-0 -- touch /tmp/ready")
+trial.run(f"kubectl patch pod unready-0 {opening}")
 trial.run("kubectl wait --for=condition=Ready pod/unready-0 --timeout=30s")
 trial.run(
     "kubectl wait --for=jsonpath={.endpoints[0].addresses[0]} --timeout=30s endpointslices "
@@ -525,8 +528,7 @@ trial.run(
 # %%
 later = {}
 for pod in ["nameless", "unready"]:
-    asked = trial.run(f"kubectl exec probe -- nslookup {pod}-0.{pod}.default.svc.cluster.local")
-    later[pod] = statefulset.read_answer(asked)
+    later[pod] = statefulset.answer_of(lab.ask_dns(trial, f"{pod}-0.{pod}"))
 statefulset.names_table(list(later.values()), trial.run("kubectl get pods --output json"))
 
 # %%

@@ -5,9 +5,11 @@ import json
 import re
 import ssl
 import stat
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import dns.resolver
 import pytest
@@ -18,15 +20,52 @@ from labsupport.process.waiting import wait_until
 from labsupport.systems.clusters.embedded import attach_embedded_cluster
 from labsupport.systems.clusters.kind import KindCluster, attach_kind_cluster
 from labsupport.systems.clusters.lab_cluster import LabCluster
+from labsupport.systems.clusters.simulated import SimulatedCluster, attach_simulated_cluster
+from labsupport.systems.clusters.started import StartedCluster
 from labsupport.systems.faults import make_fault, undo_faults
 from labsupport.systems.inventory import settings_now
-from tests.clusters import embedded_cluster, kind_cluster, kind_tools, kubectl, seen, tools
+from labsupport.systems.visits.daemons import ThisComputer
+from tests.clusters import (
+    embedded_cluster,
+    kind_cluster,
+    kind_tools,
+    kubectl,
+    seen,
+    simulated_cluster,
+    simulated_tools,
+    tools,
+)
 
 pytestmark = [pytest.mark.needs("cluster"), pytest.mark.timeout(900)]
 
-BACKENDS = {"embedded": embedded_cluster, "kind": kind_cluster}
+BACKENDS: dict[str, Callable[..., AbstractContextManager[Any]]] = {
+    "embedded": embedded_cluster,
+    "kind": kind_cluster,
+    "simulated": simulated_cluster,
+}
+NO_CONTAINER = "it runs or asks something in a container, and on simulated nodes there is none"
+NO_NODE = "there is no machine behind a simulated node"
 # Backend → name of a test → why that promise cannot be kept there.
-GAPS: dict[str, dict[str, str]] = {"embedded": {}, "kind": {}}
+GAPS: dict[str, dict[str, str]] = {
+    "embedded": {},
+    "kind": {},
+    "simulated": {
+        "test_nodes_are_ready_and_of_the_pinned_version": "its nodes say in the place of a version that they are none",
+        "test_a_stateful_set_gets_claims_names_and_keeps_its_data": NO_CONTAINER,
+        "test_a_volume_goes_with_its_claim": "the folder is elsewhere: see test_simulated_cluster",
+        "test_a_local_path_volume_lives_on_its_pods_node": NO_CONTAINER,
+        "test_pods_talk_and_see_each_others_own_address": NO_CONTAINER,
+        "test_a_service_leads_to_its_pods_from_pod_and_from_node": NO_CONTAINER,
+        "test_names_resolve_inside_and_from_this_computer": NO_CONTAINER,
+        "test_exec_passes_streams_and_exit_code": NO_CONTAINER,
+        "test_logs_of_a_pod": NO_CONTAINER,
+        "test_port_forward_from_this_computer": NO_CONTAINER,
+        "test_a_component_stops_and_starts_alone": NO_CONTAINER,
+        "test_a_fault_is_made_and_undone": NO_CONTAINER,
+        "test_an_unknown_part_is_an_error_that_names_the_known_ones": NO_NODE,
+        "test_kernel_settings_of_this_computer_stay": NO_NODE,
+    },
+}
 
 WEB = """\
 apiVersion: v1
@@ -61,7 +100,7 @@ spec:
 """
 
 
-@pytest.fixture(scope="module", params=["embedded", pytest.param("kind", marks=pytest.mark.needs("kind"))])
+@pytest.fixture(scope="module", params=["embedded", pytest.param("kind", marks=pytest.mark.needs("kind")), "simulated"])
 def cluster(request: pytest.FixtureRequest) -> Iterator[LabCluster]:
     with BACKENDS[request.param](nodes=2) as running:
         yield running
@@ -358,15 +397,17 @@ def test_a_fault_is_made_and_undone(cluster: LabCluster, namespace: str, target:
 
 
 def test_another_process_finds_the_cluster_again(cluster: LabCluster) -> None:
-    found: LabCluster
-    if isinstance(cluster, KindCluster):
+    found: StartedCluster
+    if isinstance(cluster, SimulatedCluster):
+        found = attach_simulated_cluster(ThisComputer(cluster.host.folder), simulated_tools())
+    elif isinstance(cluster, KindCluster):
         found = attach_kind_cluster(cluster.machine, cluster.engine, kind_tools().cluster)
     else:
         found = attach_embedded_cluster(cluster.machine, tools())
     assert found.server == cluster.server
     assert found.parts.keys() == cluster.parts.keys()
     assert all(part.is_running() for part in found.parts.values())
-    assert found.node("node-2").address == cluster.node("node-2").address
+    assert [node.address for node in found.nodes] == [node.address for node in cluster.nodes]
     assert kubectl(found, "get nodes -o name").splitlines() == ["node/node-1", "node/node-2"]
 
 

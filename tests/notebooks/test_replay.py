@@ -12,9 +12,12 @@ from typing import Any
 
 import pytest
 
+from labsupport.lessons.catalog import lesson
 from labsupport.notebooks import NotebookFile, all_notebooks
 from labsupport.process.commands import CommandResult, Invocation, LocalRunner
 from labsupport.project import Project, this_project
+from labsupport.systems.clusters.simulated import SIMULATED
+from tests.clusters import simulated_tools
 from tests.notebooks.keeping_outputs import KEPT
 
 pytestmark = pytest.mark.timeout(900)
@@ -24,7 +27,7 @@ NOTEBOOKS = all_notebooks(this_project())
 AT_ONCE = 2
 # What shows no evidence: the end of the lab, an exercise's check of the learner's own work, the verdicts in plain text.
 NO_EVIDENCE = ("lab.close()", "lab.exercise(", "lab.settled()")
-TOLD_IN_TEXT = re.compile(r"\[(recorded|simulated|live)\b|RECORDED")
+TOLD_IN_TEXT = re.compile(r"\[(recorded|simulated|live)\b|RECORDED|SIMULATED here")
 
 
 @dataclass(frozen=True)
@@ -59,6 +62,30 @@ def test_every_output_says_where_it_comes_from(notebook: NotebookFile, replays: 
     cells = replays[notebook.slug].result().cells
     assert cells
     assert not silent_about_their_origin(cells)
+
+
+@pytest.mark.needs("cluster")
+@pytest.mark.parametrize("slug", ["08-statefulset"])
+def test_on_simulated_nodes_every_output_is_marked_as_simulated_or_as_recorded(
+    slug: str, project: Project, tmp_path: Path
+) -> None:
+    simulated_tools()
+    notebook = next(one for one in NOTEBOOKS if one.slug == slug)
+    cells = _replay(project, notebook, tmp_path, cluster="simulated").cells
+    wrong = [output for cell in cells for output in cell["outputs"] if output["output_type"] == "error"]
+    assert not wrong, wrong
+    assert not silent_about_their_origin(cells)
+    texts = [output.get("data", {}).get("text/plain", "") for cell in cells for output in cell["outputs"]]
+    simulated = f" [simulated: {', '.join(SIMULATED)}]"
+    # Whatever is live has its simulated parts named beside it; whatever is recorded was real.
+    after_live = [after for text in texts for after in text.split("[live]")[1:]]
+    assert after_live
+    assert [after for after in after_live if not after.startswith(simulated)] == []
+    assert any("[recorded: " in text for text in texts)
+    evidence = [json.loads(file.read_text()) for file in (tmp_path / "evidence").rglob("*.json")]
+    assert evidence
+    assert {(one["backend"], *one["simulated"]) for one in evidence} == {("simulated", *SIMULATED)}
+    assert not {one["experiment"].partition("/")[2] for one in evidence} & lesson(slug).real_nodes.keys()
 
 
 MARKED = {"text/html": '<div class="lab-origin">…</div>', "text/plain": "[recorded: 2026-11-23]\n\n1"}
@@ -101,7 +128,7 @@ def _says_where_from(output: dict[str, Any]) -> bool:
     return bool(in_html and TOLD_IN_TEXT.search(data.get("text/plain", "")))
 
 
-def _replay(project: Project, notebook: NotebookFile, folder: Path) -> Replay:
+def _replay(project: Project, notebook: NotebookFile, folder: Path, *, cluster: str = "replay") -> Replay:
     copy = folder / notebook.path.name
     shutil.copyfile(notebook.path, copy)
     if (project.assets / notebook.slug).is_dir():
@@ -121,7 +148,8 @@ def _replay(project: Project, notebook: NotebookFile, folder: Path) -> Replay:
     ]
     replaying = {
         "LAB_ENGINE": "replay",
-        "LAB_CLUSTER": "replay",
+        "LAB_CLUSTER": cluster,
+        "LAB_EVIDENCE": str(folder / "evidence"),
         "JUPYTER_PATH": kernels_of(project),
         "PYTHONPATH": str(project.root),
     }

@@ -297,6 +297,14 @@ def test_a_text_that_was_observed_is_shown_line_by_line() -> None:
     assert "<pre>one\ntwo</pre>" in shown.html and shown.text == "said:\none\ntwo"
 
 
+def test_the_card_of_a_lab_with_simulated_parts_names_them_above_all() -> None:
+    parts = (Part("Nodes", "simulated", because="no machine can start here"),)
+    shown = Card("lab-1", "08-statefulset", parts, origin=Origin(simulated=("nodes",))).shown()
+    assert shown.text.startswith("[live] [simulated: nodes]")
+    assert "lab-origin" in shown.html
+    assert "simulated" not in Card("lab-1", "08-statefulset", ()).shown().text
+
+
 def test_what_is_live_with_simulated_parts_names_them() -> None:
     shown = step_shown(step(simulated=("kubelet",)))
     assert "simulated kubelet" in words(shown.html) and "kubelet" in shown.text

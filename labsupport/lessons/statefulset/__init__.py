@@ -6,7 +6,7 @@ from labsupport.lessons.statefulset.exercise import stuck
 from labsupport.lessons.statefulset.explorer import order_explorer
 from labsupport.lessons.statefulset.identity import Replacement, identity_of
 from labsupport.lessons.statefulset.mounts import mounts_table, read_mounts
-from labsupport.lessons.statefulset.names import names_table, pod_addresses, read_answer
+from labsupport.lessons.statefulset.names import answer_of, names_table, pod_addresses, read_answer
 from labsupport.lessons.statefulset.placement import alive_on, nodes_of, placement_table, share_a_node
 from labsupport.lessons.statefulset.rollback import stuck_state, stuck_table
 from labsupport.lessons.statefulset.story import read_story
@@ -18,6 +18,7 @@ __all__ = [
     "Replacement",
     "ablation_table",
     "alive_on",
+    "answer_of",
     "identity_of",
     "mounts_table",
     "names_table",

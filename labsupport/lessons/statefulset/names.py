@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from labsupport.display.tables import Cell, Column, Table, table
 from labsupport.errors import EvidenceError
-from labsupport.experiments.steps import Step
+from labsupport.experiments.steps import Observation, Step
 
 NO_SUCH_NAME = "NXDOMAIN"
 DOMAIN = "default.svc.cluster.local"
@@ -42,6 +42,11 @@ def read_answer(step: Step) -> Answer:
         f"no answer in what it printed: {(step.stdout + step.stderr).strip()[-300:]!r}",
         "is the pod `probe` running, and CoreDNS? `kubectl get pods`",
     )
+
+
+def answer_of(observation: Observation) -> Answer:
+    """Read what `lab.ask_dns` has seen."""
+    return Answer(observation.value["name"], next(iter(observation.value["addresses"]), ""))
 
 
 def pod_addresses(step: Step) -> dict[str, str]:

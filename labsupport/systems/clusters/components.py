@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from labsupport.errors import ClusterError, MachineError
-from labsupport.systems.machines.machine import Machine, Service
+from labsupport.process.ownership import ticks_at_start
+from labsupport.systems.machines.machine import Host, Service
 
 # klog marks errors E and fatal F; etcd and containerd write level names. The last such lines say why something ended.
 _TELLING = re.compile(
@@ -29,7 +30,7 @@ class Component:
     """
 
     name: str
-    machine: Machine
+    machine: Host
     argv: Sequence[str]
     environment: Mapping[str, str] = field(default_factory=dict)
     _service: Service | None = None
@@ -100,12 +101,20 @@ class Component:
 
     def refuse_if_ended(self, tried: str) -> None:
         """Raise ClusterError with its own last words if it was started and has ended."""
-        if self._service is None or Path(f"/proc/{self._service.pid}").exists():
+        if self._service is None or _is_there(self._service.pid):
             return  # a look, not a question: this is asked of everything, many times a second
         if (code := self._service.exit_code) is not None:
             said = last_words(self.log)
             happened = f"{self.name} ended with exit code {code}. It said: {said}"
             raise ClusterError(tried, happened, advice(said, self.log))
+
+
+def _is_there(pid: int) -> bool:
+    """Whether a process runs. One that has ended and that its starter has not asked for yet does not."""
+    try:
+        return ticks_at_start(Path(f"/proc/{pid}/stat").read_text(errors="replace")) is not None
+    except OSError:
+        return False
 
 
 def last_words(log: Path) -> str:

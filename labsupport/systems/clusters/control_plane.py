@@ -10,7 +10,7 @@ from pathlib import Path
 
 from labsupport.systems.clusters.audit import audit_policy
 from labsupport.systems.clusters.certificates import Authority, Identity, KeyPair, signing_key, write_private
-from labsupport.systems.clusters.dns import DNS_USER, corefile
+from labsupport.systems.clusters.dns import DNS_PORT, DNS_USER, corefile
 from labsupport.systems.clusters.kubeconfig import kubeconfig
 from labsupport.systems.clusters.network import CLUSTER_DOMAIN, SERVER_PORT, NetworkPlan
 from labsupport.systems.clusters.storage import LOCAL_PATH, LOCAL_PATH_NAMESPACE, TOOLBOX, recycler_pod
@@ -45,18 +45,24 @@ ISSUER = f"https://kubernetes.default.svc.{CLUSTER_DOMAIN}"
 
 @dataclass(frozen=True)
 class Addresses:
-    """Where the API server is reached: `inside` by nodes and pods (advertised), `outside` by this computer."""
+    """Where the API server is reached: `inside` by nodes and pods (advertised), `outside` by this computer.
+
+    `only_here`: there is no machine around it, and it listens on this computer's loopback address alone.
+    """
 
     inside: str
     outside: str
+    port: int = SERVER_PORT
+    dns_port: int = DNS_PORT
+    only_here: bool = False
 
     @property
     def server(self) -> str:
-        return f"https://{self.outside}:{SERVER_PORT}"
+        return f"https://{self.outside}:{self.port}"
 
     @property
     def server_inside(self) -> str:
-        return f"https://{self.inside}:{SERVER_PORT}"
+        return f"https://{self.inside}:{self.port}"
 
 
 class ControlPlane:
@@ -107,7 +113,9 @@ class ControlPlane:
         self.write_kubeconfig(POD_NETWORK, Identity(POD_NETWORK, (ADMINISTRATORS,)))
         write_private(self.folder / "audit-policy.yaml", audit_policy())
         write_private(self.folder / RECYCLER, json.dumps(recycler_pod()))
-        write_private(self.folder / "Corefile", corefile(kubeconfig=str(self.kubeconfig_of("coredns"))))
+        only_at = self.addresses.outside if self.addresses.only_here else ""
+        names = corefile(kubeconfig=str(self.kubeconfig_of("coredns")), port=self.addresses.dns_port, only_at=only_at)
+        write_private(self.folder / "Corefile", names)
         return authority
 
     def pair(self, name: str) -> KeyPair:
@@ -133,8 +141,8 @@ class ControlPlane:
         return [
             str(program),
             f"--etcd-servers=unix://{self.etcd_socket}",
-            "--bind-address=0.0.0.0",
-            f"--secure-port={SERVER_PORT}",
+            f"--secure-port={self.addresses.port}",
+            *self._listening(),
             # The link-local address would be refused in the endpoints of the `kubernetes` Service.
             f"--advertise-address={self.addresses.inside}",
             f"--tls-cert-file={at('kube-apiserver.crt')}",
@@ -158,6 +166,12 @@ class ControlPlane:
             "--audit-log-mode=blocking",
             "--profiling=false",
         ]
+
+    def _listening(self) -> list[str]:
+        if self.addresses.only_here:
+            # A loopback address would be refused in the endpoints of the `kubernetes` Service: it gets none.
+            return [f"--bind-address={self.addresses.outside}", "--endpoint-reconciler-type=none"]
+        return ["--bind-address=0.0.0.0"]
 
     def client(self, name: str, program: Path) -> list[str]:
         """Words for a client of the API server: kube-controller-manager, kube-scheduler, coredns or LOCAL_PATH."""

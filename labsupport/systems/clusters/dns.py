@@ -15,26 +15,27 @@ LABELS = {"k8s-app": "kube-dns", "kubernetes.io/name": "CoreDNS"}
 PORTS = (("dns", "UDP"), ("dns-tcp", "TCP"))
 
 
-def corefile(*, kubeconfig: str = "", port: int = DNS_PORT) -> str:
+def corefile(*, kubeconfig: str = "", port: int = DNS_PORT, only_at: str = "") -> str:
     """Write CoreDNS's configuration: the cluster's names, every query logged, no way out.
 
     Args:
         kubeconfig: a file; without one it is a pod, and finds the API server as pods do.
+        only_at: an address; it listens nowhere else, and on no other port.
     """
     zones = f"{CLUSTER_DOMAIN} in-addr.arpa ip6.arpa"
     way_in = f"\n        kubeconfig {kubeconfig}" if kubeconfig else ""
+    readiness, bind = ("", f"    bind {only_at}\n") if only_at else ("    ready :8181\n", "")
     # A server for all other names of its own: in one block `template` would answer before `kubernetes`.
     return f"""\
 {" ".join(f"{zone}:{port}" for zone in zones.split())} {{
-    log . "{{common}}"
+{bind}    log . "{{common}}"
     errors
-    ready :8181
-    kubernetes {zones} {{{way_in}
+{readiness}    kubernetes {zones} {{{way_in}
         pods insecure
     }}
 }}
 .:{port} {{
-    log . "{{common}}"
+{bind}    log . "{{common}}"
     template ANY ANY {{
         rcode NXDOMAIN
     }}
@@ -44,7 +45,6 @@ def corefile(*, kubeconfig: str = "", port: int = DNS_PORT) -> str:
 
 def dns_objects(plan: NetworkPlan, *, address: str, port: int = DNS_PORT) -> list[tuple[str, dict[str, Any]]]:
     """Make what cluster DNS may read, its Service and endpoint slice, each with the API path it is posted to."""
-    role, binding = reading_rights({"apiGroup": "rbac.authorization.k8s.io", "kind": "User", "name": DNS_USER})
     service: dict[str, Any] = {
         "apiVersion": "v1",
         "kind": "Service",
@@ -67,10 +67,18 @@ def dns_objects(plan: NetworkPlan, *, address: str, port: int = DNS_PORT) -> lis
         "ports": [{"name": name, "protocol": protocol, "port": port} for name, protocol in PORTS],
     }
     return [
-        ("/apis/rbac.authorization.k8s.io/v1/clusterroles", role),
-        ("/apis/rbac.authorization.k8s.io/v1/clusterrolebindings", binding),
+        *dns_rights(),
         ("/api/v1/namespaces/kube-system/services", service),
         ("/apis/discovery.k8s.io/v1/namespaces/kube-system/endpointslices", endpoints),
+    ]
+
+
+def dns_rights() -> list[tuple[str, dict[str, Any]]]:
+    """Make what cluster DNS as a process may read, each with the API path it is posted to."""
+    role, binding = reading_rights({"apiGroup": "rbac.authorization.k8s.io", "kind": "User", "name": DNS_USER})
+    return [
+        ("/apis/rbac.authorization.k8s.io/v1/clusterroles", role),
+        ("/apis/rbac.authorization.k8s.io/v1/clusterrolebindings", binding),
     ]
 
 

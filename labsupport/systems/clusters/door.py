@@ -74,6 +74,14 @@ class ApiDoor:
             return False
         return status in (http.client.CREATED, CONFLICT)
 
+    def would_create(self, path: str, body: dict[str, Any]) -> bool:
+        """Whether an object would be taken; nothing is made. Where nobody answers, it would not be refused."""
+        try:
+            status, _ = self._exchange("POST", f"{path}?dryRun=All", body, JSON)
+        except OSError:
+            return True
+        return status != http.client.UNPROCESSABLE_ENTITY
+
     def patch(self, path: str, body: dict[str, Any]) -> dict[str, Any]:
         return self._succeed("PATCH", path, body, MERGE_PATCH)
 

@@ -4,22 +4,21 @@ Backends add how one starts and ends, and which programs there are. Must not kno
 """
 
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Protocol, TypeVar
+from typing import Any
 
-from labsupport.errors import ClusterError
+from labsupport.process.commands import Runner
 from labsupport.process.waiting import wait_until
 from labsupport.systems.clusters import images
-from labsupport.systems.clusters.client_files import KUBECONFIG, client_environment, door_of
-from labsupport.systems.clusters.cluster import ReachableCluster
 from labsupport.systems.clusters.components import Component
-from labsupport.systems.clusters.control_plane import AUDIT_LOG, CLIENT_FOLDER, FAULT_JOURNAL, Addresses, ControlPlane
+from labsupport.systems.clusters.control_plane import Addresses, ControlPlane
 from labsupport.systems.clusters.network import NetworkPlan
 from labsupport.systems.clusters.node import CONTAINERD_SOCKET, NodeOnMachine
 from labsupport.systems.clusters.objects import have_namespace
-from labsupport.systems.clusters.readiness import READY_WITHIN_SECONDS, wait_with
-from labsupport.systems.clusters.startup import CLUSTER_FOLDER, fabric_of
+from labsupport.systems.clusters.readiness import wait_with
+from labsupport.systems.clusters.started import Part, StartedCluster, named
+from labsupport.systems.clusters.startup import fabric_of
 from labsupport.systems.clusters.storage import LOCAL_PATH, LOCAL_PATH_NAMESPACE, local_path_objects
 from labsupport.systems.clusters.tools import ClusterTools
 from labsupport.systems.dataplanes.dataplane import Dataplane
@@ -29,44 +28,17 @@ from labsupport.systems.dataplanes.product import Provided
 from labsupport.systems.machines.machine import Machine
 from labsupport.systems.products import ReadyProduct
 
-Thing = TypeVar("Thing")
+__all__ = ["LabCluster", "Part", "named"]
 
 
-class Part(Protocol):
-    """A program of a cluster that can be had alone: by its name, kube-scheduler, or kubelet@node-1 on a node."""
-
-    name: str
-
-    def start(self) -> None: ...
-
-    def stop(self, *, within_seconds: float = 5) -> None: ...
-
-    def kill(self) -> None: ...
-
-    def freeze(self) -> None: ...
-
-    def thaw(self) -> None: ...
-
-    def is_running(self) -> bool: ...
-
-    def said(self) -> str:
-        """Return what it has written to its log."""
-        ...
-
-
-class LabCluster(ReachableCluster):
-    """A cluster that a lab started, and that ends with the lab's machine.
+class LabCluster(StartedCluster):
+    """A cluster on a lab's machine, which it ends with; each of its nodes is a machine too.
 
     Attributes:
         kind: embedded or kind.
-        nodes: the nodes, each with the machine it runs on.
-        dataplane: how their pods reach each other.
-        dns_address: where CoreDNS answers this computer, port 53.
-        audit_log: the API server's audit log, one JSON object a line.
-        fault_journal: what was broken on purpose, and mended: see systems/faults.py.
+        dataplane: how the nodes' pods reach each other.
+        dns_address: of the machine.
     """
-
-    kind: str
 
     def __init__(
         self,
@@ -77,49 +49,19 @@ class LabCluster(ReachableCluster):
         dataplane: Dataplane,
         plan: NetworkPlan,
     ) -> None:
-        self.folder = machine.folder / CLUSTER_FOLDER
-        client = self.folder / CLIENT_FOLDER
-        kubeconfig = client / KUBECONFIG
-        super().__init__(kubeconfig, door_of(self.folder, server), client_environment(kubeconfig, tools))
+        super().__init__(machine, tools, server)
         self.machine = machine
         self.plan = plan
         self.nodes = tuple(nodes)
+        self.size = len(self.nodes)
         self.dataplane = dataplane
         self.dns_address = machine.address
-        self.audit_log = client / AUDIT_LOG
-        self.fault_journal = client / FAULT_JOURNAL
-        self._tools = tools
         self._components: dict[str, Component] = {}
 
     @property
-    def parts(self) -> Mapping[str, Part]:
-        """Everything that runs, by name, in the order of its start."""
-        raise NotImplementedError
-
-    def wait_ready(self, *, within_seconds: float = READY_WITHIN_SECONDS) -> None:
-        """Return when every node takes pods, and namespace `default` too.
-
-        Raises:
-            ClusterError: a program ended by itself; its own last words are in the message.
-            WaitExpired: it took longer.
-        """
-        raise NotImplementedError
-
-    def etcd_answer(self) -> str:
-        """Return what etcd itself says it holds: see store.py."""
-        raise NotImplementedError
-
-    def close(self) -> None:
-        """End it all at once, and remove its files; its machine stays."""
-        raise NotImplementedError
-
-    def cut_off(self, node: NodeOnMachine) -> None:
-        """Cut a node off the network of its machine, as if its cable were pulled."""
-        raise NotImplementedError
-
-    def connect_again(self, node: NodeOnMachine) -> None:
-        """Undo `cut_off`; never cut off is fine."""
-        raise NotImplementedError
+    def beside_volumes(self) -> Runner:
+        """Runs commands on the first node: all nodes see the folders of volumes."""
+        return self.nodes[0].machine.runner
 
     def _have_kube_proxy(self, node: NodeOnMachine, wanted: bool) -> None:
         """Have kube-proxy run on a node, or neither it nor its rules."""
@@ -128,22 +70,6 @@ class LabCluster(ReachableCluster):
     def _keep(self) -> None:
         """Put on record what another process needs to find the cluster."""
         raise NotImplementedError
-
-    def component(self, name: str) -> Part:
-        """Return a component by name: etcd, kube-apiserver, kubelet@node-1, …; each stops and starts alone.
-
-        Raises:
-            ClusterError: there is none of that name.
-        """
-        return named(name, self.parts, "component")
-
-    def node(self, name: str) -> NodeOnMachine:
-        """Return a node by name.
-
-        Raises:
-            ClusterError: there is none of that name.
-        """
-        return named(name, {node.name: node for node in self.nodes}, "node")
 
     def load_images(self, *archives: Path) -> list[str]:
         """Import image archives (as `docker save` writes them) into every node; return the names in them."""
@@ -226,16 +152,4 @@ class LabCluster(ReachableCluster):
 
     def provenance(self) -> dict[str, Any]:
         """What this cluster is, as plain values for evidence."""
-        return {
-            "kind": self.kind,
-            "version": self.version,
-            "nodes": len(self.nodes),
-            "dataplane": self.dataplane.name,
-            "tools": [dict(source) for source in self._tools.sources],
-        }
-
-
-def named(name: str, things: Mapping[str, Thing], what: str) -> Thing:
-    if name not in things:
-        raise ClusterError(f"find the {what} {name!r}", "there is none", f"use one of {', '.join(things)}")
-    return things[name]
+        return {**super().provenance(), "dataplane": self.dataplane.name}

@@ -32,7 +32,7 @@ from labsupport.systems.clusters.tools import ClusterTools
 from labsupport.systems.dataplanes.dataplane import Dataplane, Fabric
 from labsupport.systems.dataplanes.named import WITHOUT_KUBE_PROXY, dataplane_called
 from labsupport.systems.dataplanes.nothing import NOTHING
-from labsupport.systems.machines.machine import Machine
+from labsupport.systems.machines.machine import Host, Machine
 from labsupport.systems.machines.seeds import plant
 
 CLUSTER_FOLDER = "cluster"
@@ -197,9 +197,9 @@ class Startup:
             made(door, dns.dns_objects(self.plan, address=self._addresses().inside), self._starter("coredns", plane)),
             made(door, classes),
             # Refused, it would pause: so not before its role is bound.
-            _when(lambda: door.find(f"{ROLE_BINDINGS}/system:kube-scheduler"), self._starter("kube-scheduler", plane)),
+            when(lambda: door.find(f"{ROLE_BINDINGS}/system:kube-scheduler"), self._starter("kube-scheduler", plane)),
             # It asks whether the server is healthy, which is when all roles are made; a no costs it a second.
-            _when(lambda: door.status("/healthz") == http.client.OK, self._starter("kube-controller-manager", plane)),
+            when(lambda: door.status("/healthz") == http.client.OK, self._starter("kube-controller-manager", plane)),
             *(self._placed(door, node) for node in self.nodes),
             *(partial(self.dataplane.is_up, node) for node in self.nodes),
         ]
@@ -226,7 +226,7 @@ class Startup:
                 daemon.start()
                 self.components.append(daemon)
 
-        return _when(lambda: door.find(path) and door.find(f"{ROLE_BINDINGS}/system:node-proxier"), place)
+        return when(lambda: door.find(path) and door.find(f"{ROLE_BINDINGS}/system:node-proxier"), place)
 
     def _start(self, name: str, argv: list[str], *, on: Machine | None = None) -> None:
         environment = limits_of(name)
@@ -240,16 +240,16 @@ class Startup:
         self.listener(Progress(f"{what} ({time.monotonic() - self.started:.1f} s)"))
 
 
-def claim_folder(machine: Machine) -> Path:
-    """Take the place of the one cluster a machine has; return its folder.
+def claim_folder(host: Host) -> Path:
+    """Take the place of the one cluster that a machine has, or this computer for a lab; return its folder.
 
     Raises:
         ClusterError: there is one already, or no room for it.
     """
-    folder = machine.folder / CLUSTER_FOLDER
-    tried = f"start a cluster on {machine.name}"
-    if len(str(machine.folder).encode()) > LONGEST_RUN_FOLDER:
-        happened = f"the run folder {machine.folder} has a path too long for sockets in it"
+    folder = host.folder / CLUSTER_FOLDER
+    tried = f"start a cluster on {host.folder.name}"
+    if len(str(host.folder).encode()) > LONGEST_RUN_FOLDER:
+        happened = f"the run folder {host.folder} has a path too long for sockets in it"
         raise ClusterError(tried, happened, "set LAB_RUN_ROOT to a shorter folder")
     try:
         folder.mkdir()
@@ -292,7 +292,7 @@ def made(
     return are_made
 
 
-def _when(look: Callable[[], object], then: Callable[[], None]) -> Callable[[], bool]:
+def when(look: Callable[[], object], then: Callable[[], None]) -> Callable[[], bool]:
     """A step: do something once, when something is so."""
 
     def happened() -> bool:

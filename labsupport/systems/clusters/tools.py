@@ -7,6 +7,9 @@ from typing import Any, Protocol
 
 # Named in evidence, in the order in which a reader would ask for them.
 TOLD_IN_EVIDENCE = ("kube-apiserver", "etcd", "kubelet", "containerd", "runc", "coredns", "ptp")
+# What a cluster takes whose nodes are simulated.
+WITH_SIMULATED_NODES = ("control-plane", "coredns", "simulated-nodes")
+TOLD_WITH_SIMULATED_NODES = ("kube-apiserver", "etcd", "coredns", "kwok")
 
 
 class ClusterToolchain(Protocol):
@@ -28,7 +31,8 @@ class ClusterTools:
 
     Args:
         programs: folder with every program of a control plane and a node, and kubectl.
-        plugins: folder with the CNI plugins; apart, since one of them has the name of iproute2's `bridge`.
+        plugins: folder with the CNI plugins; apart, since one of them has the name of iproute2's `bridge`. None are in
+            the current folder, which it is where nodes are simulated.
         commands: folder for a learner's PATH: kubectl.
         seeds: folder that keeps prepared images and first objects from one lab to the next; seen inside machines at
             the same path.
@@ -51,6 +55,18 @@ class ClusterTools:
             commands=toolchain.bin_folder("kubectl"),
             seeds=toolchain.cache / "image-seeds",
             sources=tuple(vars(toolchain.provenance(name)) for name in TOLD_IN_EVIDENCE),
+        )
+
+    @classmethod
+    def with_simulated_nodes(cls, toolchain: ClusterToolchain) -> "ClusterTools":
+        """The same for a cluster whose nodes are simulated."""
+        toolchain.ensure(*WITH_SIMULATED_NODES)
+        return cls(
+            programs=toolchain.bin_folder(*WITH_SIMULATED_NODES),
+            plugins=Path(),
+            commands=toolchain.bin_folder("kubectl"),
+            seeds=toolchain.cache / "image-seeds",
+            sources=tuple(vars(toolchain.provenance(name)) for name in TOLD_WITH_SIMULATED_NODES),
         )
 
     def path(self, name: str) -> Path:

@@ -27,7 +27,27 @@ class Service(Protocol):
         ...
 
 
-class Machine(Protocol):
+class Host(Protocol):
+    """What runs commands and daemons for a lab: any machine does, and so does this computer.
+
+    Attributes:
+        folder: the lab's run folder.
+        runner: runs commands there.
+    """
+
+    folder: Path
+    runner: Runner
+
+    def start(self, name: str, argv: Sequence[str], *, environment: Mapping[str, str] | None = None) -> Service:
+        """Start a daemon; both its streams are appended to folder/log/NAME.log."""
+        ...
+
+    def service(self, name: str) -> Service:
+        """Return a daemon started earlier, maybe by another process."""
+        ...
+
+
+class Machine(Host, Protocol):
     """A private computer.
 
     Attributes:
@@ -54,10 +74,6 @@ class Machine(Protocol):
 
     def start(self, name: str, argv: Sequence[str], *, environment: Mapping[str, str] | None = None) -> Service:
         """Start a daemon as a child of PID 1; both its streams are appended to folder/log/NAME.log."""
-        ...
-
-    def service(self, name: str) -> Service:
-        """Return a daemon started earlier, maybe by another process."""
         ...
 
     def nested(self, name: str, system: System | None = None) -> "Machine":

@@ -2,29 +2,15 @@
 
 import contextlib
 import shutil
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
 
 from labsupport.errors import MachineError
-from labsupport.process.commands import Runner
 from labsupport.process.waiting import wait_until
-from labsupport.systems.machines.machine import Service
+from labsupport.systems.machines.machine import Host, Service
 
 DAEMON = "git-daemon"
 PORT = 9418
-
-
-class Host(Protocol):
-    """What serves: any machine does."""
-
-    folder: Path
-    runner: Runner
-
-    def start(self, name: str, argv: Sequence[str]) -> Service: ...
-
-    def service(self, name: str) -> Service: ...
 
 
 @dataclass(frozen=True)

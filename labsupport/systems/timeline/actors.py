@@ -8,14 +8,15 @@ PROTECTION = "protection controllers"
 PROVISIONER = "local-path provisioner"
 SCHEDULER = "scheduler"
 KUBELET = "kubelet"
+SIMULATED_KUBELET = "simulated kubelet"
 SLICE_CONTROLLER = "EndpointSlice controller"
 COREDNS = "CoreDNS"
 DISK = "disk"
 OTHERS = "other controllers"
 
 LANES = (
-    YOU, API_SERVER, SET_CONTROLLER, VOLUME_CONTROLLER, PROTECTION, PROVISIONER, SCHEDULER, KUBELET, DISK,
-    SLICE_CONTROLLER, COREDNS, OTHERS,
+    YOU, API_SERVER, SET_CONTROLLER, VOLUME_CONTROLLER, PROTECTION, PROVISIONER, SCHEDULER, KUBELET,
+    SIMULATED_KUBELET, DISK, SLICE_CONTROLLER, COREDNS, OTHERS,
 )  # fmt: skip
 
 # Where a component's work is drawn. The API server keeps nothing itself: without etcd its lane is empty.
@@ -25,6 +26,7 @@ _LANES_OF_COMPONENT = {
     "kube-controller-manager": (SET_CONTROLLER, VOLUME_CONTROLLER, SLICE_CONTROLLER, OTHERS),
     "kube-scheduler": (SCHEDULER,),
     "coredns": (COREDNS,),
+    "kwok": (SIMULATED_KUBELET,),
 }
 
 _ACCOUNTS = "system:serviceaccount:"
@@ -41,6 +43,7 @@ _BY_USER = {
     "system:kube-controller-manager": OTHERS,
     "system:coredns": COREDNS,
     "local-path-provisioner": PROVISIONER,
+    "simulated-nodes": SIMULATED_KUBELET,
 }
 
 

@@ -9,11 +9,15 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
+from labsupport.process.waiting import wait_until
 from labsupport.systems.timeline.records import timeline_records
 
 ASK_EVERY_SECONDS = 0.1
 LOOK_EVERY_SECONDS = 0.2
 ANSWER_WITHIN_SECONDS = 1.0
+# What DNS is told reaches it within milliseconds: an answer that stays for three questions is not about to change.
+STEADY_ANSWERS = 3
+STEADY_WITHIN_SECONDS = 10
 PATHS = {
     "pods": "/api/v1/namespaces/{}/pods",
     "persistentvolumeclaims": "/api/v1/namespaces/{}/persistentvolumeclaims",
@@ -43,7 +47,7 @@ class TimelineRecorder:
     Args:
         audit_log: of the API server; only what is written to it from now on counts.
         door: for what watches tell.
-        dns_address: whom to ask for `names`.
+        dns_address, dns_port: whom to ask for `names`.
         fault_journal: of the cluster; only what is written to it from now on counts.
         names: in full, such as web-0.web.default.svc.cluster.local; asked ten times a second until `read`.
         look: at a disk; called five times a second until `read`.
@@ -57,6 +61,7 @@ class TimelineRecorder:
         *,
         names: Sequence[str] = (),
         look: Look | None = None,
+        dns_port: int = 53,
         fault_journal: Path | None = None,
         namespace: str = "default",
     ) -> None:
@@ -66,7 +71,7 @@ class TimelineRecorder:
         self._namespace = namespace
         self._paths = {resource: path.format(namespace) for resource, path in PATHS.items()}
         self._first = {resource: door.get(path) for resource, path in self._paths.items()}
-        self._questions = _Questions(dns_address, names)
+        self._questions = _Questions(dns_address, dns_port, names)
         self._asking = _Repeated(self._questions.ask, ASK_EVERY_SECONDS) if names else None
         self._looks: list[dict[str, Any]] = []
         self._looking = _Repeated(lambda: self._looks.append(_looked(look)), LOOK_EVERY_SECONDS) if look else None
@@ -135,26 +140,52 @@ class _Tail:
 class _Questions:
     """Asks a name server for some names, and keeps its answers."""
 
-    def __init__(self, server: str, names: Sequence[str]) -> None:
-        self._server = server
+    def __init__(self, server: str, port: int, names: Sequence[str]) -> None:
+        self._server, self._port = server, port
         self._names = names
         self.answers: list[dict[str, Any]] = []
 
     def ask(self) -> None:
-        resolver = self._resolver()
+        resolver = _resolver(self._server, self._port)
         for name in self._names:
             asked = time.time()
             addresses = _addresses(resolver, name)
             at = asked if addresses is None else time.time()
             self.answers.append({"at": at, "name": name, "addresses": addresses})
 
-    def _resolver(self) -> Any:
-        import dns.resolver
 
-        resolver = dns.resolver.Resolver(configure=False)
-        resolver.nameservers = [self._server]
-        resolver.lifetime = ANSWER_WITHIN_SECONDS
-        return resolver
+def _resolver(server: str, port: int) -> Any:
+    import dns.resolver
+
+    resolver = dns.resolver.Resolver(configure=False)
+    resolver.nameservers = [server]
+    resolver.port = port
+    resolver.lifetime = ANSWER_WITHIN_SECONDS
+    return resolver
+
+
+def steady_answer(server: str, port: int, name: str) -> list[str]:
+    """Return what a name server answers to a name once it has answered the same for a moment.
+
+    Raises:
+        WaitExpired: it does not answer, or its answers go on changing.
+    """
+    resolver = _resolver(server, port)
+    given: list[list[str] | None] = []
+
+    def is_steady() -> bool:
+        given.append(_addresses(resolver, name))
+        return given[-1] is not None and given[-STEADY_ANSWERS:] == [given[-1]] * STEADY_ANSWERS
+
+    wait_until(
+        is_steady,
+        f"a steady answer to {name}",
+        within_seconds=STEADY_WITHIN_SECONDS,
+        every_seconds=ASK_EVERY_SECONDS,
+        last_seen=lambda: f"its last answers: {given[-3:]}",
+        do="is CoreDNS running? `./lab status`",
+    )
+    return given[-1] or []
 
 
 def _addresses(resolver: Any, name: str) -> list[str] | None:

@@ -3,79 +3,127 @@
 import json
 import os
 import signal
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 
-from labsupport.errors import MachineError
-from labsupport.process.commands import Background, LocalRunner, Runner
+from labsupport.errors import MachineError, WaitExpired
+from labsupport.process.commands import Background, Invocation, LocalRunner, Runner
 from labsupport.process.ownership import Owner
+from labsupport.process.waiting import wait_until
 
 RECORD = "daemons.jsonl"
+# Of a program that another process has started: only its parent is told.
+UNKNOWN_EXIT_CODE = -1
 
 
 class Daemon:
-    """One of them, started by this process."""
+    """One of them, started by this process, which is told how it ends; or by another."""
 
-    def __init__(self, name: str, process: Background) -> None:
+    def __init__(self, name: str, log: Path, owner: Owner, process: Background | None = None) -> None:
         self.name = name
-        self.pid = process.pid
-        self.log = process.log
+        self.log = log
+        self.pid = owner.pid
+        self._owner = owner
         self._process = process
 
     @property
     def exit_code(self) -> int | None:
-        return self._process.exit_code
+        if self._process is not None:
+            return self._process.exit_code
+        return None if self._owner.is_alive() else UNKNOWN_EXIT_CODE
 
     def is_running(self) -> bool:
-        return self._process.exit_code is None
+        return self.exit_code is None
 
     def signal(self, number: int) -> None:
-        self._process.signal(number)
+        if self.is_running():
+            os.kill(self.pid, number)
 
     def stop(self, within_seconds: float = 10) -> int:
-        """Ask it to end, and return its exit code; what it had started ends too."""
+        """Ask it to end, and return its exit code; at the deadline it is killed, with what it had started."""
         self.signal(signal.SIGTERM)
-        try:
-            return self._process.wait(within_seconds)
-        finally:
+        with suppress(WaitExpired):
+            wait_until(lambda: not self.is_running(), f"the end of {self.name}", within_seconds=within_seconds)
+        _kill(self._owner)
+        if self._process is not None:
             self._process.close()
+        return UNKNOWN_EXIT_CODE if self.exit_code is None else self.exit_code
 
 
 class ThisComputer:
     """Runs commands and programs here, with tools of the lab on their PATH, for a lab with this run folder."""
 
-    def __init__(self, folder: Path, tools: Sequence[Path]) -> None:
+    def __init__(self, folder: Path, tools: Sequence[Path] = ()) -> None:
         self.folder = folder
         path = os.pathsep.join([*map(str, tools), os.environ.get("PATH", os.defpath)])
         self._local = LocalRunner({"PATH": path})
         self.runner: Runner = self._local
         self._started: dict[str, Daemon] = {}
 
-    def start(self, name: str, argv: Sequence[str]) -> Daemon:
-        """Start a program that goes on by itself, and note it for whoever ends the lab."""
-        process = self._local.start(argv, log=self.folder / "log" / f"{name}.log")
-        with suppress(ProcessLookupError), (self.folder / RECORD).open("a") as record:
-            record.write(json.dumps(asdict(Owner.of(process.pid))) + "\n")
-        self._started[name] = Daemon(name, process)
+    def start(self, name: str, argv: Sequence[str], *, environment: Mapping[str, str] | None = None) -> Daemon:
+        """Start a program that goes on by itself, and note it for whoever ends the lab.
+
+        Raises:
+            MachineError: it cannot be started, or has ended at once.
+        """
+        log = self.folder / "log" / f"{name}.log"
+        invocation = Invocation(environment=environment or {})
+        try:
+            process = self._local.start(argv, log=log, invocation=invocation)
+            owner = Owner.of(process.pid)
+        except (OSError, ProcessLookupError) as error:
+            raise MachineError(f"start {name}: {argv[0]}", str(error), f"read {log}") from error
+        with (self.folder / RECORD).open("a") as record:
+            record.write(json.dumps({"name": name, **asdict(owner)}) + "\n")
+        self._started[name] = Daemon(name, log, owner, process)
         return self._started[name]
 
     def service(self, name: str) -> Daemon:
-        """Return a program that this process has started.
+        """Return a program that was started for this lab, maybe by another process.
 
         Raises:
-            MachineError: it has not.
+            MachineError: it was not.
         """
-        if name not in self._started:
+        if name in self._started:
+            return self._started[name]
+        found = [owner for known, owner in _recorded(self.folder) if known == name]
+        if not found:
             raise MachineError(f"find {name}", "it was not started", "start it")
-        return self._started[name]
+        return Daemon(name, self.folder / "log" / f"{name}.log", found[-1])
 
 
-def end_daemons(folder: Path) -> None:
-    """End those of the lab with this run folder that still run, each with what it had started."""
+def end_daemons(folder: Path, name: str) -> None:
+    """End those of the lab with this name and run folder that still run, each with what it had started."""
+    daemons = [*(owner for _, owner in _recorded(folder)), *_unrecorded(name)]
+    for owner in daemons:
+        _kill(owner)
+    # What they write to is about to be removed.
+    wait_until(
+        lambda: not any(owner.is_alive() for owner in daemons), f"the programs of {name} to end", within_seconds=5
+    )
+
+
+def _kill(owner: Owner) -> None:
+    if owner.is_alive():
+        with suppress(ProcessLookupError):
+            os.killpg(owner.pid, signal.SIGKILL)
+
+
+def _recorded(folder: Path) -> Iterator[tuple[str, Owner]]:
     record = folder / RECORD
     for line in record.read_text().splitlines() if record.exists() else ():
-        daemon = Owner(**json.loads(line))
-        if daemon.is_alive():
-            os.killpg(daemon.pid, signal.SIGKILL)
+        fields = json.loads(line)
+        yield fields.pop("name", ""), Owner(**fields)
+
+
+def _unrecorded(name: str) -> Iterator[Owner]:
+    """Yield programs of the lab whose starter was killed before it could put them on record: they lead a session."""
+    import psutil
+
+    for process in psutil.process_iter(["pid", "cmdline"]):
+        words = process.info["cmdline"] or []
+        with suppress(OSError):
+            if any(f"/{name}/cluster/" in word for word in words[1:]) and os.getsid(process.pid) == process.pid:
+                yield Owner.of(process.pid)

@@ -18,12 +18,14 @@ def end_visit(record: LabRecord, folder: Path) -> None:
     """
     if record.init is not None and record.init.pid != os.getpid():
         end_process(record.init)
-    end_daemons(folder)
+    end_daemons(folder, record.name)
     if record.engine and (folder / SETTINGS).exists():  # without these it never answered the lab, which made nothing
         _leave_engine(record, folder)
     from labsupport.systems.clusters.own_place import leave_own_cluster
+    from labsupport.systems.clusters.simulated.volumes import remove_volumes
 
     leave_own_cluster(folder)
+    remove_volumes(folder)
     remove(folder)
 
 
