@@ -35,6 +35,7 @@ class Lesson:
 
 IN_PODS = "it looks into containers, and on simulated nodes none runs"
 ON_NODES = "it looks at what a node runs, and behind a simulated one there is no machine"
+YOUR_FOLDERS = "it has folders of nodes removed, and where nodes are simulated they would be your own computer's"
 SIMULATION_WOULD_ANSWER = "it asks what a kubelet does, and the simulation would answer in its place"
 
 LESSONS = (
@@ -91,8 +92,17 @@ LESSONS = (
         "07-pv-reclaim",
         "What reclaim policies do to volumes and to data",
         "labsupport.lessons.reclaim",
-        Needs(nodes=1, images=("lab/toolbox",), tools=("ext4",), local_path=True),
+        Needs(nodes=1, images=("lab/toolbox",), tools=("ext4",), local_path=True, simulated_nodes=True),
         on_a_machine=("size", "forensics"),
+        real_nodes={
+            "life": IN_PODS,
+            "kinds": YOUR_FOLDERS,
+            "in-use": IN_PODS,
+            "size": IN_PODS,
+            "sharing": IN_PODS,
+            "forensics": ON_NODES,
+            "by-hand": YOUR_FOLDERS,
+        },
     ),
     Lesson(
         "08-statefulset",

@@ -333,7 +333,8 @@ trial = lab.trial("in-flight", settles="pv-07")
 trial.predict("")
 
 # %% [markdown]
-# **Do.**
+# **Do.** No pod is needed for this. `on="volumes"` is where the folder of the volume is: a node; or your own computer,
+# where nodes are simulated.
 
 # %%
 recording = lab.record_timeline(trial, watching=["/tmp/hostpath_pv"])
@@ -342,7 +343,7 @@ trial.run("kubectl wait --for=jsonpath={.status.phase}=Bound pvc/ledger --timeou
 volume = trial.run("kubectl get pvc ledger --output jsonpath={.spec.volumeName}").output
 path = f"kubectl get pv {volume} --output jsonpath={{.spec.hostPath.path}}"
 folder = trial.run(path).output
-trial.run(f"sh -c 'echo 42 crates >{folder}/file'", on="node-1")
+trial.run(f"sh -c 'echo 42 crates >{folder}/file'", on="volumes")
 
 # %%
 retain = '{"spec": {"persistentVolumeReclaimPolicy": "Retain"}}'
@@ -350,7 +351,7 @@ patched = trial.run(f"kubectl patch persistentvolume {volume} --patch '{retain}'
 trial.run("kubectl delete persistentvolumeclaim ledger")
 released = f"kubectl wait --for=jsonpath={{.status.phase}}=Released pv/{volume} --timeout=30s"
 trial.run(released)
-kept = trial.run(f"cat {folder}/file", on="node-1")
+kept = trial.run(f"cat {folder}/file", on="volumes")
 kept
 
 # %%

@@ -65,7 +65,7 @@ def test_every_output_says_where_it_comes_from(notebook: NotebookFile, replays: 
 
 
 @pytest.mark.needs("cluster")
-@pytest.mark.parametrize("slug", ["08-statefulset"])
+@pytest.mark.parametrize("slug", ["07-pv-reclaim", "08-statefulset"])
 def test_on_simulated_nodes_every_output_is_marked_as_simulated_or_as_recorded(
     slug: str, project: Project, tmp_path: Path
 ) -> None:
