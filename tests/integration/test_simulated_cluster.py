@@ -3,6 +3,7 @@
 import json
 import os
 import signal
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -221,6 +222,16 @@ def test_killed_while_it_starts() -> None:
         name = child.said.readline().decode().strip()
         assert child.wait() == -signal.SIGKILL
     wait_until(lambda: not leftovers(name, root=own_run_root()), f"{name} to be gone", within_seconds=15)
+
+
+def test_what_a_program_writes_while_its_lab_is_ended_goes_too() -> None:
+    visit = start_visit(Owner.this_process())
+    path = str(visit.folder / "cluster" / "audit.log")
+    program = "import os, sys\nwhile True: os.makedirs(sys.argv[1], exist_ok=True)"
+    ThisComputer(visit.folder).start("writes", [sys.executable, "-c", program, path])
+    wait_until(lambda: Path(path).is_dir(), "its first word", within_seconds=10)
+    visit.close()
+    assert leftovers(visit.name, root=own_run_root()) == []
 
 
 AS_A_USER = """

@@ -19,6 +19,8 @@ def end_visit(record: LabRecord, folder: Path) -> None:
     if record.init is not None and record.init.pid != os.getpid():
         end_process(record.init)
     end_daemons(folder, record.name)
+    # The API server makes its audit log, and the way there, when it first has to tell: maybe after the folder had gone.
+    remove(folder.with_name(record.name))
     if record.engine and (folder / SETTINGS).exists():  # without these it never answered the lab, which made nothing
         _leave_engine(record, folder)
     from labsupport.systems.clusters.own_place import leave_own_cluster
