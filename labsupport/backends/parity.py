@@ -3,10 +3,10 @@
 Every cell is what choosing.py says of the notebook's needs. Looks at no computer, and starts nothing.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from labsupport.backends.choosing import KIND, NO_MACHINE_FOR_A_TRIAL, OWN, LabOptions, Plan, plan
+from labsupport.backends.choosing import KIND, NO_MACHINE_FOR_A_TRIAL, OWN, SIMULATED, LabOptions, Plan, plan
 from labsupport.experiments.claims import Ledger
 from labsupport.lessons.catalog import LESSONS, Lesson
 from labsupport.lessons.needs import Needs
@@ -18,6 +18,8 @@ Each notebook in each place that a lab can have: live, or from recorded evidence
 Made by `./lab generate` from the reasons that labs themselves give; a test compares it.
 """
 ROOT_ON_LINUX = Capability("namespaces machine", True, "root, and a kernel with all namespaces")
+NEITHER_ROOT_NOR_DOCKER = Capability("namespaces machine", False, "it takes root")
+SIMULATION_AT_HAND = Capability("simulated nodes", True, "its programs are here")
 SERVES = "live; `{}` recorded where this computer cannot serve that engine"
 
 
@@ -43,6 +45,11 @@ def places_of_labs() -> tuple[Place, ...]:
             plan(LabOptions(engine=OWN, cluster=KIND)),
         ),
         Place("your own cluster", f"`--cluster {OWN}`", plan(LabOptions(cluster=OWN))),
+        Place(
+            "your own processes, simulated nodes",
+            f"`--cluster {SIMULATED}`, or without root or Docker",
+            plan(LabOptions(), NEITHER_ROOT_NOR_DOCKER, SIMULATION_AT_HAND),
+        ),
         Place("nothing live", "`--engine replay`", plan(LabOptions(engine="replay"), ROOT_ON_LINUX)),
     )
 
@@ -68,7 +75,7 @@ def parity_document(ledger: Ledger, lessons: Sequence[Lesson] = LESSONS) -> str:
 def _numbered(lessons: Sequence[Lesson], places: Sequence[Place]) -> Mapping[str, int]:
     """Number the reasons, from 1, in the order in which they are met."""
     reasons = [at.plan.why_not(each.needs) for at in places for each in lessons]
-    reasons += [NO_MACHINE_FOR_A_TRIAL] if any(_replayed(each, at.plan) for at in places for each in lessons) else []
+    reasons += [reason for at in places for each in lessons for reason in _replayed(each, at.plan).values()]
     return {reason: number for number, reason in enumerate(dict.fromkeys(filter(None, reasons)), start=1)}
 
 
@@ -79,17 +86,23 @@ def _cell(about: Lesson, chosen: Plan, numbers: Mapping[str, int]) -> str:
         return f"recorded: reason {numbers[reason]}"
     if chosen.own_engine and about.served_here:
         return SERVES.format("`, `".join(about.served_here))
-    if trials := _replayed(about, chosen):
-        return f"live; `{'`, `'.join(trials)}` recorded: reason {numbers[NO_MACHINE_FOR_A_TRIAL]}"
+    if replayed := _replayed(about, chosen):
+        of_reason = {reason: [one for one, why in replayed.items() if why == reason] for reason in replayed.values()}
+        said = (f"`{'`, `'.join(trials)}` recorded: reason {numbers[why]}" for why, trials in of_reason.items())
+        return "; ".join(["live", *said])
     return "live" if about.needs.nodes or chosen.cluster != KIND else "live, no cluster in it"
 
 
-def _replayed(about: Lesson, chosen: Plan) -> tuple[str, ...]:
-    """Return the trials that are replayed alone in a notebook that is live."""
-    return about.on_a_machine if chosen.own_engine and not chosen.why_not(about.needs) else ()
+def _replayed(about: Lesson, chosen: Plan) -> Mapping[str, str]:
+    """Return why which trials are replayed alone in a notebook that is live."""
+    if chosen.why_not(about.needs):
+        return {}
+    if chosen.simulates:
+        return about.real_nodes
+    return dict.fromkeys(about.on_a_machine, NO_MACHINE_FOR_A_TRIAL) if chosen.own_engine else {}
 
 
-def _settled(ledger: Ledger, about: Lesson, but_by: Sequence[str] = ()) -> int:
+def _settled(ledger: Ledger, about: Lesson, but_by: Iterable[str] = ()) -> int:
     """Count the claims that a notebook's trials settle, those of some trials left out."""
     left_out = [f"{about.slug}/{trial}" for trial in but_by]
     return sum(one.verdict is not None and one.experiment not in left_out for one in ledger.of_notebook(about.slug))

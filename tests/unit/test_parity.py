@@ -13,8 +13,11 @@ from labsupport.project import this_project
 from labsupport.systems.capabilities import Capability
 
 POSSIBLE = Capability("namespaces machine", True, "root")
+NOT_ROOT = Capability("namespaces machine", False, "it takes root")
+AT_HAND = Capability("simulated nodes", True, "its programs are here")
 FIRST_PLACE = 2  # after the notebook's name and its claims
 ENGINE_WITH_KIND = FIRST_PLACE + 4
+SIMULATED_NODES = FIRST_PLACE + 6
 
 
 @pytest.fixture(scope="module")
@@ -41,11 +44,12 @@ def test_every_notebook_has_a_row_and_every_place_a_column(ledger: Ledger) -> No
 
 def test_a_cell_is_what_a_lab_there_would_decide(ledger: Ledger) -> None:
     page = parity_document(ledger)
-    of_kind, of_container, own_engine = 1, 2, 3
+    of_kind, of_container, own_engine, without_machine = 1, 2, 3, 6
     chosen = {
         of_kind: plan(LabOptions(cluster="kind"), POSSIBLE),
         of_container: Plan("container"),
         own_engine: plan(LabOptions(engine="own")),
+        without_machine: plan(LabOptions(), NOT_ROOT, AT_HAND),
     }
     for row, about in zip(rows(page), LESSONS, strict=False):
         for place, decided in chosen.items():
@@ -58,9 +62,12 @@ def test_claims_are_settled_live_where_their_notebook_is_live(ledger: Ledger) ->
     *notebooks, total = rows(parity_document(ledger))
     for column in range(FIRST_PLACE, len(total)):
         wholly = sum(int(row[1]) for row in notebooks if row[column].startswith("live"))
-        replayed = [f"{about.slug}/{trial}" for about in LESSONS for trial in about.on_a_machine]
-        in_part = sum(one.experiment in replayed for one in ledger.claims) if column == ENGINE_WITH_KIND else 0
-        assert in_part > 0 or column != ENGINE_WITH_KIND
+        trials = {
+            ENGINE_WITH_KIND: [f"{about.slug}/{trial}" for about in LESSONS for trial in about.on_a_machine],
+            SIMULATED_NODES: [f"{about.slug}/{trial}" for about in LESSONS for trial in about.real_nodes],
+        }
+        in_part = sum(one.experiment in trials.get(column, ()) for one in ledger.claims)
+        assert (in_part > 0) == (column in trials)
         assert total[column] == f"**{wholly - in_part}**"
     assert total[FIRST_PLACE] == total[1] == f"**{sum(one.verdict is not None for one in ledger.claims)}**"
 
@@ -85,3 +92,11 @@ def test_trials_that_take_a_machine_are_named_where_there_is_none(ledger: Ledger
     cell = rows(page)[0][ENGINE_WITH_KIND]
     assert cell.startswith("live; `size`, `forensics` recorded")
     assert "machine of the lab's own" in reason(page, cell)
+
+
+def test_trials_that_take_real_nodes_are_named_with_each_reason_where_nodes_are_simulated(ledger: Ledger) -> None:
+    page = parity_document(ledger, [lesson("08")])
+    live, *recorded = rows(page)[0][SIMULATED_NODES].split("; ")
+    assert live == "live"
+    about = lesson("08").real_nodes
+    assert {trial: reason(page, cell) for cell in recorded for trial in cell.split("`")[1::2]} == about
