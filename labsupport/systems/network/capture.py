@@ -3,18 +3,24 @@
 Owns the process and its file, both of the machine and gone with it. What the frames mean is decoded in frames.py.
 """
 
+import contextlib
 import itertools
+import re
+import signal
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from labsupport.errors import MachineError, WaitExpired
 from labsupport.process.waiting import wait_until
-from labsupport.systems.machines.machine import Machine
+from labsupport.systems.machines.machine import Machine, Service
 from labsupport.systems.network.frames import frames_in
 
 LISTENING = "listening on"
 LISTENS_WITHIN_SECONDS = 60.0
+# What tcpdump says when it gets the signal USR1.
+COUNTED = re.compile(r"(\d+) packets? captured, (\d+) packets? received by filter")
+TELLS_WITHIN_SECONDS = 10.0
 
 _numbers = itertools.count(1)
 
@@ -62,13 +68,41 @@ class Capture:
         return frames_in(self._file.read_bytes())
 
     def end(self) -> None:
-        """Stop listening. A second call does nothing."""
+        """Stop listening, with everything written that has passed. A second call does nothing."""
         if self._service.is_running():
+            wait_until_written(self._service)
             self._service.stop()
 
     def _listens_or_ended(self) -> bool:
         return LISTENING in self._said() or not self._service.is_running()
 
     def _said(self) -> str:
-        log = self._service.log
-        return log.read_text(errors="replace").strip() if log.exists() else ""
+        return said_by(self._service).strip()
+
+
+def said_by(tcpdump: Service) -> str:
+    return tcpdump.log.read_text(errors="replace") if tcpdump.log.exists() else ""
+
+
+def wait_until_written(tcpdump: Service) -> None:
+    """Return when it has written all that has passed: ended while frames wait for it, it would drop them.
+
+    It has as many then as its filter let through. Where that counts a frame twice, as on loopback, it writes no more.
+    """
+    before, told = None, _counts(tcpdump)
+    while told is not None and told != before and told[0] != told[1]:
+        before, told = told, _counts(tcpdump)
+
+
+def _counts(tcpdump: Service) -> tuple[str, str] | None:
+    """Ask how many frames it has written, and how many its filter let through; None where it does not say."""
+    known = len(COUNTED.findall(said_by(tcpdump)))
+
+    def told() -> bool:
+        return len(COUNTED.findall(said_by(tcpdump))) > known or not tcpdump.is_running()
+
+    tcpdump.signal(signal.SIGUSR1)
+    with contextlib.suppress(WaitExpired):
+        wait_until(told, "tcpdump's counts", within_seconds=TELLS_WITHIN_SECONDS, every_seconds=0.01)
+    found: list[tuple[str, str]] = COUNTED.findall(said_by(tcpdump))
+    return found[-1] if len(found) > known else None

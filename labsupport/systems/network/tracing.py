@@ -12,6 +12,7 @@ from typing import Any
 from labsupport.errors import MachineError, WaitExpired
 from labsupport.process.waiting import wait_until
 from labsupport.systems.machines.machine import Machine, Service
+from labsupport.systems.network.capture import said_by, wait_until_written
 
 LISTENING = "listening on"
 LISTENS_WITHIN_SECONDS = 60.0
@@ -42,17 +43,19 @@ class Trace:
         try:
             wait_until(self._all_listen, "tcpdump", within_seconds=LISTENS_WITHIN_SECONDS, every_seconds=0.01)
         except WaitExpired:
-            said = "; ".join(f"{name}: {_said(service) or 'nothing'}" for name, service in self._services.items())
+            said = "; ".join(f"{name}: {said_by(service) or 'nothing'}" for name, service in self._services.items())
             self._stop()
             raise MachineError("listen with tcpdump", said, "`./lab doctor` says what is missing") from None
 
     def read(self) -> list[dict[str, Any]]:
         """Stop listening; return what passed: see `passages`."""
+        for service in self._services.values():
+            wait_until_written(service)
         self._stop()
-        return passages((name, _said(service).splitlines()) for name, service in self._services.items())
+        return passages((name, said_by(service).splitlines()) for name, service in self._services.items())
 
     def _all_listen(self) -> bool:
-        return all(LISTENING in _said(service) for service in self._services.values())
+        return all(LISTENING in said_by(service) for service in self._services.values())
 
     def _stop(self) -> None:
         for service in self._services.values():
@@ -75,7 +78,3 @@ def passages(said: Iterable[tuple[str, Sequence[str]]]) -> list[dict[str, Any]]:
             found.append((float(at), {**passed, **ends, "what": "SYN ACK" if "." in flags else "SYN"}))
     ordered = [passage for _, passage in sorted(found, key=lambda each: each[0])]
     return [passage for place, passage in enumerate(ordered) if passage not in ordered[:place]]
-
-
-def _said(service: Service) -> str:
-    return service.log.read_text(errors="replace") if service.log.exists() else ""
