@@ -252,7 +252,7 @@ storage.starts_table(today, old)
 # %%
 buildkit = {"DOCKER_BUILDKIT": "1"}
 build = "docker build --quiet --tag base assets/03-storage-drivers/workload/base"
-built = trial.run_at_once(build, on=drivers, environment=buildkit)
+built = trial.run_at_once(build, on=drivers, environment=buildkit, within_seconds=240)
 
 # %% [markdown]
 # Now five rounds. In each, every driver does the work once, and `df` says how much its disk has grown.
@@ -282,20 +282,12 @@ rounds.table()
 # **See.** A ratio compares two runs of the same round.
 
 # %%
-bytes_of_vfs, seconds_of_vfs = rounds.disk("vfs").median, rounds.time("vfs").median
+bytes_of_vfs = rounds.disk("vfs").median
 what = "bytes of vfs by those of overlay2, the median"
 trial.expect(
     "st-07-a",
     confirmed=more_than(bytes_of_vfs, 3, what),
     refuted=less_than(bytes_of_vfs, 1.5, what),
-)
-
-# %%
-what = "seconds of vfs by those of overlay2, the median"
-trial.expect(
-    "st-07-b",
-    confirmed=more_than(seconds_of_vfs, 1.05, what),
-    refuted=less_than(seconds_of_vfs, 1.05, what),
 )
 
 # %% [markdown]
@@ -311,17 +303,21 @@ trial.expect(
 )
 
 # %% [markdown]
-# What do three more containers of `base` take, before they do anything?
+# What do five more containers of `base` take, before they do anything?
 
 # %%
-create = "sh -c 'for name in one two three; do docker create --name $name base true; done'"
 sharing = ["overlay2", "overlayfs", "btrfs", "vfs"]
 before = {driver: trial.run(used, on=f"{driver}-machine") for driver in sharing}
-for driver in sharing:
-    trial.run(create, on=driver)
+containers = storage.Rounds(against="overlay2")
+for _ in range(5):
+    for driver in sharing:
+        containers.add_time(driver, trial.run("docker create base true", on=driver))
 after = {driver: trial.run(used, on=f"{driver}-machine") for driver in sharing}
 kilobytes = storage.growth_of(before, after)
 kilobytes
+
+# %%
+storage.compare_times({"a container of base": containers})
 
 # %%
 overlay2 = less_than(kilobytes["overlay2"], 2_000, "what they add under overlay2", "KB")
@@ -334,7 +330,19 @@ trial.expect(
 )
 
 # %% [markdown]
-# And btrfs? Its layers are *subvolumes*. The newest one is that of the container `three`.
+# And in time? We compare the quickest: whatever else your computer did can only have delayed the others.
+
+# %%
+seconds_of_vfs = containers.quickest("vfs")
+what = "seconds of a container under vfs by those under overlay2, the quickest of each"
+trial.expect(
+    "st-07-b",
+    confirmed=more_than(seconds_of_vfs, 1.05, what),
+    refuted=less_than(seconds_of_vfs, 1.05, what),
+)
+
+# %% [markdown]
+# And btrfs? Its layers are *subvolumes*. The newest one is that of the last container.
 
 # %%
 listed = trial.run("btrfs subvolume list -u -q /var/lib/docker", on="btrfs-machine")
@@ -381,25 +389,25 @@ used_inodes = storage.growth_of(before, after)
 used_inodes
 
 # %% [markdown]
-# Then make containers of both images, five times.
+# Then make containers of both images, eight times.
 
 # %%
 made = {name: storage.Rounds(against="old-overlay2") for name in ["base", "classic"]}
-for _ in range(5):
+for _ in range(8):
     for name, of_image in made.items():
         for driver in pair:
             of_image.add_time(driver, trial.run(f"docker create {name} true", on=driver))
 storage.compare_times({f"image of {name}": of_image for name, of_image in made.items()})
 
 # %%
-by_buildkit = made["base"].time("old-overlay").median
-by_classic = made["classic"].time("old-overlay").median
-slow = more_than(by_buildkit, 1.5, "overlay by overlay2, an image that BuildKit built")
+by_buildkit = made["base"].quickest("old-overlay")
+by_classic = made["classic"].quickest("old-overlay")
+slow = more_than(by_buildkit, 2, "overlay by overlay2, an image that BuildKit built")
 trial.expect(
     "st-10-a",
-    confirmed=all_of(slow, more_than(by_classic, 1.5, "an image of the classic builder")),
-    conditional=all_of(slow, less_than(by_classic, 1.5, "an image of the classic builder")),
-    refuted=less_than(by_buildkit, 1.5, "overlay by overlay2, an image that BuildKit built"),
+    confirmed=all_of(slow, more_than(by_classic, 2, "an image of the classic builder")),
+    conditional=all_of(slow, less_than(by_classic, 2, "an image of the classic builder")),
+    refuted=less_than(by_buildkit, 2, "overlay by overlay2, an image that BuildKit built"),
 )
 
 # %%

@@ -148,6 +148,12 @@ class TestRounds:
         assert (rounds.disk("vfs").median, rounds.disk("vfs").range) == (6.0, "6.00 to 6.00")
         assert rounds.kilobytes("vfs") == [60] * 5
 
+    def test_one_slow_round_leaves_the_quickest_as_they_are(self) -> None:
+        rounds = self.rounds()
+        before = rounds.quickest("vfs")
+        rounds.add_time("overlay2", step("", seconds=60.0))
+        assert rounds.quickest("vfs") == before == 2.0
+
     def test_figures_leave_the_measure_itself_out_and_have_a_table(self) -> None:
         rounds = self.rounds()
         assert "5 for each of 1 drivers" in str(rounds.time_figure())
