@@ -148,7 +148,7 @@ class _Looking:
         return Found(
             self._fault, names, networks, found.published,
             resolves_to=self._resolved(names["web"]),
-            web_gets=self._asked(names["web"], "db"),
+            web_gets=self._asked(names["web"], "db", within_seconds=5),
             guest_gets=tuple(self._reached(names["guest"], ["db", *filter(None, networks["db"].values())])),
         )  # fmt: skip
 
@@ -164,10 +164,11 @@ class _Looking:
             self._run(shlex.join(["docker", "network", "rm", *made]))
 
     def _reached(self, name: str, addresses: Sequence[str]) -> list[str]:
-        return [address for address in addresses if self._asked(name, address) == ANSWER]
+        return [address for address in addresses if self._asked(name, address, within_seconds=2) == ANSWER]
 
-    def _asked(self, name: str, where: str) -> str:
-        return self._run(f"docker exec {name} timeout 3 wget -q -O - http://{where}:{PORT}/").stdout.strip()
+    def _asked(self, name: str, where: str, *, within_seconds: int) -> str:
+        wget = f"timeout {within_seconds} wget -q -O - http://{where}:{PORT}/"
+        return self._run(f"docker exec {name} {wget}").stdout.strip()
 
     def _resolved(self, name: str) -> str:
         said = self._run(f"docker exec {name} timeout 2 ping -c 1 -W 1 db").stdout

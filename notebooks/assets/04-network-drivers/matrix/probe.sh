@@ -3,7 +3,7 @@
 # at once. Only the target's own name is a good answer: another server may be there.
 # Arguments: who asks, and the machine's address; on standard input the lines of targets.sh.
 ask() {
-    said=$(timeout 2 wget -q -O - "http://$4/" 2>/dev/null)
+    said=$(timeout 8 wget -q -O - "http://$4/" 2>/dev/null)
     [ "$said" = "$2" ] && answer=yes || answer=no
     echo "$1 $2 $3 $answer"
 }

@@ -1,11 +1,14 @@
 #!/bin/sh
 # Two containers, a and b, on each kind of network of this engine, all at once. Each answers on port 8080 with its name;
-# each a asks for a published port. The two on host would share port 8080, so b takes another one.
+# each a asks for a published port. The two on host would share port 8080, so b takes another one. Returns when each
+# answers to itself.
 run() {
     name=$1
     shift
     docker run --detach --name "$name" --hostname "$name" --label experiment=matrix "$@" lab/toolbox \
         sh -c "mkdir /srv && echo $name >/srv/index.html && exec httpd -f -p ${port:-8080} -h /srv" >/dev/null
+    docker exec "$name" timeout 50 \
+        sh -c "until wget -q -O /dev/null http://127.0.0.1:${port:-8080}/ 2>/dev/null; do sleep 0.1; done"
 }
 
 two() {

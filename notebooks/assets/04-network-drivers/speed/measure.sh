@@ -4,10 +4,17 @@
 client=$(cat "$(dirname "$0")/client.sh")
 
 measure() {
-    echo "$1 $(docker exec "$1-b" bash -c "$client" client "$2" "$3" "$4" 1000 100)"
+    echo "$1 $(docker exec "$1-b" bash -c "$client" client "$2" "$3" "$4" 10 100)"
 }
 
-docker exec overlay-b timeout 10 sh -c 'until nc -w 1 server-overlay 7000 </dev/null 2>/dev/null; do sleep 0.05; done'
+# The servers have just begun: a small measurement that works says that this one listens.
+wait_for() {
+    until docker exec "$1-b" timeout 9 bash -c "$client" client "$2" "$3" "$4" 1 1 >/dev/null 2>&1; do sleep 0.1; done
+}
+
+wait_for host "$2" 7100 7101
+wait_for bridge "$2" 7000 7001
+wait_for overlay server-overlay 7000 7001
 round=0
 while [ $round -lt "$1" ]; do
     measure host "$2" 7100 7101
