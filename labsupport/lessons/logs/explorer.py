@@ -64,7 +64,7 @@ def fate_explorer(trial: Trial, collectors: Collectors) -> Explorer:
 
     def play(position: Position) -> Played:
         collectors.start()
-        step = trial.run(_command(position), on="machine", repeatable=True)
+        step = trial.run(_command(position), on="machine", repeatable=True, within_seconds=240)
         collectors.start()
         fate = read_fate(step)
         return Played(fate.table(), fate.outcome, explanation(position, fate))

@@ -21,7 +21,7 @@ ADDRESS = "127.0.0.1"
 FOLDER = Path("/var/log/receivers")
 PID_FILES = Path("/run/receivers")
 TOKEN = "11111111-2222-3333-4444-555555555555"
-STARTED_WITHIN_SECONDS = 60.0
+STARTED_WITHIN_SECONDS = 90.0
 ARRIVED_WITHIN_SECONDS = 60.0
 OURS = "labsupport.systems.receivers"
 
