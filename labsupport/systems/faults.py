@@ -89,7 +89,7 @@ def make_fault(cluster: StartedCluster, action: str, target: str) -> FaultRecord
     if already := next((one for one in open_faults(cluster) if one.target == known.name), None):
         raise UsageError(f"{action} {target}", f"{already} already", "undo that first: fault.undo(), or lab.reset()")
     record = FaultRecord(secrets.token_hex(4), action, target, Owner.this_process())
-    _write(cluster, record, MADE)
+    _write(cluster, record, MADE, at=time.time())
     ACTIONS[action].make(cluster, target)
     return record
 
@@ -101,8 +101,9 @@ def undo_fault(cluster: StartedCluster, record: FaultRecord) -> None:
         LabError: it could not be undone; it stays on record.
     """
     if record in open_faults(cluster):
+        began = time.time()  # what the component does as soon as it is back comes after this
         ACTIONS[record.action].undo(cluster, record.target)
-        _write(cluster, record, UNDONE)
+        _write(cluster, record, UNDONE, at=began)
 
 
 def open_faults(cluster: StartedCluster) -> list[FaultRecord]:
@@ -149,8 +150,8 @@ def faults_left(cluster: StartedCluster) -> list[Thing]:
     return [Thing("fault", str(record)) for record in open_faults(cluster) if is_abandoned(record)]
 
 
-def _write(cluster: StartedCluster, record: FaultRecord, did: str) -> None:
-    line = json.dumps({"at": time.time(), "did": did, **asdict(record)}) + "\n"
+def _write(cluster: StartedCluster, record: FaultRecord, did: str, *, at: float) -> None:
+    line = json.dumps({"at": at, "did": did, **asdict(record)}) + "\n"
     # In one write, to the end: another process of this lab may write at the same moment.
     descriptor = os.open(cluster.fault_journal, os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC)
     try:

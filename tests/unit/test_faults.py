@@ -1,6 +1,7 @@
 """What is on record of faults: found again by whoever comes after, whatever else is in the journal."""
 
 import json
+import time
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -9,7 +10,7 @@ import pytest
 
 from labsupport.errors import UsageError
 from labsupport.process.ownership import Owner
-from labsupport.systems.faults import faults_left, is_abandoned, make_fault, open_faults
+from labsupport.systems.faults import faults_left, is_abandoned, make_fault, open_faults, undo_fault
 
 US = Owner.this_process()
 DEAD = Owner(US.pid, "another start")
@@ -33,6 +34,15 @@ def cluster(tmp_path: Path, *lines: str) -> Any:
 def test_what_was_undone_is_open_no_more(tmp_path: Path) -> None:
     found = open_faults(cluster(tmp_path, entry(1, "made"), entry(2, "made", "node-2"), entry(1, "undone")))
     assert [str(each) for each in found] == ["node-2 cut off"]
+
+
+def test_what_a_component_does_once_it_is_back_comes_after_its_return(tmp_path: Path) -> None:
+    began: list[float] = []
+    world = cluster(tmp_path, entry(1, "made"))
+    world.component("etcd").start = lambda: began.append(time.time())
+    undo_fault(world, open_faults(world)[0])
+    assert open_faults(world) == []
+    assert json.loads(world.fault_journal.read_text().splitlines()[-1])["at"] <= began[0]
 
 
 def test_a_line_cut_short_says_nothing(tmp_path: Path) -> None:

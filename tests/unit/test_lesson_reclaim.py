@@ -84,6 +84,12 @@ class TestLives:
         lives = lives_of([*recycled()[:9], record("you", "volume", "policy-set")])
         assert lives.actors("shelf") == ["you"]
 
+    def test_the_end_of_the_claim_logged_late_is_no_act_on_the_volume(self) -> None:
+        told = recycled()[:9]
+        told[7], told[8] = told[8], told[7]
+        assert [each["tags"] for each in told[7:]] == [["released"], ["gone"]]
+        assert lives_of(told).actors("shelf") == []
+
     def test_a_removed_volume_is_gone_and_so_is_its_folder(self) -> None:
         ends = [record("volume controller", "volume", "gone"), record("disk", "folder", "gone")]
         lives = lives_of([*recycled()[:9], *ends])

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 from labsupport.display.figures import Figure
@@ -89,7 +90,11 @@ class Lives:
         for name in names:
             turns = self[name].turns
             start = next((place for place, turn in enumerate(turns) if turn.states[VOLUME] == after), len(turns))
-            found += [turn.who for turn in turns[start + 1 :] if turn.who != NOBODY_SIGNS]
+            found += [
+                turn.who
+                for before, turn in pairwise(turns[start:])
+                if turn.who != NOBODY_SIGNS and not _only_ends_the_claim(before, turn)
+            ]
         return list(dict.fromkeys(found))
 
     def figure(self, title: str, *names: str) -> Figure:
@@ -135,6 +140,12 @@ def _turns(records: Sequence[Record]) -> Iterator[Turn]:
         states.update(STATES[each] for each in about if each in STATES)
         if states != before or TOLD & about:
             yield Turn(record["at"], record["lane"], _plain(record["what"]), dict(states))
+
+
+def _only_ends_the_claim(before: Turn, turn: Turn) -> bool:
+    """Whether a step is the end of the claim and no more: it may be logged after what the volume controller made of it,
+    since it has no revision and its time is that of the answer."""
+    return turn.states != before.states and turn.states == {**before.states, CLAIM: ""}
 
 
 def _plain(what: str) -> str:
