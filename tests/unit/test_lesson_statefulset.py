@@ -91,6 +91,11 @@ class TestStory:
         assert self.story.starts == ["somebody: web made"]
         assert self.story.refusals == ["web refused"]
 
+    @pytest.mark.parametrize("tag", ["named", "unanswered"])
+    def test_an_answer_of_dns_is_no_write_and_starts_nothing(self, tag: str) -> None:
+        story = story_of([event(1, "set", "web", "made"), event(2, "name", "web-0.web", tag)])
+        assert story.starts == ["somebody: web made"]
+
     def test_steps_come_in_the_order_of_the_events(self) -> None:
         wanted = ["pod gets its node", "claim made", "pod made"]
         assert self.story.steps("web-0", *wanted) == ["claim made", "pod made", "pod gets its node"]

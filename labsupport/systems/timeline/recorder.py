@@ -111,7 +111,7 @@ class _Repeated:
     def end(self) -> None:
         """Stop. A last turn is taken after the end: what became true just before it counts."""
         self._over.set()
-        self._thread.join(timeout=5)
+        self._thread.join(timeout=60)
 
     def _go_on(self) -> None:
         while not self._over.wait(self._every_seconds):
