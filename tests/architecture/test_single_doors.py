@@ -2,6 +2,7 @@
 
 import ast
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -12,9 +13,22 @@ PACKAGE = this_project().root / "labsupport"
 MODULES = sorted(PACKAGE.rglob("*.py"))
 
 
+@cache
+def nodes_of(path: Path) -> tuple[ast.AST, ...]:
+    """Everything in a module, the module itself first: parsed once for all rules."""
+    return tuple(ast.walk(ast.parse(path.read_text(encoding="utf-8"))))
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _forget_them() -> Iterator[None]:
+    """So many objects would make every later collection of garbage take longer."""
+    yield
+    nodes_of.cache_clear()
+
+
 def imports_of(path: Path) -> Iterator[str]:
     """Yield every imported name of a module, dotted: `from os import path` gives os.path."""
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+    for node in nodes_of(path):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom) and node.level == 0:
@@ -35,7 +49,7 @@ def callers_of(owner: str, name: str) -> set[str]:
     return {
         str(path.relative_to(PACKAGE))
         for path in MODULES
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        for node in nodes_of(path)
         if isinstance(node, ast.Attribute)
         and node.attr == name
         and isinstance(node.value, ast.Name)
@@ -73,7 +87,7 @@ def test_no_shell_between_us_and_a_command() -> None:
     offenders = [
         f"{path.relative_to(PACKAGE)}:{node.value.lineno}"
         for path in MODULES
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        for node in nodes_of(path)
         if isinstance(node, ast.keyword) and node.arg == "shell" and not _is_false(node.value)
     ]
     assert not offenders
@@ -90,7 +104,9 @@ def test_no_junk_drawers(drawer: str, project: Project) -> None:
 
 
 def test_every_module_says_what_it_owns() -> None:
-    silent = [str(path.relative_to(PACKAGE)) for path in MODULES if not ast.get_docstring(ast.parse(path.read_text()))]
+    silent = [
+        path for path in MODULES if isinstance(tree := nodes_of(path)[0], ast.Module) and not ast.get_docstring(tree)
+    ]
     assert not silent
 
 

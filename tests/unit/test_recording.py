@@ -12,15 +12,22 @@ from labsupport.project import Project, this_project
 from labsupport.recording import live_there, require_recorded, verify
 
 
-@pytest.fixture
-def course(tmp_path: Path) -> Project:
+@pytest.fixture(scope="module")
+def seen_again(tmp_path_factory: pytest.TempPathFactory) -> Project:
     """This project's ledger and recorded evidence, and a live run that saw the same."""
-    original, copy = this_project(), Project(tmp_path)
+    original, copy = this_project(), Project(tmp_path_factory.mktemp("seen-again"))
     shutil.copytree(original.recorded_evidence, copy.recorded_evidence)
     shutil.copyfile(original.claims, copy.claims)
     for one in read_folder(copy.recorded_evidence):
         write(one, live_path(copy.live_evidence, one.experiment))
     return copy
+
+
+@pytest.fixture
+def course(seen_again: Project, tmp_path: Path) -> Project:
+    """A copy of that, for a test to change."""
+    shutil.copytree(seen_again.root, tmp_path, dirs_exist_ok=True)
+    return Project(tmp_path)
 
 
 def notebooks(course: Project) -> list[str]:
