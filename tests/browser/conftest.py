@@ -19,8 +19,9 @@ def classroom(project: Project, tmp_path_factory: pytest.TempPathFactory) -> Pro
     """This project, with empty work/ and build/ that belong to the tests: nothing of the developer's is touched."""
     root = tmp_path_factory.mktemp("classroom")
     # The package is copied: it finds its project by where it lies.
-    shutil.copytree(project.root / "labsupport", root / "labsupport", ignore=shutil.ignore_patterns("__pycache__"))
-    for name in (".venv", "notebooks", "toolchain"):
+    for name in ("labsupport", "notebooks"):
+        shutil.copytree(project.root / name, root / name, ignore=shutil.ignore_patterns("__pycache__"))
+    for name in (".venv", "toolchain"):
         (root / name).symlink_to(project.root / name)
     made = Project(root)
     made.work.mkdir()
