@@ -20,13 +20,16 @@ SWEPT = {"cgroup", "run folder"}
 
 
 def find_leaks(names: set[str], within_seconds: float = 30) -> list[str]:
-    """Return what is left of dead labs among `names`, giving those that are just ending a moment to be gone."""
+    """Return what is left of dead labs among `names`, giving those that are just ending time to be gone.
+
+    Some are not the asking test's: one that runs beside it kills labs, and looks at them before it removes them.
+    """
 
     def left() -> list[str]:
         return [f"{name}: {thing}" for name in sorted(names) if not is_alive(name) for thing in leftovers(name)]
 
     try:
-        wait_until(lambda: not left(), "ended labs to be gone", within_seconds=within_seconds, every_seconds=0.05)
+        wait_until(lambda: not left(), "ended labs to be gone", within_seconds=within_seconds, every_seconds=0.2)
     except WaitExpired:
         return left()
     return []

@@ -1,8 +1,6 @@
 """The lab's images: small, made offline, the same every time, and enough for what notebooks do with them."""
 
-import json
 import os
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,7 +12,10 @@ from labsupport.systems.engines.private import start_private_engine
 from labsupport.systems.images import EngineSeeds, Images, missing_images
 from labsupport.systems.images.archives import Archives
 from labsupport.systems.images.recipes import RECIPES
-from tests.engines import machine, private_engine, toolchain, tools
+from labsupport.systems.images.seeds import AREA
+from labsupport.systems.toolchain import Toolchain
+from tests.engines import private_engine, toolchain, tools
+from tests.leaks import leak_checked_machine
 
 pytestmark = pytest.mark.needs("engine")
 
@@ -80,16 +81,25 @@ def test_an_image_of_that_name_that_is_another_is_replaced(engine: Engine) -> No
     engine.remove_since(before)
 
 
-def test_the_same_inputs_make_the_same_image(engine: Engine) -> None:
-    archives = Archives(toolchain())
-    folder = archives.find(RECIPES["toolbox"])
-    assert folder is not None
-    first = json.loads((folder / "ids.json").read_text())
-    shutil.rmtree(folder)
-    assert missing_images(toolchain(), "lab/toolbox") == ["lab/toolbox:latest"]
-    Images(engine, toolchain()).ensure("lab/toolbox")
-    assert json.loads((folder / "ids.json").read_text()) == first
-    assert missing_images(toolchain(), "lab/toolbox") == []
+def toolchain_without(area: str, folder: Path) -> Toolchain:
+    """A toolchain on a cache in `folder` with all there is but one area: what is in that, others may be using."""
+    for each in toolchain().cache.iterdir():
+        if each.name not in (area, "partial", "lock"):
+            (folder / each.name).symlink_to(each)
+    return Toolchain(folder)
+
+
+def test_the_same_inputs_make_the_same_image(engine: Engine, tmp_path: Path) -> None:
+    recipe = RECIPES["toolbox"]
+    made_before = Archives(toolchain()).find(recipe)
+    assert made_before is not None
+    bare = toolchain_without("images", tmp_path)
+    assert missing_images(bare, "lab/toolbox") == ["lab/toolbox:latest"]
+    Images(engine, bare).ensure("lab/toolbox")
+    made = Archives(bare).find(recipe)
+    assert made is not None and made != made_before
+    assert (made / "ids.json").read_text() == (made_before / "ids.json").read_text()
+    assert missing_images(bare, "lab/toolbox") == []
 
 
 def ensure_if_cheap(engine: Engine, image: str) -> None:
@@ -118,11 +128,11 @@ def test_debian_is_debian_with_apt(engine: Engine) -> None:
     assert run(engine, "lab/debian", *fetched).stdout == ""
 
 
-def test_an_engine_that_begins_with_images_has_them_and_changes_them_for_nobody_else() -> None:
-    seeds = EngineSeeds(toolchain(), tools())
-    with private_engine("lab/agnhost"), machine() as own:
-        if made_before := seeds.find("lab/agnhost"):
-            shutil.rmtree(made_before)
+def test_an_engine_that_begins_with_images_has_them_and_changes_them_for_nobody_else(tmp_path: Path) -> None:
+    seeds = EngineSeeds(toolchain_without(AREA, tmp_path), tools())
+    folders = {"tools": [tools().programs], "visible": [tmp_path, toolchain().cache]}
+    with private_engine("lab/agnhost"), leak_checked_machine(**folders) as own:
+        assert seeds.find("lab/agnhost") is None
         seeds.ensure(own, "lab/agnhost")
         seed = seeds.find("lab/agnhost")
         assert seed is not None

@@ -190,14 +190,14 @@ def test_a_map_that_the_kernel_still_holds_is_seen_by_its_number(tmp_path: Path)
     wait_until(lambda: leftovers(machine.name, before) == [], "the map to be gone", within_seconds=30)
 
 
-def test_a_loop_device_of_a_killed_lab_is_detached_by_the_sweep() -> None:
+def test_a_loop_device_of_a_killed_lab_is_detached_by_the_sweep(tmp_path: Path) -> None:
     """Attached by its path inside, which says nothing of the lab: found by the file behind it."""
-    machine = start_namespaces_machine(owner=None)
+    machine = start_namespaces_machine(owner=None, root=tmp_path)
     script = "truncate -s 1M /tmp/disk && losetup --find --show /tmp/disk"
     device = machine.runner.run(["sh", "-c", script]).or_raise().stdout.strip()
     os.kill(machine.pid, 9)
     wait_until(lambda: not Path(f"/proc/{machine.pid}").exists(), "its end", within_seconds=30)
-    assert take_inventory(machine.name).of_kind("loop device") == [device]
-    assert machine.name in sweep(machine.folder.parent)
-    wait_until(lambda: leftovers(machine.name) == [], "all of it to be gone", within_seconds=30)
+    assert take_inventory(machine.name, root=tmp_path).of_kind("loop device") == [device]
+    assert sweep(tmp_path) == [machine.name]
+    wait_until(lambda: leftovers(machine.name, root=tmp_path) == [], "all of it to be gone", within_seconds=30)
     assert not Path(f"/sys/block/{Path(device).name}/loop").exists()

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from labsupport.lab import EVIDENCE_VARIABLE
 from labsupport.process.commands import CommandResult, Invocation, LocalRunner
 from labsupport.process.ownership import RUN_ROOT_VARIABLE
 from labsupport.process.waiting import wait_until
@@ -45,11 +46,12 @@ def root() -> Iterator[Path]:
 
 
 class Commands:
-    """Runs `./lab` with a run root of the test's own."""
+    """Runs `./lab` with a run root of the test's own, and a folder for evidence."""
 
-    def __init__(self, project: Project, root: Path) -> None:
+    def __init__(self, project: Project, root: Path, evidence: Path) -> None:
         self._project = project
-        self._environment = {RUN_ROOT_VARIABLE: str(root), "PYTHONDONTWRITEBYTECODE": "1"}
+        own = {RUN_ROOT_VARIABLE: str(root), EVIDENCE_VARIABLE: str(evidence)}
+        self._environment = {**own, "PYTHONDONTWRITEBYTECODE": "1"}
 
     def lab(
         self, *words: str, prefix: Sequence[str] = (), environment: Mapping[str, str] | None = None
@@ -64,9 +66,9 @@ class Commands:
 
 
 @pytest.fixture
-def commands(project: Project, root: Path) -> Iterator[Commands]:
+def commands(project: Project, root: Path, tmp_path: Path) -> Iterator[Commands]:
     """The commands; whatever they leave up is ended."""
-    given = Commands(project, root)
+    given = Commands(project, root, tmp_path / "evidence")
     yield given
     given.lab("down")
 
@@ -139,7 +141,7 @@ def test_a_lab_of_root_serves_the_caller_of_sudo(commands: Commands, project: Pr
     with tempfile.TemporaryDirectory() as folder:
         os.chown(folder, NOBODY, NOBODY)
         # As JupyterLab's kernel of `sudo ./lab start`: the caller, with the lab's name.
-        notebook = {**caller, "LAB_ATTACH": name, "LAB_CACHE": cache, "LAB_EVIDENCE": folder}
+        notebook = {**caller, "LAB_ATTACH": name, "LAB_CACHE": cache, EVIDENCE_VARIABLE: folder}
         attached = commands.run([str(project.python), "-c", ATTACHED], AS_NOBODY, notebook)
         assert f"attached to {name}" in attached.stdout, attached.stderr
         assert "ran: 0" in attached.stdout
