@@ -52,19 +52,20 @@ class Findings:
         )
         return [(word, words[word]) for word in VERDICTS if words[word]]
 
-    def source(self, notebook: str) -> Mark | None:
-        """Live or recorded; None for a notebook that has no evidence, such as the ledger's."""
+    def sources(self, notebook: str) -> list[Mark]:
+        """Live or recorded, and whether with simulated parts; none for a notebook without evidence, as the ledger's."""
         for evidence, live in self.evidence:
             if evidence.notebook == notebook:
-                return AVAILABILITY["live" if live else "recorded"]
-        return None
+                return _marks(evidence, live)
+        return []
 
     def where_from(self, notebook: str) -> str:
         """Live or recorded, and on what."""
         for evidence, live in self.evidence:
             if evidence.notebook == notebook:
                 how = "live on" if live else f"recorded, not live: {evidence.recorded} on"
-                return f"{how} {', '.join(evidence.provenance.versions)}"
+                simulated = f"; simulated: {', '.join(evidence.simulated)}" if evidence.simulated else ""
+                return f"{how} {', '.join(evidence.provenance.versions)}{simulated}"
         return ""
 
 
@@ -221,8 +222,12 @@ def _decided(record: VerdictRecord, sentences: Mapping[str, str]) -> Markup:
     return join([prose(sentences.get(record.claim, "")), " ", reason])
 
 
+def _marks(evidence: Evidence, live: bool) -> list[Mark]:
+    simulated = [AVAILABILITY["simulated"]] if evidence.simulated else []
+    return [AVAILABILITY["live" if live else "recorded"], *simulated]
+
+
 def _source(finding: Finding) -> Markup:
-    marks = [AVAILABILITY["live" if finding.live else "recorded"]]
-    marks += [AVAILABILITY["simulated"]] if finding.evidence.simulated else []
+    marks = _marks(finding.evidence, finding.live)
     said = None if finding.live else element("span", finding.evidence.recorded, class_="lab-whole")
     return join([join((chip(mark) for mark in marks), " "), " ", said])

@@ -111,7 +111,7 @@ def _notebooks(notebooks: Sequence[ExecutedNotebook], findings: Findings) -> Mar
         [
             element("a", notebook.title or notebook.slug, href=notebook.page),
             OUTCOMES[notebook.outcome == "passed"],
-            findings.source(notebook.slug),
+            join((chip(mark) for mark in findings.sources(notebook.slug)), " ") or None,
             join(
                 (
                     element("span", chip(verdict_mark(word), f"{count} {word}"))
@@ -128,8 +128,7 @@ def _notebooks(notebooks: Sequence[ExecutedNotebook], findings: Findings) -> Mar
 
 
 def _badge(notebook: ExecutedNotebook, findings: Findings) -> Markup:
-    source = findings.source(notebook.slug)
-    return badge(notebook.slug, OUTCOMES[notebook.outcome == "passed"], *([source] if source else []))
+    return badge(notebook.slug, OUTCOMES[notebook.outcome == "passed"], *findings.sources(notebook.slug))
 
 
 def _failed(notebook: ExecutedNotebook) -> Markup:
@@ -145,11 +144,9 @@ def _failed(notebook: ExecutedNotebook) -> Markup:
 
 def _chapter(notebooks: Sequence[ExecutedNotebook], place: int, findings: Findings) -> Markup:
     notebook = notebooks[place]
-    source = findings.source(notebook.slug)
     line = element(
         "p",
-        chip(OUTCOMES[notebook.outcome == "passed"]),
-        join([" ", chip(source)]) if source else None,
+        join((chip(mark) for mark in (OUTCOMES[notebook.outcome == "passed"], *findings.sources(notebook.slug))), " "),
         f" {notebook.cells_done} of {notebook.cells} cells in {notebook.seconds:.1f} s",
         f" · {findings.where_from(notebook.slug)}" if findings.where_from(notebook.slug) else None,
     )

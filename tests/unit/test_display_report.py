@@ -164,6 +164,20 @@ def test_every_notebook_has_a_badge_that_needs_no_style_sheet(pages: dict[str, s
         assert "var(" not in svg and "class=" not in svg and "href" not in svg
 
 
+def test_what_ran_with_simulated_parts_says_so_on_each_page_and_on_its_badge(tmp_path: Path) -> None:
+    claims, live = tmp_path / "claims.yaml", tmp_path / "live"
+    claims.write_text(LEDGER)
+    seen = evidence("06-x/override", "df-08", "refuted").model_copy(update={"simulated": ("nodes", "containers")})
+    write(seen, live_path(live, "06-x/override"))
+    executed = notebook(tmp_path / "06-x.ipynb")
+    front = write_report(tmp_path / "out", [executed], evidence=live, claims=claims, facts={})
+    rows = [text_of(row) for row in front.read_text().split("<tr")[1:]]
+    of_notebook, of_claim = (next(row for row in rows if what in row) for what in ("What is it?", "06 · override"))
+    assert "● live ◇ simulated" in of_notebook and "● live ◇ simulated" in of_claim
+    assert "simulated: nodes, containers" in text_of((front.parent / "06-x.html").read_text())
+    assert ">◇ simulated<" in (front.parent / "badges" / "06-x.svg").read_text()
+
+
 def test_a_failed_notebook_begins_with_its_error_and_cell(pages: dict[str, str]) -> None:
     html = pages["07-y.html"]
     assert html.index("This notebook stopped: EngineError") < html.index("First part")
