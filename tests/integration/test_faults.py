@@ -11,6 +11,7 @@ import pytest
 
 from labsupport.backends import ATTACH_VARIABLE, Plan, attach_backends, end_and_look, start_backends
 from labsupport.errors import ClusterError
+from labsupport.lab import EVIDENCE_VARIABLE
 from labsupport.lessons.needs import Needs
 from labsupport.process.commands import LocalRunner
 from labsupport.process.ownership import RUN_ROOT_VARIABLE, Owner
@@ -118,7 +119,7 @@ os.kill(os.getpid(), signal.SIGKILL)
 
 
 def test_a_notebook_killed_on_a_lab_that_lives_on_is_cleaned_up_after(
-    project: Project, monkeypatch: pytest.MonkeyPatch
+    project: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with tempfile.TemporaryDirectory(prefix="l-", dir="/var/lib") as root:
         monkeypatch.setenv(RUN_ROOT_VARIABLE, root)
@@ -127,7 +128,7 @@ def test_a_notebook_killed_on_a_lab_that_lives_on_is_cleaned_up_after(
         living = start_backends(chosen, needs, owner=Owner.this_process())
         try:
             assert living.machine is not None
-            kernel = LocalRunner({ATTACH_VARIABLE: living.machine.name})
+            kernel = LocalRunner({ATTACH_VARIABLE: living.machine.name, EVIDENCE_VARIABLE: str(tmp_path)})
             ended = kernel.run([str(project.python), "-c", BREAKS], within_seconds=120)
             assert ended.exit_code == 128 + signal.SIGKILL, ended.stderr
             after = attach_backends(living.machine.name)

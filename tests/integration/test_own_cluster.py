@@ -5,6 +5,7 @@ The user's cluster is one that these tests start; the user is its administrator,
 
 import json
 import sys
+import tempfile
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -16,7 +17,7 @@ from labsupport.backends import Backends, LabOptions, end_and_look, plan, start_
 from labsupport.errors import ClusterError, RequirementMissing
 from labsupport.lessons.needs import Needs
 from labsupport.process.commands import CommandResult, Invocation, LocalRunner
-from labsupport.process.ownership import LABEL_KEY, Owner
+from labsupport.process.ownership import LABEL_KEY, RUN_ROOT_VARIABLE, Owner
 from labsupport.process.waiting import wait_until
 from labsupport.project import this_project
 from labsupport.systems.clusters.embedded import EmbeddedCluster
@@ -82,6 +83,19 @@ def users() -> Iterator[EmbeddedCluster]:
         # Its pod is made by controllers, in their own time.
         seen(cluster, "pods", lambda pods: pods["items"])
         yield cluster
+
+
+@pytest.fixture(autouse=True)
+def own_run_root(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """A run root of each test's own: what a killed lab left there, no other lab that starts meanwhile removes."""
+    with tempfile.TemporaryDirectory(prefix="l-", dir="/var/lib") as root:
+        monkeypatch.setenv(RUN_ROOT_VARIABLE, root)
+
+        def left() -> list[str]:
+            return [path.name for path in Path(root).iterdir() if "lab-" in path.name]
+
+        yield
+        wait_until(lambda: not left(), "its labs' folders to be gone", within_seconds=10, last_seen=lambda: str(left()))
 
 
 @pytest.fixture
