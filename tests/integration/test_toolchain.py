@@ -20,6 +20,7 @@ from labsupport.process.commands import LocalRunner
 from labsupport.process.progress import Progress
 from labsupport.process.waiting import wait_until
 from labsupport.systems.toolchain import Toolchain
+from labsupport.systems.toolchain.store import KEEP_VARIABLE
 from tests.tiny_toolchain import tiny_toolchain
 
 PROGRAM = b"#!/bin/sh\necho tiny version 1.0.0\n" + b"#" * 5_000_000
@@ -110,6 +111,25 @@ def published() -> Iterator[Published]:
     server.server_close()
 
 
+@pytest.fixture(scope="module")
+def go_cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What Go keeps of a build: its own library, compiled, which takes it half a minute."""
+    folder = tmp_path_factory.mktemp("compiled")
+    toolchain = Toolchain(folder / "cache", catalogue=tiny_toolchain(folder))
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setenv(KEEP_VARIABLE, "1")
+        toolchain.ensure("tiny")
+    return toolchain.store.build / "go-cache"
+
+
+@pytest.fixture
+def cache(tmp_path: Path, go_cache: Path) -> Path:
+    """A cache that has nothing but what Go keeps."""
+    (tmp_path / "cache" / "build").mkdir(parents=True)
+    (tmp_path / "cache" / "build" / "go-cache").symlink_to(go_cache)
+    return tmp_path / "cache"
+
+
 @pytest.fixture
 def slow_go(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The folder of a Go that waits for the file `go-on`; first on PATH."""
@@ -137,32 +157,32 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
     runner.run(["umount", str(folder)]).or_raise()
 
 
-def test_a_tool_is_compiled_once_and_says_where_it_is_from(tmp_path: Path) -> None:
+def test_a_tool_is_compiled_once_and_says_where_it_is_from(tmp_path: Path, cache: Path) -> None:
     catalogue = tiny_toolchain(tmp_path)
     told: list[Progress] = []
-    toolchain = Toolchain(tmp_path / "cache", listener=told.append, catalogue=catalogue)
+    toolchain = Toolchain(cache, listener=told.append, catalogue=catalogue)
     program = toolchain.path("tiny")
     assert LocalRunner().run([str(program)]).stdout == "tiny version 1.0.0\n"
     made = toolchain.provenance("tiny")
     assert (made.version, made.module, made.source) == ("1.0.0", "example.com/tiny", "built here")
     assert "about 2 min" in told[0].text
-    assert not (tmp_path / "cache" / "build").exists()
-    assert not list((tmp_path / "cache" / "partial").iterdir())
+    assert not (cache / "build").exists()
+    assert not list((cache / "partial").iterdir())
 
     told.clear()
-    again = Toolchain(tmp_path / "cache", listener=told.append, catalogue=catalogue)
+    again = Toolchain(cache, listener=told.append, catalogue=catalogue)
     folder = again.bin_folder("small")
     assert (folder / "tiny").resolve() == program
     assert again.bin_folder("small") == folder
     assert told == []
 
 
-def test_what_does_not_compile_leaves_nothing(tmp_path: Path) -> None:
+def test_what_does_not_compile_leaves_nothing(tmp_path: Path, cache: Path) -> None:
     catalogue = tiny_toolchain(tmp_path)
     (tmp_path / "tiny" / "main.go").write_text("package main\n\nfunc main( {\n")
     with pytest.raises(ToolchainError, match="syntax error"):
-        Toolchain(tmp_path / "cache", catalogue=catalogue).ensure("tiny")
-    _assert_nothing_half_made(tmp_path / "cache")
+        Toolchain(cache, catalogue=catalogue).ensure("tiny")
+    _assert_nothing_half_made(cache)
 
 
 def test_a_release_with_the_right_checksum_is_used(tmp_path: Path, published: Published) -> None:
