@@ -5,7 +5,7 @@ echo '{}' >"$folder/daemon.json"
 dockerd --config-file="$folder/daemon.json" --data-root="$folder/data" --exec-root="$folder/exec" \
     --pidfile="$folder/pid" --host="unix://$folder/socket" --bridge=none --iptables=false --ip6tables=false \
     >"$folder/log" 2>&1 </dev/null &
-tries=200
+tries=600
 until docker --host "unix://$folder/socket" info >/dev/null 2>&1; do
     tries=$((tries - 1))
     [ $tries -gt 0 ] && kill -0 $! || { tail -n 3 "$folder/log" >&2; exit 1; }

@@ -1,7 +1,7 @@
 # Starts one sleeping process after the other, in a child, so that this shell can tell how it ended.
 (
     for number in 1 2 3 4 5 6 7 8 9 10 11 12; do
-        sleep 2 &
+        sleep 60 &
         echo "started $number"
     done
 )
