@@ -96,7 +96,7 @@ def policy_in_force(trial: Trial, name: str, node: str, cluster: FindCluster) ->
         wait_until(
             lambda: asked.has_in_force(live.node(node), name),
             f"{node} to go by the policy {name}",
-            within_seconds=20,
+            within_seconds=60,
             every_seconds=0.05,
         )
         return name

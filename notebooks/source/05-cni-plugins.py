@@ -225,7 +225,7 @@ trial.expect(
 # script:
 
 # %%
-# !head -26 assets/05-cni-plugins/pods.yaml
+# !head -30 assets/05-cni-plugins/pods.yaml
 
 # %% [markdown]
 # **Predict.** `here` asks `far`, on the other node. Which address will `far` see? How large may a packet be, if the
@@ -378,7 +378,7 @@ cni.wire_figure("Routes by BGP: a packet between the nodes", paths["bgp"][BETWEE
 trial.run("kubectl exec here -- sh /probe/keep-asking")
 trial.run("kubectl apply -f assets/05-cni-plugins/deny.yaml")
 lab.wait_for_policy(trial, "deny-to-web", "node-2")
-denied = cni.ask(trial, patience=1.5)
+denied = cni.ask(trial, patience=5)
 kept_asking = trial.run("kubectl exec here -- sh /probe/keep-asking enough")
 
 # %%
@@ -560,6 +560,8 @@ cni.wire_figure("Cilium: a packet between the nodes", paths["cilium"][BETWEEN])
 # The Service, from both sides: who answers, and what the kernel's map has for its address.
 
 # %%
+third = 'cilium-dbg bpf lb list | grep -q "8080/TCP ([0-9]*) (3)"'  # the last of the three
+trial.run(f"timeout 60 sh -c 'until {third}; do sleep 0.2; done'", on="node-1", within_seconds=70)
 frames = lab.record_frames(trial, "cilium, at the pod", "node-1", "pod here")
 ask_often = "for n in $(seq 30); do wget -qO- http://many/hostname; echo; done"
 answers = trial.run(["kubectl", "exec", "here", "--", "sh", "-c", ask_often])
@@ -580,7 +582,7 @@ cni.shares_table("Thirty requests to one Service", answered, behind)
 trial.run("kubectl exec here -- sh /probe/keep-asking")
 trial.run("kubectl apply -f assets/05-cni-plugins/deny.yaml")
 lab.wait_for_policy(trial, "deny-to-web", "node-2")
-denied = cni.ask(trial, patience=1.5)
+denied = cni.ask(trial, patience=5)
 kept_asking = trial.run("kubectl exec here -- sh /probe/keep-asking enough")
 counted.append(cni.packets(trial.run(metrics, on="node-2")))
 
@@ -748,7 +750,7 @@ before = trial.run(may_reach, on="node-2")
 trial.run("kubectl exec here -- sh /probe/keep-asking")
 trial.run("kubectl apply -f assets/05-cni-plugins/deny.yaml")
 lab.wait_for_policy(trial, "deny-to-web", "node-2")
-denied = cni.ask(trial, patience=1.5)
+denied = cni.ask(trial, patience=5)
 kept_asking = trial.run("kubectl exec here -- sh /probe/keep-asking enough")
 after = trial.run(may_reach, on="node-2")
 
@@ -886,7 +888,7 @@ asked_coredns
 trial.run("kubectl exec here -- sh /probe/keep-asking")
 trial.run("kubectl apply -f assets/05-cni-plugins/deny.yaml")
 lab.wait_for_policy(trial, "deny-to-web", "node-2")
-denied = cni.ask(trial, patience=1.5)
+denied = cni.ask(trial, patience=5)
 kept_asking = trial.run("kubectl exec here -- sh /probe/keep-asking enough")
 
 # %%

@@ -43,7 +43,7 @@ class Matrix:
         return self.addresses.get(answer, answer)
 
 
-def ask(trial: Trial, asker: str = "here", *, and_node: bool = False, patience: float = 3) -> Matrix:
+def ask(trial: Trial, asker: str = "here", *, and_node: bool = False, patience: int = 10) -> Matrix:
     """Have a pod ask all questions of the matrix, by the commands that one would type; and its node ask a pod.
 
     Args:
@@ -52,7 +52,7 @@ def ask(trial: Trial, asker: str = "here", *, and_node: bool = False, patience: 
     pods = trial.run("kubectl get pods --output json", repeatable=False).json()["items"]
     service = trial.run("kubectl get service web --output jsonpath={.spec.clusterIP}").output
     addresses = {pod["metadata"]["name"]: pod["status"]["podIP"] for pod in pods}
-    words = f"{addresses['near']} {addresses['far']} {service} {patience:g}"
+    words = f"{addresses['near']} {addresses['far']} {service} {patience}"
     said = trial.run(f"kubectl exec {asker} -- sh /probe/matrix {words}", within_seconds=PLENTY_SECONDS)
     matrix = read_matrix(said, addresses)
     if not and_node:

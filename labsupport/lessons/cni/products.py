@@ -15,7 +15,7 @@ from labsupport.lessons.cni.whole import DENY, Findings, what_became_of
 PRODUCTS = ("calico", "antrea", "cilium", "flannel")
 NOT_LOOKED_AT = "not looked at"
 # Asks until nobody answers: how long a product takes to go by a policy is its own affair.
-UNTIL_SILENT = "for n in $(seq 40); do timeout 1 wget -qO- http://web/clientip || exit 0; sleep 0.25; done"
+UNTIL_SILENT = "for n in $(seq 40); do timeout 5 wget -qO- http://web/clientip || exit 0; sleep 0.25; done"
 
 
 class Lab(Protocol):
@@ -83,7 +83,7 @@ def _ask(trial: Trial) -> Findings:
     trial.run("kubectl exec here -- sh /probe/keep-asking")
     trial.run(f"kubectl apply {deny}")
     trial.run(["kubectl", "exec", "here", "--", "sh", "-c", UNTIL_SILENT])
-    denied = ask(trial, patience=1.5)
+    denied = ask(trial, patience=5)
     kept_asking = trial.run("kubectl exec here -- sh /probe/keep-asking enough")
     trial.run(f"kubectl delete --force {pods} {deny}")
     return Findings(open_to_all, NOT_LOOKED_AT, {DENY: denied}, what_became_of(kept_asking))
