@@ -54,8 +54,8 @@ trial = lab.trial("sources", settles=["df-01", "df-02-a", "df-02-b", "df-02-c", 
 trial.predict("")
 
 # %% [markdown]
-# **Do.** A container serves the same files by HTTP at 10.77.0.2; the engine's own computer, 10.77.0.1 in that network,
-# serves a git repository.
+# **Do.** A container serves the same files by HTTP at 10.77.0.2, and we wait until it does; the engine's own computer,
+# 10.77.0.1 in that network, serves a git repository.
 
 # %%
 trial.run("sh assets/06-dockerfile-instructions/sources/make.sh")
@@ -65,7 +65,13 @@ trial.run(
     "assets/06-dockerfile-instructions/sources/server.Dockerfile "
     "assets/06-dockerfile-instructions/sources/context"
 )
+
+# %%
 trial.run("docker run --detach --network sources --ip 10.77.0.2 sources:server")
+trial.run(
+    "docker run --rm --network sources lab/toolbox timeout 30 "
+    "sh -c 'until wget -qO /dev/null http://10.77.0.2/notes.txt; do sleep 0.1; done'"
+)
 lab.serve_git(trial, "notes", at="10.77.0.1")
 
 # %%
@@ -291,6 +297,10 @@ trial.run(
 )
 archive = "docker run --detach --network archive --ip 10.77.0.3 --name archive archive"
 trial.run(archive)
+trial.run(
+    "docker run --rm --network archive lab/toolbox timeout 30 "
+    "sh -c 'until wget -qO /dev/null http://10.77.0.3/now/Packages; do sleep 0.1; done'"
+)
 
 # %%
 build = (
@@ -366,7 +376,13 @@ trial.run(
     "assets/06-dockerfile-instructions/sources/server.Dockerfile "
     "assets/06-dockerfile-instructions/sources/context"
 )
+
+# %%
 trial.run("docker run --detach --network sources --ip 10.77.0.2 sources:server")
+trial.run(
+    "docker run --rm --network sources lab/toolbox timeout 30 "
+    "sh -c 'until wget -qO /dev/null http://10.77.0.2/notes.txt; do sleep 0.1; done'"
+)
 
 # %%
 wrong = f"DOCKER_BUILDKIT=0 {checksum.format('0' * 64)}"
@@ -644,7 +660,7 @@ trial.run(
     "docker buildx bake --progress quiet --file "
     "assets/06-dockerfile-instructions/matrix/docker-bake.hcl"
 )
-ran = trial.run("sh assets/06-dockerfile-instructions/matrix/run-all.sh")
+ran = trial.run("sh assets/06-dockerfile-instructions/matrix/run-all.sh", within_seconds=180)
 matrix = dockerfile.read_matrix(ran)
 matrix
 
@@ -840,15 +856,15 @@ trial.predict("")
 
 # %% [markdown]
 # **Do.** Build all, start all. Two of the images run a second time with `--init`. Then stop all at once. The default
-# grace is 10 seconds; ours is 2, so that nobody waits.
+# grace is 10 seconds; ours is 5, so that nobody waits for long.
 
 # %%
 trial.run(
     "docker buildx bake --progress quiet --file "
     "assets/06-dockerfile-instructions/stop/docker-bake.hcl"
 )
-started = trial.run("sh assets/06-dockerfile-instructions/stop/start-all.sh")
-stopped = trial.run("sh -c 'docker stop --timeout 2 $(docker ps --quiet --filter name=stop-)'")
+started = trial.run("sh assets/06-dockerfile-instructions/stop/start-all.sh", within_seconds=180)
+stopped = trial.run("sh -c 'docker stop --timeout 5 $(docker ps --quiet --filter name=stop-)'")
 events = trial.run(
     "docker events --since 60s --until=-1s --format json "
     "--filter label=experiment=stop --filter event=kill --filter event=die"
