@@ -500,9 +500,10 @@ trial.run(
 # DNS itself, as a pod's resolver would, until its answer stays the same.
 
 # %%
-for service in ["named", "unready", "early"]:
+published, listed = "conditions.ready}=true", "addresses[0]}"
+for service, so in {"named": published, "unready": listed, "early": published}.items():
     trial.run(
-        "kubectl wait --for=jsonpath={.endpoints[0].addresses[0]} --timeout=30s endpointslices "
+        f"kubectl wait --for=jsonpath={{.endpoints[0].{so} --timeout=30s endpointslices "
         f"--selector kubernetes.io/service-name={service}"
     )
 pods = trial.run("kubectl get pods --output json")
@@ -521,8 +522,8 @@ trial.run("kubectl apply -f assets/08-statefulset/late-service.yaml")
 trial.run(f"kubectl patch pod unready-0 {opening}")
 trial.run("kubectl wait --for=condition=Ready pod/unready-0 --timeout=30s")
 trial.run(
-    "kubectl wait --for=jsonpath={.endpoints[0].addresses[0]} --timeout=30s endpointslices "
-    "--selector kubernetes.io/service-name=nameless"
+    "kubectl wait --for=jsonpath={.endpoints[0].conditions.ready}=true --timeout=30s "
+    "endpointslices --selector kubernetes.io/service-name=nameless"
 )
 
 # %%
@@ -796,7 +797,8 @@ trial.expect(
 # again? Does the client still get its page, by address, by name?
 #
 # **Do.** Each time we wait until the pod has come as far as it should, and then as long as another container takes to
-# end and start again: what could go further would have gone.
+# end and start again: what could go further would have gone. (Meanwhile a node without its kubelet may come to count as
+# lost: that is section 10.)
 
 # %%
 as_far_as = {
