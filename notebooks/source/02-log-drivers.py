@@ -331,7 +331,7 @@ trial.predict("")
 # **Do.**
 
 # %%
-sampled = trial.run("sh assets/02-log-drivers/rotate.sh", on="machine")
+sampled = trial.run("sh assets/02-log-drivers/rotate.sh", on="machine", within_seconds=240)
 kept = trial.run("sh assets/02-log-drivers/kept.sh rotate-50m-1 rotate-10m-3")
 rotation = logs.read_rotation(sampled)
 rotation.figure()
@@ -415,7 +415,7 @@ trial.expect(
 # %% [markdown]
 # ## 6. The collector stalls
 #
-# **Ask.** A Fluentd collector is overwhelmed: its port is open, and it reads nothing for three seconds. What does the
+# **Ask.** A Fluentd collector is overwhelmed: its port is open, and it reads nothing for some seconds. What does the
 # container do meanwhile, and what is lost?
 
 # %%
@@ -427,22 +427,21 @@ trial.expect(
 
 # %%
 trial = lab.trial("stall")
-receivers = lab.receivers(trial)
+lab.receivers(trial)
 trial.predict("")
 
 # %% [markdown]
 # **Do.**
 
 # %%
-when = trial.run("sh assets/02-log-drivers/stall.sh", on="machine")
-receivers.wait_for("fluentd", "8000 000")
-progress = trial.run(["sh", "-c", "docker cp stall-blocking:/progress - | tar -xO"])
+when = trial.run("sh assets/02-log-drivers/stall.sh", on="machine", within_seconds=240)
+progress = trial.run("cat /tmp/stall/blocking", on="machine")
 arrived = trial.run("sh assets/02-log-drivers/arrived.sh stall-blocking", on="machine")
 shown = trial.run(["sh", "-c", "docker logs stall-blocking | wc -l"])
 blocking = [progress, arrived, shown]
 
 # %%
-progress = trial.run(["sh", "-c", "docker cp stall-non-blocking:/progress - | tar -xO"])
+progress = trial.run("cat /tmp/stall/non-blocking", on="machine")
 arrived = trial.run("sh assets/02-log-drivers/arrived.sh stall-non-blocking", on="machine")
 shown = trial.run(["sh", "-c", "docker logs stall-non-blocking | wc -l"])
 non_blocking = [progress, arrived, shown]
@@ -459,8 +458,9 @@ waiting, going_on = stall["blocking"], stall["non-blocking"]
 trial.check(
     all_of(
         more_than(waiting.longest_pause, 0.7, "longest pause with mode=blocking", "s"),
+        less_than(stall.written_in("blocking"), 2000, "lines written in the stall, blocking"),
         equals(waiting.lost, 0, "lines lost with mode=blocking"),
-        less_than(going_on.longest_pause, 0.7, "longest pause with mode=non-blocking", "s"),
+        more_than(stall.written_in("non-blocking"), 3000, "in the stall, non-blocking"),
         more_than(going_on.lost, 0, "lines lost with mode=non-blocking"),
         equals(going_on.shown, 8000, "lines docker logs shows with mode=non-blocking"),
     )
@@ -549,7 +549,7 @@ trial.predict("")
 # seconds at most (`timeout` ends what lasts longer, with exit code 124).
 
 # %%
-trial.run("sh assets/02-log-drivers/die.sh", on="machine")
+trial.run("sh assets/02-log-drivers/die.sh", on="machine", within_seconds=240)
 killed = trial.run("timeout 2 docker kill stubborn")
 receivers.start()
 killed
@@ -557,7 +557,8 @@ killed
 # %%
 trial.run(
     "docker wait die-syslog-tcp die-syslog-udp die-fluentd die-fluentd-async die-gelf-tcp "
-    "die-gelf-udp die-splunk"
+    "die-gelf-udp die-splunk",
+    within_seconds=240,
 )
 died = trial.run("sh assets/02-log-drivers/died.sh", on="machine")
 deaths = logs.read_deaths(died)

@@ -137,6 +137,7 @@ def test_a_stall_is_counted_from_the_first_line() -> None:
     going_on = [step("10.1 100\n10.2 200\n10.3 300\n"), step("1-100\n201-300"), step("300")]
     found = logs.read_stall(step("stalled 11.0\nresumed 13.0\n"), blocking=waiting, non_blocking=going_on)
     assert (found.since, found.until) == (1.0, 3.0)
+    assert (found.written_in("blocking"), found.written_in("non-blocking")) == (100, 0)
     assert (found["blocking"].lost, round(found["blocking"].longest_pause, 1)) == (0, 2.9)
     assert (found["non-blocking"].lost, round(found["non-blocking"].longest_pause, 1)) == (100, 0.1)
     assert "101-200" in found.figure().text

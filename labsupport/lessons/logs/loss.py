@@ -69,14 +69,22 @@ class Stall:
     def __getitem__(self, mode: str) -> Writer:
         return self.writers[mode]
 
+    def written_in(self, mode: str) -> int:
+        """How many lines a container wrote while the collector stalled."""
+        noted = self.writers[mode].progress
+        before, by_then = (
+            max((count for at, count in noted if at <= end), default=0) for end in (self.since, self.until)
+        )
+        return by_then - before
+
     def figure(self) -> Shown:
         title = "Lines written by two containers while their collector stalls"
         rows: list[list[Cell]] = [
-            [mode, each.written, each.longest_pause, each.arrived.count, each.lost,
+            [mode, each.written, self.written_in(mode), each.longest_pause, each.arrived.count, each.lost,
              each.arrived.missing(each.written) or "none", each.shown]
             for mode, each in self.writers.items()
         ]  # fmt: skip
-        numbers = ["lines written", "longest pause (s)", "lines at the collector", "lost"]
+        numbers = ["lines written", "of these in the stall", "longest pause (s)", "lines at the collector", "lost"]
         columns: list[str | Column] = ["mode", *(Column(name, "number") for name in numbers), "which",
                    Column("lines docker logs shows", "number")]  # fmt: skip
         paused = " and ".join(f"{each.longest_pause:.1f} s with {mode}" for mode, each in self.writers.items())

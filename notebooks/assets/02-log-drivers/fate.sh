@@ -10,7 +10,7 @@ uptime() { cut -d' ' -f1 /proc/uptime; }
 tell() { [ -z "$pid" ] || kill -"$1" "$pid" 2>/dev/null; }
 
 docker rm --force fate >/dev/null 2>&1
-rm -rf /tmp/fate && mkdir /tmp/fate
+rm -rf /tmp/fate && mkdir /tmp/fate && touch /tmp/fate/progress
 buffers=/proc/sys/net/ipv4/tcp_wmem
 before=$(cat $buffers)
 echo 4096 16384 131072 >$buffers # so that a stall is felt before megabytes are written
@@ -29,7 +29,7 @@ timeout 4 docker wait fate >/dev/null || echo "not ended, four seconds later"
 echo "$before" >$buffers
 awk -v now="$(uptime)" '
     NR > 1 && $1 - at > most { most = $1 - at } { at = $1; lines = $2 }
-    END { if (lines < 4000) most = now - at; print "written: " lines; printf "longest pause: %.2f\n", most }' /tmp/fate/progress
+    END { if (lines < 4000) most = now - at; print "written: " lines + 0; printf "longest pause: %.2f\n", most }' /tmp/fate/progress
 arrived=$(sh $here/arrived.sh "$tag")
 for again in 1 2 3 4 5 6 7 8; do # until no more come
     seen=$arrived

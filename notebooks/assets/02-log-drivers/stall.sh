@@ -1,18 +1,24 @@
-# Two containers write 8000 lines each to one Fluentd collector, which stalls for three seconds: it keeps its port open,
-# and reads nothing. Prints when the stall began and ended, in seconds since the machine started.
+# Two containers write 8000 lines each to one Fluentd collector, which stalls for three seconds or more: it keeps its
+# port open, and reads nothing. Prints when the stall began and ended, in seconds since the machine started.
 # The kernel of this machine is told to keep less for a connection, or the stall would be felt some megabytes later.
 buffers=/proc/sys/net/ipv4/tcp_wmem
 before=$(cat $buffers)
 echo 4096 16384 131072 >$buffers
+rm -rf /tmp/stall && mkdir /tmp/stall && touch /tmp/stall/wait
 for mode in blocking non-blocking; do
-    docker run --detach --name stall-$mode --log-driver fluentd --log-opt tag={{.Name}} --log-opt mode=$mode \
-        lab/toolbox sh -c "$(cat assets/02-log-drivers/writer.sh)" writer 100 80 >/dev/null
+    docker run --detach --name stall-$mode --volume /tmp/stall:/stall --log-driver fluentd --log-opt tag={{.Name}} \
+        --log-opt mode=$mode lab/toolbox \
+        sh -c "$(cat assets/02-log-drivers/writer.sh)" writer 100 80 /stall/$mode >/dev/null
 done
 collector=$(cat /run/receivers/fluentd.pid)
-sleep 1
+# However fast this computer is: stall it when the one that never waits has written 1500 lines, until it has 5000.
+until_written() { timeout 60 sh -c 'until grep -q " $0$" /tmp/stall/non-blocking; do sleep 0.05; done' "$1" 2>/dev/null; }
+rm /tmp/stall/wait
+until_written 1500
 kill -STOP "$collector"
 echo "stalled $(cut -d' ' -f1 /proc/uptime)"
 sleep 3
+until_written 5000
 kill -CONT "$collector"
 echo "resumed $(cut -d' ' -f1 /proc/uptime)"
 docker wait stall-blocking stall-non-blocking >/dev/null
@@ -20,4 +26,5 @@ docker wait stall-blocking stall-non-blocking >/dev/null
 while ss --tcp --numeric --no-header '( sport = :24224 or dport = :24224 )' | awk '{ left += $2 + $3 } END { exit !left }'; do
     sleep 0.1
 done
+timeout 20 sh -c 'until grep stall-blocking /var/log/receivers/fluentd.jsonl | grep -q "8000 0"; do sleep 0.1; done'
 echo "$before" >$buffers
