@@ -9,8 +9,10 @@ import shutil
 import signal
 import stat
 import sys
+import tempfile
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -25,24 +27,47 @@ SYSTEM_PATH = "/usr/local/bin:/usr/bin:/bin"
 COMMAND_LINE = 'import sys; print("command line:", *sys.argv[1:]); import lockedwheel'
 
 
+@contextmanager
+def place() -> Iterator[Path]:
+    """A folder that every user may enter, as none may enter pytest's own."""
+    with tempfile.TemporaryDirectory(prefix="launcher-") as name:
+        Path(name).chmod(0o755)
+        yield Path(name)
+
+
 @pytest.fixture
-def clone(tmp_path: Path, project: Project) -> Project:
+def clone(project: Project) -> Iterator[Project]:
+    with place() as folder:
+        yield make_clone(project, folder)
+
+
+@pytest.fixture(scope="module")
+def set_up(project: Project) -> Iterator[tuple[Project, CommandResult]]:
+    """A clone that has its environment, and what its first start said; tests leave both as they are."""
+    with place() as folder:
+        made = make_clone(project, folder)
+        yield made, launch(made, "run", "a b")
+
+
+def make_clone(project: Project, folder: Path) -> Project:
     """A clone in a folder with a space: the launcher and package of this one, a tiny lock, a tiny command line."""
-    root = tmp_path / "a clone"
+    root = folder / "a clone"
     shutil.copytree(project.root / "labsupport", root / "labsupport", ignore=shutil.ignore_patterns("__pycache__"))
     shutil.copy2(project.root / "lab", root / "lab")
     (root / "labsupport" / "cli.py").write_text(COMMAND_LINE)
-    wheels = tmp_path / "wheels"
+    wheels = folder / "wheels"
     wheels.mkdir()
     wheel = wheels / "lockedwheel-1.0-py3-none-any.whl"
+    tags = "Wheel-Version: 1.0\nGenerator: test\nRoot-Is-Purelib: true\nTag: py3-none-any\n"
+    content = {
+        "lockedwheel.py": "",
+        "lockedwheel-1.0.dist-info/METADATA": "Metadata-Version: 2.1\nName: lockedwheel\nVersion: 1.0\n",
+        "lockedwheel-1.0.dist-info/WHEEL": tags,
+        "lockedwheel-1.0.dist-info/RECORD": "",
+    }
     with zipfile.ZipFile(wheel, "w") as archive:
-        archive.writestr("lockedwheel.py", "")
-        archive.writestr(
-            "lockedwheel-1.0.dist-info/METADATA", "Metadata-Version: 2.1\nName: lockedwheel\nVersion: 1.0\n"
-        )
-        tags = "Wheel-Version: 1.0\nGenerator: test\nRoot-Is-Purelib: true\nTag: py3-none-any\n"
-        archive.writestr("lockedwheel-1.0.dist-info/WHEEL", tags)
-        archive.writestr("lockedwheel-1.0.dist-info/RECORD", "")
+        for name, text in content.items():
+            archive.writestr(zipfile.ZipInfo(name), text)  # of 1980: the same wheel, and lock, in every clone
     digest = hashlib.sha256(wheel.read_bytes()).hexdigest()
     (root / "requirements.lock").write_text(f"lockedwheel==1.0 \\\n    --hash=sha256:{digest}\n")
     return Project(root)
@@ -68,12 +93,12 @@ def path_without_python(folder: Path) -> Path:
 
 
 def open_to_everyone(clone: Project) -> None:
-    for folder in [clone.root, clone.root.parent / "wheels", *list(clone.root.parents)[:3]]:
+    for folder in (clone.root, clone.root.parent / "wheels"):
         folder.chmod(folder.stat().st_mode | stat.S_IROTH | stat.S_IXOTH)
 
 
-def test_first_start_sets_up_and_the_second_does_not(clone: Project) -> None:
-    first = launch(clone, "run", "a b")
+def test_first_start_sets_up_and_the_second_does_not(set_up: tuple[Project, CommandResult]) -> None:
+    clone, first = set_up
     assert first.exit_code == 0, first.stderr
     assert first.stdout == "command line: run a b\n"
     assert "MB to download" in first.stderr
@@ -82,19 +107,14 @@ def test_first_start_sets_up_and_the_second_does_not(clone: Project) -> None:
     assert (second.stdout, second.stderr) == ("command line: status\n", "")
 
 
-def test_a_changed_lock_makes_the_environment_anew(clone: Project) -> None:
-    launch(clone)
-    lock = clone.root / "requirements.lock"
-    lock.write_text(f"# changed\n{lock.read_text()}")
-    assert "Setting up" in launch(clone).stderr
-    assert "Setting up" not in launch(clone).stderr
-
-
-def test_a_moved_clone_still_works_through_a_link(clone: Project, tmp_path: Path) -> None:
-    launch(clone)
-    moved = clone.root.rename(tmp_path / "elsewhere")
-    (tmp_path / "link").symlink_to(moved / "lab")
-    result = LocalRunner().run([str(tmp_path / "link"), "here"])
+def test_a_moved_clone_still_works_through_a_link(set_up: tuple[Project, CommandResult], tmp_path: Path) -> None:
+    root = set_up[0].root
+    moved = root.rename(root.parent / "elsewhere")
+    try:
+        (tmp_path / "link").symlink_to(moved / "lab")
+        result = LocalRunner().run([str(tmp_path / "link"), "here"])
+    finally:
+        moved.rename(root)
     assert (result.stdout, result.stderr) == ("command line: here\n", "")
 
 
@@ -114,13 +134,20 @@ def test_ctrl_c_during_set_up_ends_with_130(clone: Project, tmp_path: Path) -> N
     assert "Traceback" not in (tmp_path / "log").read_text()
 
 
-def test_two_at_once_make_one_environment(clone: Project, tmp_path: Path) -> None:
-    wheels = {"PIP_NO_INDEX": "1", "PIP_FIND_LINKS": str(tmp_path / "wheels")}
+def test_two_at_once_make_one_environment_for_a_changed_lock(
+    clone: Project, set_up: tuple[Project, CommandResult], tmp_path: Path
+) -> None:
+    shutil.copytree(set_up[0].root / ".venv", clone.root / ".venv", symlinks=True)
+    assert launch(clone).stderr == ""
+    lock = clone.root / "requirements.lock"
+    lock.write_text(f"# changed\n{lock.read_text()}")
+    wheels = {"PIP_NO_INDEX": "1", "PIP_FIND_LINKS": str(clone.root.parent / "wheels")}
     both = [LocalRunner(wheels).start([str(clone.root / "lab")], log=tmp_path / f"log-{n}") for n in (1, 2)]
     assert [one.wait(120) for one in both] == [0, 0]
     said = "".join((tmp_path / f"log-{n}").read_text() for n in (1, 2))
     assert said.count("Setting up") == 1
     assert said.count("command line:") == 2
+    assert launch(clone).stderr == ""
 
 
 def test_no_python_says_what_to_install(clone: Project, tmp_path: Path) -> None:
