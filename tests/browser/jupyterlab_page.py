@@ -80,6 +80,8 @@ class LabPage:
 
     def _place_of(self, source: str) -> int:
         """Which of the code cells is the first with this text, from 0."""
+        # JupyterLab draws cells one after the other.
+        self.page.locator(".jp-CodeCell", has_text=source).first.wait_for(state="attached")
         texts = self.page.locator(".jp-CodeCell").all_text_contents()
         return next(place for place, text in enumerate(texts) if source in text)
 
