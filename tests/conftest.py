@@ -3,6 +3,7 @@
 import os
 import random
 import shutil
+import signal
 from collections.abc import Callable, Iterator
 
 import pytest
@@ -68,6 +69,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure() -> None:
+    # A shell starts what it puts in the background with Ctrl-C ignored, and what tests start would inherit that.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     if unknown := required() - WHY_NOT.keys() - COSTLY_IMAGES:
         known = ", ".join(sorted(WHY_NOT.keys() | COSTLY_IMAGES))
         raise pytest.UsageError(
