@@ -3,6 +3,7 @@
 import json
 import os
 import signal
+import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict
@@ -119,11 +120,20 @@ def _recorded(folder: Path) -> Iterator[tuple[str, Owner]]:
 
 
 def _unrecorded(name: str) -> Iterator[Owner]:
-    """Yield programs of the lab whose starter was killed before it could put them on record: they lead a session."""
+    """Yield programs of the lab whose starter was killed before it could put them on record: they lead a session.
+
+    Not those in a container, which are its engine's, and not those of users whose processes we may not look at.
+    """
     import psutil
 
     for process in psutil.process_iter(["pid", "cmdline"]):
         words = process.info["cmdline"] or []
+        if not any(f"/{name}/cluster/" in word for word in words[1:]):
+            continue
         with suppress(OSError):
-            if any(f"/{name}/cluster/" in word for word in words[1:]) and os.getsid(process.pid) == process.pid:
+            if os.getsid(process.pid) == process.pid and _is_in_no_container(process.pid):
                 yield Owner.of(process.pid)
+
+
+def _is_in_no_container(pid: int) -> bool:
+    return sys.platform != "linux" or Path(f"/proc/{pid}/ns/pid").readlink() == Path("/proc/self/ns/pid").readlink()
