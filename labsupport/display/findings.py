@@ -1,7 +1,7 @@
 """What a run found, as tables: verdicts, ledger, versions. Reads evidence; judges nothing."""
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -32,6 +32,9 @@ class Findings:
     evidence: tuple[tuple[Evidence, bool], ...]
     unreadable: tuple[EvidenceError, ...] = ()
 
+    def __add__(self, other: "Findings") -> "Findings":
+        return Findings(self.evidence + other.evidence, self.unreadable + other.unreadable)
+
     @property
     def verdicts(self) -> tuple[Finding, ...]:
         return tuple(
@@ -54,29 +57,42 @@ class Findings:
 
     def sources(self, notebook: str) -> list[Mark]:
         """Live or recorded, and whether with simulated parts; none for a notebook without evidence, as the ledger's."""
-        for evidence, live in self.evidence:
-            if evidence.notebook == notebook:
-                return _marks(evidence, live)
-        return []
+        marks = (_marks(evidence, live) for evidence, live in self.evidence if evidence.notebook == notebook)
+        return list(dict.fromkeys(mark for each in marks for mark in each))
 
     def where_from(self, notebook: str) -> str:
         """Live or recorded, and on what."""
-        for evidence, live in self.evidence:
-            if evidence.notebook == notebook:
-                how = "live on" if live else f"recorded, not live: {evidence.recorded} on"
-                simulated = f"; simulated: {', '.join(evidence.simulated)}" if evidence.simulated else ""
-                return f"{how} {', '.join(evidence.provenance.versions)}{simulated}"
+        found = [each for each in self.evidence if each[0].notebook == notebook]
+        for evidence, live in found[:1]:
+            how = "live on" if live else f"recorded, not live: {evidence.recorded} on"
+            simulated = f"; simulated: {', '.join(evidence.simulated)}" if evidence.simulated else ""
+            replayed = [other.experiment.rpartition("/")[2] for other, is_live in found if live and not is_live]
+            rest = f"; recorded: {', '.join(replayed)}" if replayed else ""
+            return f"{how} {', '.join(evidence.provenance.versions)}{simulated}{rest}"
         return ""
 
 
-def collect_findings(notebooks: Sequence[str], live: Path, recorded: Path | None) -> Findings:
-    """Read the evidence each notebook wrote; what it did not write was replayed and comes from `recorded`."""
-    paths: list[tuple[Path, bool]] = []
+def collect_findings(
+    notebooks: Sequence[str], live: Path, recorded: Path | None, *, passed: Collection[str] = ()
+) -> Findings:
+    """Read the evidence each notebook wrote; what it did not write was replayed and comes from `recorded`.
+
+    Of a notebook that wrote some, only where it is among `passed`: another may not have come to the rest.
+    """
+    found = Findings(())
     for notebook in notebooks:
-        of_run = [(path, True) for path in sorted((live / notebook).glob("*.json"))]
-        replayed = sorted((recorded / notebook).glob("*.json")) if recorded and not of_run else []
-        paths += of_run or [(path, False) for path in replayed]
-    return _read_all(paths)
+        of_run = sorted((live / notebook).glob("*.json"))
+        replayed = sorted((recorded / notebook).glob("*.json")) if recorded else []
+        seen = _read_all((path, True) for path in of_run)
+        if not of_run:
+            seen = _read_all((path, False) for path in replayed)
+        elif notebook in passed:
+            names = {path.stem for path in of_run}
+            others = _read_all((path, False) for path in replayed if path.stem.partition("@")[0] not in names)
+            # Positions of a widget judge nothing, and nobody need have looked at them.
+            seen += Findings(tuple(each for each in others.evidence if each[0].verdicts), others.unreadable)
+        found += seen
+    return found
 
 
 def collect_recorded(recorded: Path | None) -> Findings:

@@ -61,14 +61,15 @@ def write_report(
 
     Args:
         evidence: what this run saw, as NOTEBOOK/TRIAL.json.
-        recorded: recorded evidence, for notebooks that were replayed.
+        recorded: recorded evidence, for notebooks and experiments that were replayed.
         facts: about the run, for the front page: version, date, options.
     """
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "badges").mkdir(exist_ok=True)
     for before in (*folder.glob("*.html"), *folder.glob("badges/*.svg")):
         before.unlink()
-    findings = collect_findings([notebook.slug for notebook in notebooks], evidence, recorded)
+    slugs, passed = [each.slug for each in notebooks], {each.slug for each in notebooks if each.outcome == "passed"}
+    findings = collect_findings(slugs, evidence, recorded, passed=passed)
     ledger = _read_ledger(claims)
     _write(folder / "index.html", "Lab report", _front(notebooks, findings, facts, ledger))
     for place, notebook in enumerate(notebooks):

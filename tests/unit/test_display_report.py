@@ -178,6 +178,24 @@ def test_what_ran_with_simulated_parts_says_so_on_each_page_and_on_its_badge(tmp
     assert ">◇ simulated<" in (front.parent / "badges" / "06-x.svg").read_text()
 
 
+def test_experiments_that_a_live_notebook_replayed_are_shown_as_recorded_once_it_has_passed(tmp_path: Path) -> None:
+    claims, live, recorded = tmp_path / "claims.yaml", tmp_path / "live", tmp_path / "recorded"
+    claims.write_text(LEDGER)
+    write(evidence("06-x/override", "df-08", "refuted"), live_path(live, "06-x/override"))
+    write(evidence("06-x/other", "df-09", "confirmed"), recorded_path(recorded, "06-x/other", "private"))
+    executed = notebook(tmp_path / "06-x.ipynb")
+
+    def source_of(executed: ExecutedNotebook) -> str:
+        front = write_report(
+            tmp_path / "out", [executed], evidence=live, claims=claims, facts={}, recorded=recorded
+        ).read_text()
+        return next(text_of(row) for row in front.split("<tr")[1:] if "What is it?" in row)
+
+    assert "● live ▤ recorded" in source_of(executed)
+    assert "recorded: other" in text_of((tmp_path / "out" / "06-x.html").read_text())
+    assert "recorded" not in source_of(dataclasses.replace(executed, outcome="failed"))
+
+
 def test_a_failed_notebook_begins_with_its_error_and_cell(pages: dict[str, str]) -> None:
     html = pages["07-y.html"]
     assert html.index("This notebook stopped: EngineError") < html.index("First part")
