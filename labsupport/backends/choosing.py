@@ -1,7 +1,7 @@
 """What can be live: machine, engine and cluster, as asked and as this computer allows. Decides; starts nothing."""
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -244,8 +244,7 @@ def _plan_simulated(options: LabOptions) -> Plan:
     """Decide for a cluster with simulated nodes that was asked for by name: what it takes, and is missing, is got."""
     from labsupport.systems.capabilities import place_for_simulated_cluster
 
-    beside = [f"--{name} {value}" for name, value in vars(options).items() if value in BY_NAME]
-    if beside:
+    if beside := _asked_for(options, BY_NAME):
         raise RequirementMissing(
             f"use {' '.join(beside)} beside --cluster {SIMULATED}",
             "a lab with simulated nodes is for computers without a machine, and has none",
@@ -254,6 +253,11 @@ def _plan_simulated(options: LabOptions) -> Plan:
     if because := place_for_simulated_cluster():
         raise RequirementMissing(f"use --cluster {SIMULATED}", because, "`./lab clean` by that user removes it")
     return Plan(None, SIMULATED_WAS_ASKED_FOR, "", SIMULATED, no_nodes=SIMULATED_WAS_ASKED_FOR)
+
+
+def _asked_for(options: LabOptions, values: Collection[str]) -> list[str]:
+    """Return the options with one of these values, as they are typed."""
+    return [f"--{name} {value}" for name, value in vars(options).items() if value in values]
 
 
 def _is_untried_on_kind(needs: Needs) -> bool:
@@ -273,8 +277,7 @@ def _plan_visit(options: LabOptions) -> Plan:
     """Decide what can be live on what is the user's; whether that answers shows when the lab starts."""
     on_own_engine = options.engine == OWN and options.cluster == KIND
     takes_machine = BY_NAME - {KIND} if on_own_engine else BY_NAME
-    machines = [f"--{name} {value}" for name, value in vars(options).items() if value in takes_machine]
-    if machines:
+    if machines := _asked_for(options, takes_machine):
         raise RequirementMissing(
             f"use {' '.join(machines)} beside your own engine or cluster",
             "what runs on the lab's machine and what runs on yours make two labs in this edition",
