@@ -11,14 +11,14 @@ for mode in blocking non-blocking; do
         sh -c "$(cat assets/02-log-drivers/writer.sh)" writer 100 80 /stall/$mode >/dev/null
 done
 collector=$(cat /run/receivers/fluentd.pid)
-# However fast this computer is: stall it when the one that never waits has written 1500 lines, until it has 5000.
+# However fast this computer is: stall it when the one that never waits has written 1500 lines, until it has 6000.
 until_written() { timeout 60 sh -c 'until grep -q " $0$" /tmp/stall/non-blocking; do sleep 0.05; done' "$1" 2>/dev/null; }
 rm /tmp/stall/wait
 until_written 1500
 kill -STOP "$collector"
 echo "stalled $(cut -d' ' -f1 /proc/uptime)"
 sleep 3
-until_written 5000
+until_written 6000
 kill -CONT "$collector"
 echo "resumed $(cut -d' ' -f1 /proc/uptime)"
 docker wait stall-blocking stall-non-blocking >/dev/null
