@@ -26,6 +26,17 @@ from tests.engines import private_engine, toolchain
 from tests.machines import machine_under_test
 
 IMAGES = ("lab/toolbox", "lab/agnhost")
+# What clusters of kind and in the container machine are asked in every run; `./lab test --parity` asks them all.
+SMOKE = (
+    "test_nodes_are_ready_and_of_the_pinned_version",
+    "test_a_stateful_set_gets_claims_names_and_keeps_its_data",
+    "test_a_service_leads_to_its_pods_from_pod_and_from_node",
+    "test_only_who_has_a_certificate_gets_in",
+    "test_what_a_trial_made_goes_and_what_was_there_stays",
+    "test_who_wrote_what_is_in_the_audit_log",
+    "test_a_component_stops_and_starts_alone",
+    "test_another_process_finds_the_cluster_again",
+)
 
 
 @cache

@@ -65,12 +65,18 @@ def required() -> set[str]:
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption("--parity", action="store_true", help="also run the notebooks with a cluster in them on kind")
+    parser.addoption(
+        "--parity",
+        action="store_true",
+        help="ask kind and the container machine all that a cluster promises, and run notebooks on kind",
+    )
 
 
 def pytest_configure() -> None:
     # A shell starts what it puts in the background with Ctrl-C ignored, and what tests start would inherit that.
     signal.signal(signal.SIGINT, signal.default_int_handler)
+    # pytest's workers, which are children, are to have the seed that the header tells.
+    os.environ["LAB_SEED"] = str(SEED)
     if unknown := required() - WHY_NOT.keys() - COSTLY_IMAGES:
         known = ", ".join(sorted(WHY_NOT.keys() | COSTLY_IMAGES))
         raise pytest.UsageError(
@@ -84,8 +90,17 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if any(item.iter_markers("needs")):
             item.add_marker(pytest.mark.flaky(reruns=1))
-    # Playwright keeps an event loop running in the main thread until the session ends: nothing may come after it.
-    items.sort(key=lambda item: "browser" in item.path.parts)
+    items.sort(key=_turn)
+
+
+def _turn(item: pytest.Item) -> int:
+    """Return when a file is run: first what takes longest, beside which others go on.
+
+    Playwright keeps an event loop running in the main thread until the session ends: nothing may come after it.
+    """
+    if "browser" in item.path.parts:
+        return 2
+    return 0 if item.path.name == "test_live.py" else 1
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:

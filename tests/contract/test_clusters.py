@@ -26,6 +26,7 @@ from labsupport.systems.faults import make_fault, undo_faults
 from labsupport.systems.inventory import settings_now
 from labsupport.systems.visits.daemons import ThisComputer
 from tests.clusters import (
+    SMOKE,
     embedded_cluster,
     kind_cluster,
     kind_tools,
@@ -107,10 +108,12 @@ def cluster(request: pytest.FixtureRequest) -> Iterator[LabCluster]:
 
 
 @pytest.fixture(autouse=True)
-def _declared_gaps(request: pytest.FixtureRequest) -> None:
+def _not_asked_here(request: pytest.FixtureRequest) -> None:
     backend = request.node.callspec.params["cluster"]
     if why := GAPS[backend].get(request.function.__name__):
         pytest.skip(f"{backend}: {why}")
+    if backend == "kind" and request.function.__name__ not in SMOKE and not request.config.getoption("--parity"):
+        pytest.skip("kind: only with --parity, the embedded cluster is asked in every run")
 
 
 @pytest.fixture

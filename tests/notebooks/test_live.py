@@ -32,12 +32,13 @@ class LiveRun:
 def live(project: Project) -> LiveRun:
     """Run all notebooks as `./lab verify` does. Nothing else in the suite executes them live.
 
-    A notebook that failed is run again, with nothing beside it, and what failed first becomes a warning.
+    One after the other, as other tests run meanwhile. A notebook that failed is run again, and what failed first
+    becomes a warning.
     """
     from labsupport.backends import LabOptions
 
     options = LabOptions(engine="private")
-    results = execute(project, [], options, jobs=2, recording=True)
+    results = execute(project, [], options, jobs=1, recording=True)
     for failed in [one for one in results if one.outcome != "passed"]:
         warnings.warn(f"{failed.slug} failed, and is run again: {failed.error}", stacklevel=1)
         (again,) = execute(project, [failed.slug], options, jobs=1, recording=True)
