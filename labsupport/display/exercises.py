@@ -31,7 +31,7 @@ def outcome_shown(outcome: Outcome) -> Shown:
 
 def exercise_shown(exercise: Exercise[Any]) -> Shown:
     """Show the task, and how to have it checked."""
-    how = f"`check()` looks how far you are; `hint()` helps ({len(exercise.hints)} hints)."
+    how = "`check()` looks how far you are; `hint()` helps with what it found."
     html = element(
         "div",
         element("p", f"Exercise: {exercise.name}", class_="lab-heading"),

@@ -28,11 +28,15 @@ class Standing(StrEnum):
 
 @dataclass(frozen=True)
 class Requirement(Generic[World]):
-    """One thing the world must be. `next_step` is asked when it is not, and says what was seen and what to do next."""
+    """One thing the world must be. `next_step` is asked when it is not, and says what was seen and what to do next.
+
+    `hint` is for who asks for more than that: nearly the answer, of this requirement alone.
+    """
 
     name: str
     holds: Callable[[World], bool]
     next_step: Callable[[World], str]
+    hint: str = ""
 
 
 @dataclass(frozen=True, repr=False)
@@ -69,7 +73,7 @@ class Exercise(Generic[World]):
         look: reads the state of the world now. A LabError it raises is told to the learner, not thrown at them.
         started: whether the learner has done anything at all; while not, the check is friendly and counts no attempt.
         requirements: in the order a learner meets them; the first unmet one speaks.
-        hints: given one at a time by `hint()`, from a nudge to nearly the answer.
+        hints: given one at a time by `hint()`, after the one of the requirement that the last check found unmet.
         praise: said when all is met.
         after_each_check: removes what `look` itself made, after every check, whatever came of it.
         remove: removes the exercise's own objects; called when it passes, and by `close()`.
@@ -86,7 +90,8 @@ class Exercise(Generic[World]):
     after_each_check: Callable[[], None] = lambda: None
     remove: Callable[[], None] = lambda: None
     on_attempt: Callable[[bool], None] = lambda passed: None
-    _hints_given: int = field(default=0, init=False)
+    _unmet: str | None = field(default=None, init=False)
+    _hints_given: dict[str | None, int] = field(default_factory=dict, init=False)
 
     def __post_init__(self) -> None:
         names = [requirement.name for requirement in self.requirements]
@@ -103,6 +108,7 @@ class Exercise(Generic[World]):
             outcome = self._look()
         finally:
             self.after_each_check()
+        self._unmet = outcome.unmet
         if outcome.standing in (Standing.NOT_YET, Standing.PASSED):
             self.on_attempt(outcome.passed)
         if outcome.passed:
@@ -110,17 +116,22 @@ class Exercise(Generic[World]):
         return outcome
 
     def hint(self) -> Hint:
-        """The next hint; the last one again when there are no more."""
-        if not self.hints:
+        """The next hint about what the last check found unmet, then about the whole; the last one again at the end."""
+        hints = self._hints_now()
+        if not hints:
             return Hint("There is no hint for this one: check() says what to do next.")
-        hint = self.hints[min(self._hints_given, len(self.hints) - 1)]
-        self._hints_given += 1
-        number = min(self._hints_given, len(self.hints))
-        return Hint(f"Hint {number} of {len(self.hints)}: {hint}")
+        number = min(self._hints_given.get(self._unmet, 0) + 1, len(hints))
+        self._hints_given[self._unmet] = number
+        about = f" ({self._unmet})" if self._unmet and number <= len(hints) - len(self.hints) else ""
+        return Hint(f"Hint {number} of {len(hints)}{about}: {hints[number - 1]}")
 
     def close(self) -> None:
         """End the exercise; its objects go."""
         self.remove()
+
+    def _hints_now(self) -> list[str]:
+        about = [each.hint for each in self.requirements if each.name == self._unmet and each.hint]
+        return [*about, *self.hints]
 
     def _look(self) -> Outcome:
         try:
@@ -132,9 +143,7 @@ class Exercise(Generic[World]):
         return judge(self, world)
 
     def __repr__(self) -> str:
-        return (
-            f"Exercise {self.name}: {self.task}\ncheck() looks how far you are; hint() helps ({len(self.hints)} hints)."
-        )
+        return f"Exercise {self.name}: {self.task}\ncheck() looks how far you are; hint() helps with what it found."
 
 
 def judge(exercise: Exercise[World], world: World) -> Outcome:

@@ -53,6 +53,12 @@ def small_image(shelf: Shelf, **changes: object) -> Exercise[Shelf]:
     return Exercise(**{**settings, **changes})  # type: ignore[arg-type]
 
 
+REQUIREMENTS_WITH_HINTS = (
+    Requirement("small", lambda world: world.size < 10, lambda _: "It is large.", "Take out the cache."),
+    Requirement("no secret", lambda world: not world.secret, lambda _: "It leaks.", "Mount it."),
+)
+
+
 def test_the_unsolved_cell_is_met_politely_and_counts_no_attempt() -> None:
     shelf = Shelf()
     outcome = small_image(shelf).check()
@@ -115,6 +121,21 @@ def test_hints_come_one_at_a_time() -> None:
     given = [exercise.hint() for _ in range(3)]
     assert given == ["Hint 1 of 2: Look at the base.", "Hint 2 of 2: Use the toolbox.", "Hint 2 of 2: Use the toolbox."]
     assert "no hint" in small_image(Shelf(), hints=()).hint()
+
+
+def test_after_a_check_the_hint_about_what_is_wrong_comes_first() -> None:
+    shelf = Shelf(size=70, secret=True)
+    exercise = small_image(shelf, requirements=REQUIREMENTS_WITH_HINTS)
+    assert exercise.hint() == "Hint 1 of 2: Look at the base."
+    exercise.check()
+    assert exercise.hint() == "Hint 1 of 3 (small): Take out the cache."
+    assert exercise.hint() == "Hint 2 of 3: Look at the base."
+    shelf.size = 7
+    exercise.check()
+    assert exercise.hint() == "Hint 1 of 3 (no secret): Mount it."
+    shelf.size = 70
+    exercise.check()
+    assert exercise.hint() == "Hint 3 of 3: Use the toolbox."
 
 
 @pytest.mark.parametrize("names", [(), ("small", "small")])

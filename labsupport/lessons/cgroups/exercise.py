@@ -63,6 +63,8 @@ REQUIREMENTS: tuple[Requirement[Seen], ...] = (
         "the engine starts",
         lambda seen: not seen.refused,
         lambda seen: f"No engine starts with your file yet. The daemon says: {seen.refused}",
+        "The daemon names the key. A text takes quotes, true takes none, a list stands in [ ]; the last entry has no "
+        "comma after it.",
     ),
     Requirement(
         "data elsewhere",
@@ -70,6 +72,7 @@ REQUIREMENTS: tuple[Requirement[Seen], ...] = (
         lambda seen: (
             f"The engine starts, and keeps its data in {_data_root(seen)}; it should be {DATA_ROOT}. Which key is that?"
         ),
+        f'"data-root": "{DATA_ROOT}"',
     ),
     Requirement(
         "logs of the local driver, bounded",
@@ -80,11 +83,13 @@ REQUIREMENTS: tuple[Requirement[Seen], ...] = (
             f"A new container logs with {seen.log_config.get('Type')} and the options "
             f"{json.dumps(seen.log_config.get('Config') or {})}. It should be local, and size times files at most 1 MB."
         ),
+        'log-driver is "local"; max-size and max-file belong into log-opts, and both are texts: "500k", "2".',
     ),
     Requirement(
         "containers outlive the daemon",
         lambda seen: bool(seen.info.get("LiveRestoreEnabled")),
         lambda seen: "`docker info` says Live Restore Enabled: false. Ending this daemon would end its containers.",
+        'live-restore is true, not "true".',
     ),
     Requirement(
         "the registry in plain HTTP",
@@ -93,6 +98,7 @@ REQUIREMENTS: tuple[Requirement[Seen], ...] = (
             f"The engine would speak HTTPS only to {REGISTRY}: `docker info` does not list it below Insecure "
             "Registries. Name it with its port, and without a scheme."
         ),
+        "insecure-registries is a list of HOST:PORT.",
     ),
     Requirement(
         "a quiet daemon",
@@ -100,14 +106,13 @@ REQUIREMENTS: tuple[Requirement[Seen], ...] = (
         lambda seen: (
             f"The daemon wrote {seen.chatter.count('level=info')} lines of level info. Warnings and worse are enough."
         ),
+        'log-level is "warn".',
     ),
 )
 
 HINTS = (
     "All keys that you need are in the table of the sample file above; values differ.",
-    'max-size and max-file belong into log-opts, and both are texts: "500k", "2".',
-    'live-restore is true, not "true"; insecure-registries is a list of HOST:PORT.',
-    'log-level is "warn".',
+    "One key at a time: check() tells of the first requirement that is not met, and of none below it.",
 )
 
 

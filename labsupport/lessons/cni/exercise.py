@@ -1,5 +1,6 @@
 """The exercise: from what pods were asked, name how they are connected and what is wrong. Reads files; runs nothing."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -93,8 +94,7 @@ def diagnosis(runner: Runner, seed: int = 0) -> Exercise[Diagnosis]:
         requirements_of(case),
         hints=(
             "Begin with the largest packet: 1500 bytes are what the wire takes. What is missing went to a header.",
-            case.tells_dataplane,
-            case.tells_fault,
+            "Then routes (who wrote them, which device), then programs, then who answers whom.",
         ),
         praise=f"It is {case.dataplane}, and {FAULTS[case.fault]}. Size, then routes, then who answers whom: that "
         "order tells most dataplanes apart without knowing anything else of the cluster.",
@@ -109,7 +109,12 @@ def case_file(seed: int) -> Path:
 def requirements_of(case: Case) -> tuple[Requirement[Diagnosis], ...]:
     """What an answer must be, for one case."""
     return (
-        Requirement("the file can be read", lambda seen: not seen.trouble, lambda seen: seen.trouble),
+        Requirement(
+            "the file can be read",
+            lambda seen: not seen.trouble,
+            lambda seen: seen.trouble,
+            "Two lines, each with a name, a colon, a blank and a word: `dataplane: plain` and `fault: policy`.",
+        ),
         Requirement(
             "both names are known",
             lambda seen: seen.dataplane in DATAPLANES and seen.fault in FAULTS,
@@ -117,18 +122,28 @@ def requirements_of(case: Case) -> tuple[Requirement[Diagnosis], ...]:
                 f"dataplane is one of {', '.join(DATAPLANES)}, not {seen.dataplane!r}; "
                 f"fault is one of {', '.join(FAULTS)}, not {seen.fault!r}."
             ),
+            "The cell above lists both kinds of names; write them as they stand there.",
         ),
         Requirement(
             "the dataplane",
             lambda seen: seen.dataplane == case.dataplane,
             lambda seen: f"With {seen.dataplane} the results would look otherwise. {case.tells_dataplane}",
+            f"It is one of these two: {_two_of(DATAPLANES, case.dataplane)}.",
         ),
         Requirement(
             "the fault",
             lambda seen: seen.fault == case.fault,
             lambda seen: f"If {FAULTS[seen.fault]}, the results would look otherwise. {case.tells_fault}",
+            f"It is one of these two: {_two_of(FAULTS, case.fault)}.",
         ),
     )
+
+
+def _two_of(names: Iterable[str], right: str) -> str:
+    """The right name and the one that follows it, in the order in which both are listed."""
+    known = list(names)
+    place = known.index(right)
+    return " and ".join(each for each in known if each in (right, known[(place + 1) % len(known)]))
 
 
 def read_diagnosis(path: Path) -> Diagnosis:

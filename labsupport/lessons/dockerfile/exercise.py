@@ -69,6 +69,7 @@ REQUIREMENTS: tuple[Requirement[Rewrite], ...] = (
         "it builds",
         lambda seen: not seen.build_said,
         lambda seen: f"The engine cannot build it yet. It says: {seen.build_said}",
+        "COPY finds only what lies beside the Dockerfile; the secret is there only in a RUN that mounts it.",
     ),
     Requirement(
         "the receipt is right",
@@ -77,6 +78,7 @@ REQUIREMENTS: tuple[Requirement[Rewrite], ...] = (
             f"/app/receipt is {seen.receipt or 'not there'!r}, and should begin with the SHA-256 of the "
             "credential. `publish` makes it during the build: it needs /root/session and what `download` leaves."
         ),
+        "In one RUN, in this order: `download`, `publish`, and then remove what `download` left in /tmp/download.",
     ),
     Requirement(
         "the service runs",
@@ -85,6 +87,7 @@ REQUIREMENTS: tuple[Requirement[Rewrite], ...] = (
             "`docker run` of your image does not start the service. It says: "
             f"{seen.service_said or 'nothing'!r}. CMD or ENTRYPOINT should start /app/service."
         ),
+        'COPY must bring `service` to /app/, and the last line start it: `CMD ["/app/service"]`.',
     ),
     Requirement(
         "no credential in any layer",
@@ -93,6 +96,8 @@ REQUIREMENTS: tuple[Requirement[Rewrite], ...] = (
             f"The credential is still in the image: {'; '.join(seen.leaks)}. Whoever has the image has it. "
             "What a layer has, a later layer can only hide: it must never be in one."
         ),
+        "A build can use a file without having it in a layer: RUN --mount=type=secret,id=session,target=/root/session. "
+        "check() builds with --secret id=session.",
     ),
     Requirement(
         "small",
@@ -101,6 +106,8 @@ REQUIREMENTS: tuple[Requirement[Rewrite], ...] = (
             f"Your layers hold {seen.bytes_added:,} bytes beyond lab/toolbox; {MOST_BYTES_ADDED:,} are enough. "
             f"Most are in: {_largest(seen)}. Only the build needs them."
         ),
+        "A file made and removed in one RUN is in no layer. Only `publish` needs what `download` leaves in "
+        "/tmp/download.",
     ),
     Requirement(
         "few layers",
@@ -109,6 +116,7 @@ REQUIREMENTS: tuple[Requirement[Rewrite], ...] = (
             f"Your image adds {seen.layers_added} layers to lab/toolbox; {MOST_LAYERS_ADDED} are enough. "
             "Which instructions make a layer, and which could be one?"
         ),
+        "COPY takes several files at once, and RUN several commands with &&: one of each is enough.",
     ),
     Requirement(
         "it stops when told",
@@ -117,15 +125,13 @@ REQUIREMENTS: tuple[Requirement[Rewrite], ...] = (
             f"`docker stop` ended the container with exit code {seen.exit_code}. The service should be told to "
             "stop, and end with 0. Which process is PID 1, and who gets the signal?"
         ),
+        "The exec form makes the service PID 1.",
     ),
 )
 
 HINTS = (
     "COPY . copies everything beside the Dockerfile. Which of those files does the image need when it runs?",
-    "A build can use a file without having it in a layer: RUN --mount=type=secret,id=session,target=/root/session. "
-    "check() builds with --secret id=session.",
-    "A file made and removed in one RUN is in no layer. Only `publish` needs what `download` leaves in /tmp/download.",
-    "The exec form makes the service PID 1.",
+    "`docker history` of the bad image shows what each instruction left. Which of it is needed when the image runs?",
 )
 
 

@@ -101,6 +101,8 @@ REQUIREMENTS: tuple[Requirement[Attempt], ...] = (
             f"It does not start. The engine says: {seen.said} Options are compared with what the driver knows; a "
             "collector is asked whether it is there."
         ),
+        "`unknown log opt`: a name the driver does not know. `connection refused`: nobody listens at that address; "
+        "collectors of this notebook: Fluentd 24224, GELF 12201, Splunk 8088, CloudWatch Logs 5000.",
     ),
     Requirement(
         "the driver is the same",
@@ -109,11 +111,13 @@ REQUIREMENTS: tuple[Requirement[Attempt], ...] = (
             f"It starts with the driver {seen.driver}. Its lines should go to {seen.fault.where}: that takes "
             f"{seen.fault.driver}."
         ),
+        "The driver was right: keep the script's --log-driver, and look at its --log-opt.",
     ),
     Requirement(
         "the options it needs are there",
         lambda seen: not seen.changed,
         lambda seen: f"It starts, but {' and '.join(seen.changed)}. Mend the one fault, and keep the rest as it was.",
+        "Begin with a copy of the script, and change one line of it.",
     ),
     Requirement(
         "its line arrives",
@@ -122,13 +126,12 @@ REQUIREMENTS: tuple[Requirement[Attempt], ...] = (
             f"It starts, and says {SAID!r}, but {seen.fault.where} has no such line of this container. Does the "
             "address lead there? Does the program still say it?"
         ),
+        "The last line of the script, with what the container runs, stays as it was.",
     ),
 )
 
 HINTS = (
     "Run the script yourself and read the whole message. Is it about an option, or about a collector?",
-    "`unknown log opt`: a name the driver does not know. `connection refused`: nobody listens at that address; "
-    "collectors of this notebook: Fluentd 24224, GELF 12201, Splunk 8088, CloudWatch Logs 5000.",
     "Compare with everywhere.sh, where every driver works: which option has yours that it lacks, or lacks that it has?",
 )
 

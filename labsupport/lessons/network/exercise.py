@@ -82,6 +82,7 @@ REQUIREMENTS: tuple[Requirement[Found], ...] = (
             f"No container with the label role={seen.missing[0]} runs. Start it again, as break.sh does, or run "
             "the cell with break.sh again."
         ),
+        "`!docker ps --all --filter label=exercise=repair` lists them, those that ended too; `!docker start NAME`.",
     ),
     Requirement(
         "they share a network",
@@ -90,11 +91,15 @@ REQUIREMENTS: tuple[Requirement[Found], ...] = (
             f"web is on {_told(seen, 'web')}, db on {_told(seen, 'db')}: no network has both. `docker network connect` "
             "puts a running container on one more."
         ),
+        "web and db belong on `back` together: `docker network connect back NAME`. A container on `none` must leave it "
+        "first: `docker network disconnect none NAME`.",
     ),
     Requirement(
         "web knows the name db",
         lambda seen: bool(seen.resolves_to),
         lambda seen: _why_no_name(seen),
+        "`docker network disconnect back NAME`, then `docker network connect --alias db back NAME`, for the container "
+        "that is the database.",
     ),
     Requirement(
         "db answers web",
@@ -104,6 +109,7 @@ REQUIREMENTS: tuple[Requirement[Found], ...] = (
             f"{', '.join(seen.shared)}: what did somebody tell that network not to do? "
             f"`docker network inspect {seen.shared[0]}` has its options."
         ),
+        "An option of a network cannot be changed: make another network, without it, and put web and db on that one.",
     ),
     Requirement(
         "nobody else reaches db",
@@ -113,6 +119,7 @@ REQUIREMENTS: tuple[Requirement[Found], ...] = (
             f"{', at ' + seen.guest_gets[0] if seen.guest_gets else ''}. Only web and db should share a network, "
             "and no port of db needs to be published."
         ),
+        "`docker inspect guest` and `docker inspect db`: which network is in both? Take db off it.",
     ),
 )
 
@@ -120,8 +127,7 @@ HINTS = (
     "Begin with the name: `docker exec web nslookup db`. Then with the way: ask for the address.",
     "`docker inspect web` and `docker inspect db` end with the networks of each, its aliases and addresses. Which "
     "network has both? Who makes a name known there?",
-    "`docker network create`, `connect --alias`, `disconnect` are all you need. A container on none must leave it "
-    "first, and two containers on the default bridge have no names for each other.",
+    "`docker network create`, `connect --alias`, `disconnect` are all you need.",
 )
 
 

@@ -89,6 +89,7 @@ REQUIREMENTS: tuple[Requirement[Rescue], ...] = (
             f"The volume `{NAME}` is gone. Where its policy was Delete, so is the data: begin again with the cell "
             "above. What must be changed before the last pod ends?"
         ),
+        "The policy first, while the cashier still runs: it holds the claim, and the claim holds the volume.",
     ),
     Requirement(
         "nothing can be lost",
@@ -97,6 +98,8 @@ REQUIREMENTS: tuple[Requirement[Rescue], ...] = (
             f"The policy of the volume is {seen.policy}: it may be gone any moment, now or after the next accident. "
             "A policy can be patched, whatever phase the volume is in."
         ),
+        f"`kubectl patch persistentvolume {NAME} --patch "
+        """'{"spec": {"persistentVolumeReclaimPolicy": "Retain"}}'`""",
     ),
     Requirement(
         "the old claim is gone",
@@ -105,6 +108,7 @@ REQUIREMENTS: tuple[Requirement[Rescue], ...] = (
             f"The claim `{NAME}` is still Terminating: it cannot come back to life, and holds the name until it is "
             f"gone. What does it wait for? `kubectl describe persistentvolumeclaim {NAME}`"
         ),
+        "A claim in use waits for its last pod: `kubectl delete pod cashier`.",
     ),
     Requirement(
         "the volume is free for the claim",
@@ -113,6 +117,8 @@ REQUIREMENTS: tuple[Requirement[Rescue], ...] = (
             "The volume still says that it belongs to the claim that is gone: `kubectl get persistentvolume "
             f"{NAME} --output jsonpath={{.spec.claimRef}}`. A new claim has the same name and another unique id."
         ),
+        f"`kubectl patch persistentvolume {NAME} --type json --patch "
+        """'[{"op": "remove", "path": "/spec/claimRef"}]'`""",
     ),
     Requirement(
         "the claim is bound",
@@ -123,6 +129,7 @@ REQUIREMENTS: tuple[Requirement[Rescue], ...] = (
             else f"The claim `{NAME}` is {seen.claim['status'].get('phase')}: does it ask for what the volume offers "
             "(class, access mode, size), and for the volume by name?"
         ),
+        f"`kubectl apply -f {FOLDER}/claim.yaml`, once the volume is free.",
     ),
     Requirement(
         "to that volume",
@@ -131,11 +138,13 @@ REQUIREMENTS: tuple[Requirement[Rescue], ...] = (
             f"The claim is bound to another volume, {seen.claim['spec'].get('volumeName')}: a new and empty one. Ask "
             f"for the class of the volume `{NAME}`, and for the volume by name."
         ),
+        f"`volumeName: {NAME}`, as claim.yaml has it. Delete the claim that is there, and apply that one.",
     ),
     Requirement(
         "the data is as it was",
         lambda seen: seen.read == DATA,
         lambda seen: f"By the claim a pod reads {seen.read!r}; the cashier had written {DATA!r}.",
+        "Something has written over it. Begin again with the cell above, and let nothing write before the check.",
     ),
 )
 
@@ -144,7 +153,6 @@ HINTS = (
     f"the volume `{NAME}`, and what would make it act?",
     "Three steps, in this order: the policy to Retain; `claimRef` off the volume, once the old claim is gone; the "
     "claim again, from claim.yaml.",
-    f"""`kubectl patch persistentvolume {NAME} --type json --patch '[{{"op": "remove", "path": "/spec/claimRef"}}]'`""",
 )
 
 

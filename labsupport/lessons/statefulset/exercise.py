@@ -112,26 +112,31 @@ REQUIREMENTS: tuple[Requirement[Attempt], ...] = (
         "the API server takes it",
         lambda seen: not seen.said,
         lambda seen: f"The manifest is refused: {seen.said}",
+        "Begin with a copy of the stuck manifest, and change one line of it.",
     ),
     Requirement(
         "the claims are bound",
         lambda seen: not seen.pending_claims,
         lambda seen: f"{_pending(seen.pending_claims[0])} `kubectl get storageclass` shows what there is.",
+        "`storageClassName: standard` is the class of this cluster.",
     ),
     Requirement(
         "the pods have a node",
         lambda seen: not seen.unplaced,
         lambda seen: f"The scheduler finds no node. {seen.unplaced[0]} `kubectl get nodes --show-labels` helps.",
+        "Take the nodeSelector out, or label a node as it asks.",
     ),
     Requirement(
         "the image is there",
         lambda seen: not seen.without_image,
         lambda seen: "{}: {}. {} This lab's nodes have lab/toolbox and pull nothing.".format(*seen.without_image[0]),
+        "`image: lab/toolbox`, letter by letter.",
     ),
     Requirement(
         "the containers stay up",
         lambda seen: not seen.ended,
         lambda seen: f"{seen.ended[0]}. What did it say last? Apply it yourself, and `kubectl logs {SET}-0`.",
+        "The container writes where its claim is mounted, at /data, and its last command goes on running.",
     ),
     Requirement(
         "the pods are ready",
@@ -141,11 +146,13 @@ REQUIREMENTS: tuple[Requirement[Attempt], ...] = (
             f"{READY_WITHIN_SECONDS:g} s, though the container of {SET}-0 runs. Who decides that it is not ready? "
             f"`kubectl describe pod {SET}-0`, at the end."
         ),
+        "The probe must ask where the program listens: both ports in the manifest should be the same.",
     ),
     Requirement(
         "nothing was taken away",
         lambda seen: not seen.taken_away,
         lambda seen: f"It is ready, but at a price: {', '.join(seen.taken_away)} is gone. Keep what it had.",
+        "Put it back as the stuck manifest has it, and mend the one line that was wrong.",
     ),
 )
 

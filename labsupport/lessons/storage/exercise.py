@@ -57,11 +57,11 @@ def predict_usage(runner: Runner, seed: int = 0) -> Exercise[Usage]:
     )
 
 
-def _is(key: str, what: str, why: str) -> Requirement[Usage]:
+def _is(key: str, what: str, why: str, hint: str) -> Requirement[Usage]:
     def next_step(seen: Usage) -> str:
         return f"{what} is not {seen.predicted.get(key, 0):g}. {why}"
 
-    return Requirement(what, lambda seen: seen.agrees(key), next_step)
+    return Requirement(what, lambda seen: seen.agrees(key), next_step, hint)
 
 
 REQUIREMENTS: tuple[Requirement[Usage], ...] = (
@@ -72,39 +72,62 @@ REQUIREMENTS: tuple[Requirement[Usage], ...] = (
             f"The prediction can't be read: {seen.unreadable}. It has a line `key: number` for each of "
             f"{', '.join(KEYS)}."
         ),
+        "`images_total: 0` is such a line: the key, a colon, a blank, a number without its unit.",
     ),
     Requirement(
         "the steps ran",
         lambda seen: seen.said is not None,
         lambda seen: "The five steps did not run to their end, so nothing can be compared. Try again.",
+        f"`!sh {STEPS}` in a cell of your own shows where they stop; `lab.reset()` removes what they made.",
     ),
-    _is("images_total", "the number of new images", "Is a second name a second image?"),
+    _is(
+        "images_total",
+        "the number of new images",
+        "Is a second name a second image?",
+        "An image is its layers and its configuration. A name only points to it.",
+    ),
     _is(
         "images_active",
         "the number of images that became active",
         "An image is active when a container was made from it, running or not. Is lab/toolbox, which step 1 builds on, "
         "such an image?",
+        "Both containers of the steps are made from one image, and no step makes one from lab/toolbox.",
     ),
-    _is("containers_total", "the number of new containers", "A stopped container is still a container."),
-    _is("containers_active", "the number of active containers", "For containers, active means running."),
+    _is(
+        "containers_total",
+        "the number of new containers",
+        "A stopped container is still a container.",
+        "`docker ps --all` would list them: one that sleeps, one that ended.",
+    ),
+    _is(
+        "containers_active",
+        "the number of active containers",
+        "For containers, active means running.",
+        "Only the one that sleeps still runs after step 5.",
+    ),
     _is(
         "containers_mb",
         "the size of the containers in MB",
         "Count what is in their own layers. What did the one byte of step 4 bring along? And is the volume in a layer?",
+        "3 MB of the first, and the whole file of 10 MB that the second changed.",
     ),
     _is(
         "containers_reclaimable_mb",
         "what is reclaimable of the containers",
         "`docker container prune` removes stopped ones only. Which layer would go, and how much is in it?",
+        "The own layer of the one that has ended; the one that runs keeps its layer.",
     ),
-    _is("volumes_mb", "the size of the volumes in MB", "Only step 3 writes into a volume."),
+    _is(
+        "volumes_mb",
+        "the size of the volumes in MB",
+        "Only step 3 writes into a volume.",
+        "A volume is a folder outside every layer: what is written there is in no container's size.",
+    ),
 )
 
 HINTS = (
+    "Take the five steps on paper: which of them makes an image, a container, a volume, and what lies in each?",
     "Experiment 3 measured what the first write to a file of the image costs, however little is written.",
-    "A volume is a folder outside every layer: what is written there is in no container's size.",
-    "An image is its layers and its configuration. A name only points to it.",
-    "SIZE of containers: 3 MB of the first, and the whole file that the second changed. RECLAIMABLE: only the stopped.",
 )
 
 
