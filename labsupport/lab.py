@@ -460,6 +460,8 @@ class Lab:
             for attempt in explorer.play_all():
                 if attempt.error is not None:
                     raise attempt.error
+        if trial := self._logbook.latest:
+            trial.when_doing(lambda what: explorer.listen(Progress(f"Running: {what}")))
         return explorer
 
     @property

@@ -56,19 +56,25 @@ function render({ model, el }) {
     ? choice("prediction", ["", ...view.answers], "")
     : make("input", { name: "prediction", type: "text", autocomplete: "off", spellcheck: "false", placeholder: view.example });
   const run = make("button", { type: "submit", text: "Run" });
+  // Where the page can reach the kernel, as in JupyterLab; elsewhere its own ■ does the same.
+  const kernel = model.widget_manager?.kernel;
+  const stop = make("button", { type: "button", text: "Stop", class: "lab-stop" });
+  stop.hidden = true;
   const predict = make(
     "fieldset", {}, make("legend", { text: "2. Predict, then run" }),
-    labelled(view.question, asked, { class: "lab-control lab-wide" }), run,
+    labelled(view.question, asked, { class: "lab-control lab-wide" }), run, stop,
   );
 
   const preview = make("pre", { class: "lab-preview", "aria-label": "The command this position means" });
   const origin = make("div");
   origin.innerHTML = view.origin;
   const status = make("div", { class: "lab-status", role: "status", "aria-live": "polite" });
+  // Beside the status, and not read out: it would speak every second.
+  const seconds = make("div", { class: "lab-muted lab-small", "aria-hidden": "true" });
   const result = make("div", { class: "lab-result", "aria-live": "polite" });
   const form = make("form", { "aria-label": view.title }, controls, preview, predict);
   const panel = make("section", { class: "lab-explorer", "aria-label": view.title },
-    make("p", { class: "lab-heading", text: view.title }), origin, form, status, result);
+    make("p", { class: "lab-heading", text: view.title }), origin, form, status, seconds, result);
   el.classList.add("lab");
   el.append(panel);
 
@@ -83,9 +89,29 @@ function render({ model, el }) {
   form.addEventListener("submit", (event) => {
     event.preventDefault();
     if (model.get("busy")) return;
-    run.disabled = true;
+    working(true); // a kernel that is busy with a cell answers later
     model.send({ run: read(), prediction: asked.value });
   });
+  stop.addEventListener("click", () => kernel.interrupt());
+
+  let clock = 0;
+  const count = () => {
+    const since = Date.now();
+    const tell = () => { seconds.textContent = `${Math.round((Date.now() - since) / 1000)} s`; };
+    clearInterval(clock);
+    clock = setInterval(tell, 1000);
+  };
+  const working = (busy) => {
+    const stopped = document.activeElement === stop;
+    run.disabled = busy;
+    stop.hidden = !busy || !kernel;
+    panel.setAttribute("aria-busy", String(busy));
+    if (busy) return count();
+    clearInterval(clock);
+    seconds.textContent = "";
+    if (stopped) run.focus(); // a button that goes must not take the keyboard's place with it
+  };
+
   // JupyterLab has keys of its own; what is typed here is for the form.
   form.addEventListener("keydown", (event) => {
     if (!event.ctrlKey && !event.metaKey && !(event.shiftKey && event.key === "Enter")) event.stopPropagation();
@@ -94,7 +120,7 @@ function render({ model, el }) {
   const follow = {
     position: () => names.forEach((name, index) => { selects[index].value = model.get("position")[name]; }),
     preview: () => { preview.textContent = model.get("preview"); preview.hidden = model.get("preview") === ""; },
-    busy: () => { run.disabled = model.get("busy"); panel.setAttribute("aria-busy", String(model.get("busy"))); },
+    busy: () => working(model.get("busy")),
     status: () => { status.innerHTML = model.get("status"); },
     result: () => { result.innerHTML = model.get("result"); },
   };
@@ -102,6 +128,7 @@ function render({ model, el }) {
     update();
     model.on(`change:${name}`, update);
   }
+  return () => clearInterval(clock);
 }
 
 export default { render };

@@ -53,6 +53,9 @@ class Attempt:
             return None
         return _plain(self.prediction) == _plain(self.played.seen)
 
+    def shown(self) -> Shown:
+        return attempt_shown(self)
+
 
 @dataclass(frozen=True)
 class Question:
@@ -108,6 +111,10 @@ class Explorer:
         for options in itertools.product(*self.controls.values()):
             yield dict(zip(self.controls, options, strict=True))
 
+    def preview(self, position: Position) -> str:
+        """The command that a position stands for; empty where it stands for none."""
+        return self._preview(position) if self._preview else ""
+
     def play(self, position: Position, prediction: str = "") -> Attempt:
         """Play one position and keep the attempt; an error is kept in it, not raised."""
         self._check(position)
@@ -124,8 +131,8 @@ class Explorer:
         return [self.play(position) for position in self.positions()]
 
     def listen(self, progress: Progress) -> None:
-        """Show the progress of the position under way; hand this to whatever takes a listener."""
-        if self._face is not None:
+        """Show how far the position under way is."""
+        if self._face is not None and self._face.busy:
             self._face.status = str(_working(progress.text, progress.fraction))
 
     def table(self) -> Table:
@@ -141,8 +148,14 @@ class Explorer:
         rows = [[name, ", ".join(options)] for name, options in self.controls.items()]
         count = len(list(self.positions()))
         known = table(self.title, ["control", "options"], rows, note=f"{count} positions. {self.question.text}")
-        hint = "This is a widget: open the notebook in JupyterLab to set the controls, predict and run."
-        parts = [known.shown(), Shown(element("p", hint, class_="lab-muted"), hint)]
+        first = next(self.positions())
+        hint = (
+            "This is a widget: in JupyterLab you set the controls, predict and run. Where it does not show, the next "
+            "cell can do the same:"
+        )
+        call = f'_.play({first}, "your prediction")'
+        shown = join([element("p", hint, class_="lab-muted"), element("pre", call)])
+        parts = [known.shown(), Shown(shown, f"{hint}\n{call}")]
         if self.attempts:
             parts.append(self.table().shown())
         parts.insert(0, self._where())
@@ -177,22 +190,22 @@ class Explorer:
                 "stacked": list(self._stacked),
             },
             position=start,
-            preview=self._preview(start) if self._preview else "",
+            preview=self.preview(start),
         )
         face.on_msg(self._asked)
         face.observe(self._moved, "position")
         return face
 
     def _moved(self, change: Any) -> None:
-        if self._face is not None and self._preview:
-            self._face.preview = self._preview(change["new"])
+        if self._face is not None:
+            self._face.preview = self.preview(change["new"])
 
     def _asked(self, _: Any, content: dict[str, Any], __: Any) -> None:
         """Answer the Run button. Nothing may escape: a traceback here would land in the server's log, unseen."""
         face = self._face
         position, prediction = content["run"], str(content.get("prediction", ""))
         face.busy, face.result = True, ""
-        face.status = str(_working("Running… The ■ in the toolbar stops it."))
+        face.status = str(_working("Running…"))
         try:
             attempt = self.play(position, prediction)
             face.result = str(join([attempt_shown(attempt).html, self._history()]))

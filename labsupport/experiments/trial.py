@@ -15,7 +15,7 @@ from labsupport.experiments.claims import Claim, Ledger, Verdict
 from labsupport.experiments.evidence import CheckRecord, VerdictRecord
 from labsupport.experiments.runners import Source
 from labsupport.experiments.scrubbing import Scrubber
-from labsupport.experiments.steps import Observation, Recording, Step
+from labsupport.experiments.steps import Observation, Recording, Step, pasteable
 from labsupport.process.commands import CommandResult, Invocation
 
 __all__ = ["Judgement", "Observation", "Step", "Trial"]
@@ -75,6 +75,7 @@ class Trial:
         self._ledger = ledger
         self._steps = 0
         self._on_predict: Callable[[Trial], None] = lambda trial: None
+        self._on_doing: Callable[[str], None] = lambda what: None
 
     @property
     def recorded(self) -> Recording | None:
@@ -108,6 +109,10 @@ class Trial:
         """Have someone told of every prediction."""
         self._on_predict = listener
 
+    def when_doing(self, listener: Callable[[str], None]) -> None:
+        """Have someone told of every command, and of what else is looked at, as it begins."""
+        self._on_doing = listener
+
     def run(
         self,
         command: str | Sequence[str],
@@ -136,6 +141,7 @@ class Trial:
         argv = words_of(command)
         invocation = Invocation(stdin, dict(environment or {}), folder, on)
         run = self.source.run_again if repeatable else self.source.run
+        self._on_doing(pasteable(argv))
         return self._step(argv, invocation, run(argv, within_seconds=within_seconds, invocation=invocation))
 
     def run_at_once(
@@ -154,6 +160,7 @@ class Trial:
         self._refuse_if_ended(command if isinstance(command, str) else shlex.join(command))
         argv = words_of(command)
         asked = [Invocation(stdin, dict(environment or {}), None, place) for place in on]
+        self._on_doing(pasteable(argv))
         results = self.source.run_at_once(argv, within_seconds=within_seconds, invocations=asked)
         return [self._step(argv, each, result) for each, result in zip(asked, results, strict=True)]
 
@@ -167,6 +174,7 @@ class Trial:
     def observe(self, name: str, look: Callable[[], Any], *, repeatable: bool = False) -> Observation:
         """Keep the JSON value that `look` reads from an API; in replay the recorded one, without calling `look`."""
         self._refuse_if_ended(f"observe {name!r}")
+        self._on_doing(name)
         value = self.source.observe(name, look, repeatable=repeatable)
         return Observation(self.experiment, name, value, self.recorded, self.simulated)
 

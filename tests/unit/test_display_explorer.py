@@ -132,6 +132,22 @@ def test_while_it_runs_the_widget_is_busy_and_shows_progress() -> None:
     assert "stopping" in seen[1][1] and "<progress" in seen[1][1]
 
 
+def test_progress_of_what_runs_later_does_not_reach_the_widget() -> None:
+    widget = explorer()
+    browser = Browser(widget)
+    widget.listen(Progress("a cell below runs"))
+    assert browser.face.status == ""
+
+
+def test_without_a_browser_the_same_is_shown_by_a_call() -> None:
+    widget = explorer()
+    said = widget.fallback().text
+    call = next(line for line in said.splitlines() if line.startswith("_.play("))
+    attempt = eval(call, {"_": widget})
+    assert "a fault of the lab" in attempt.shown().text
+    assert "You predicted: x" in widget.play({"ENTRYPOINT": "exec", "CMD": "none"}, "x").shown().text
+
+
 @pytest.mark.parametrize(
     ("position", "said"),
     [

@@ -7,16 +7,12 @@ from typing import Any
 import pytest
 
 from labsupport.errors import EvidenceError
-from labsupport.experiments.claims import load_ledger
 from labsupport.experiments.exercises import Standing, judge
-from labsupport.experiments.logbook import Logbook, Recorded
 from labsupport.experiments.steps import Observation, Step
-from labsupport.experiments.trial import Trial
 from labsupport.lessons.network import (
     macs_at,
     macs_in,
     new_rules,
-    path_explorer,
     read_frames,
     read_reach,
     read_speed,
@@ -25,9 +21,8 @@ from labsupport.lessons.network import (
 from labsupport.lessons.network.exercise import FAULTS, Found
 from labsupport.lessons.network.explorer import BY, KINDS, command, is_as_ruled
 from labsupport.lessons.network.paths import predicted, seen
-from labsupport.observing.network import path_seen
-from labsupport.project import this_project
 from labsupport.systems.network.tracing import passages
+from tests.explorers import swept
 from tests.scripted import ScriptedRunner
 
 SLUG = "04-network-drivers"
@@ -184,23 +179,8 @@ class TestPredictions:
         assert at("mine", "none", "address").startswith("docker inspect")
 
 
-def replayed(name: str) -> Trial:
-    mode = Recorded(this_project().recorded_evidence, "it is a test")
-    return Logbook(SLUG, load_ledger(this_project().claims), mode).trial(name)
-
-
-class ReplayedLab:
-    """A lab as it is without an engine: what the widget asks for comes from the recording."""
-
-    def path(self, trial: Trial, engine: str, containers: Any, command: str) -> Observation:
-        return path_seen(trial, None, engine, containers, command)  # type: ignore[arg-type]
-
-
 def test_in_all_positions_of_the_widget_the_packet_took_the_way_that_was_predicted() -> None:
-    trial = replayed("swarm")
-    listed = next(each for each in trial.source.evidence.steps if "targets.sh" in each.key)  # type: ignore[attr-defined]
-    explorer = path_explorer(ReplayedLab(), trial, step(listed.stdout))  # type: ignore[arg-type]
-    attempts = explorer.play_all()
+    _, attempts = swept(SLUG)
     assert [attempt.error for attempt in attempts if attempt.error] == []
     against = [attempt.position for attempt in attempts if attempt.played.shown.rows[1][3] is not True]  # type: ignore[union-attr,attr-defined]
     assert (len(attempts), against) == (108, [])

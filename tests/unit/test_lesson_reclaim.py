@@ -11,9 +11,7 @@ import pytest
 
 from labsupport.display.lives import NARROWEST_STEP, Life, Turn, edges_of, lives_figure, shortened, spans
 from labsupport.errors import EvidenceError
-from labsupport.experiments.claims import load_ledger
 from labsupport.experiments.exercises import Standing, judge
-from labsupport.experiments.logbook import Logbook, Recorded
 from labsupport.experiments.steps import Step
 from labsupport.lessons import reclaim
 from labsupport.lessons.reclaim.ends import RECYCLER
@@ -28,10 +26,10 @@ from labsupport.lessons.reclaim.explorer import (
     by_the_rules,
     explanation,
     name_of,
-    reclaim_explorer,
 )
 from labsupport.lessons.reclaim.lives import STRIP, lives_of
 from labsupport.project import this_project
+from tests.explorers import swept
 from tests.scripted import ScriptedRunner
 
 SLUG = "07-pv-reclaim"
@@ -230,10 +228,7 @@ class TestExplorer:
         assert "1,/^---/" not in apply_claim({**static, "volume": DYNAMIC})
 
     def test_every_position_is_recorded_and_as_ruled(self) -> None:
-        project = this_project()
-        recorded = Recorded(project.recorded_evidence, "this is a test")
-        logbook = Logbook(SLUG, load_ledger(project.claims), recorded)
-        attempts = reclaim_explorer(logbook.trial("by-hand")).play_all()
+        _, attempts = swept(SLUG)
         assert [attempt.error for attempt in attempts if attempt.error] == []
         seen = {name_of(each.position): each.played.seen for each in attempts if each.played}
         assert seen == {name_of(position): by_the_rules(position).volume for position in POSITIONS}

@@ -10,11 +10,8 @@ import pytest
 import yaml
 
 from labsupport.errors import EvidenceError
-from labsupport.experiments.claims import load_ledger
 from labsupport.experiments.exercises import judge
-from labsupport.experiments.logbook import Logbook, Recorded
 from labsupport.experiments.steps import Step
-from labsupport.experiments.trial import Trial
 from labsupport.lessons.statefulset import (
     Replacement,
     ablation_table,
@@ -23,7 +20,6 @@ from labsupport.lessons.statefulset import (
     mounts_table,
     names_table,
     nodes_of,
-    order_explorer,
     placement_table,
     pod_addresses,
     read_ablations,
@@ -55,6 +51,7 @@ from labsupport.lessons.statefulset.explorer import (
 from labsupport.lessons.statefulset.names import Answer
 from labsupport.lessons.statefulset.story import story_of
 from labsupport.project import this_project
+from tests.explorers import swept
 from tests.scripted import ScriptedRunner
 
 SLUG = "08-statefulset"
@@ -212,27 +209,13 @@ def test_a_replacement_tells_what_stayed_and_what_is_new() -> None:
     assert len(replacement.table().rows) == 8
 
 
-class RecordedLab:
-    """The part of a lab that the widget uses, in replay: asked for nothing."""
-
-    def record_timeline(self, trial: Trial, name: str) -> Any:
-        raise AssertionError("replay asked for a cluster")
-
-    def fault(self, trial: Trial, action: str, target: str) -> Any:
-        raise AssertionError("replay broke something")
-
-
 def choice(replicas: int = 3, policy: str = ORDERED, partition: int = 0, stopped: str = NOTHING) -> Choice:
     return Choice(replicas, policy, partition, stopped)
 
 
 class TestExplorer:
     def test_every_position_is_recorded_and_as_ruled(self) -> None:
-        project = this_project()
-        recorded = Recorded(project.recorded_evidence, "this is a test")
-        logbook = Logbook(SLUG, load_ledger(project.claims), recorded)
-        explorer = order_explorer(RecordedLab(), logbook.trial("order-by-hand"))
-        attempts = explorer.play_all()
+        _, attempts = swept(SLUG)
         assert len(attempts) == 24
         assert [attempt.error for attempt in attempts if attempt.error] == []
         assert not [each.position for each in attempts if each.played and "NOT as ruled" in str(each.played.shown)]

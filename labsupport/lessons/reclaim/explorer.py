@@ -1,10 +1,12 @@
 """The widget: reclaim policy, kind of volume, and step; the states by the rules, and as the cluster has them."""
 
+from contextlib import suppress
 from dataclasses import dataclass
 
 from labsupport.display.explorer import Explorer, Played, Position, Question
 from labsupport.display.origin import Origin
 from labsupport.display.tables import Cell, Table, table
+from labsupport.errors import LabError
 from labsupport.experiments.steps import Step, pasteable
 from labsupport.experiments.trial import Trial
 
@@ -107,6 +109,15 @@ class _Playing:
         self._name = name_of(position)
 
     def play(self) -> Played:
+        try:
+            return self._play()
+        except BaseException:
+            # Stopped, or failed: what is left would be in the way of the next run. In replay there is nothing.
+            with suppress(LabError):
+                self._remove(self._name, "")
+            raise
+
+    def _play(self) -> Played:
         ruled = by_the_rules(self._position)
         volume, folder = self._make()
         if self._position["step"] != BOUND:
@@ -150,7 +161,8 @@ class _Playing:
     def _remove(self, volume: str, folder: str) -> None:
         self._run(f"kubectl delete persistentvolumeclaim {self._name} --ignore-not-found")
         self._run(f"kubectl delete persistentvolume {volume} --ignore-not-found")
-        self._run(f"rm -rf {folder}", on=NODE)
+        if folder:
+            self._run(f"rm -rf {folder}", on=NODE)
 
     def _run(self, command: str, *, on: str = "") -> Step:
         return self._trial.run(command, on=on, repeatable=True)

@@ -6,7 +6,7 @@ A position makes a set while a component stands still, lets it go on, then chang
 import itertools
 import shlex
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -14,6 +14,7 @@ from labsupport.display.explorer import Explorer, Played, Position, Question
 from labsupport.display.markup import Shown, stack
 from labsupport.display.origin import Origin
 from labsupport.display.tables import Cell, Table, table
+from labsupport.errors import LabError
 from labsupport.experiments.steps import pasteable
 from labsupport.experiments.trial import Trial
 from labsupport.lessons.statefulset.story import Story, story_of
@@ -25,6 +26,7 @@ NOTHING = "nothing"
 SCHEDULER, CONTROLLERS = "kube-scheduler", "kube-controller-manager"
 STOPPABLE = (NOTHING, SCHEDULER, CONTROLLERS)
 PLENTY_SECONDS = 120
+REMOVE = "kubectl delete statefulsets,pods --selector app=try --cascade=foreground"
 PHASES = ("meanwhile", "then", "update")
 
 
@@ -126,6 +128,16 @@ def _stop(choice: Choice) -> int:
 
 def _run(lab: Lab, trial: Trial, choices: Sequence[Choice]) -> dict[Choice, list[dict[str, Any]]]:
     """Make the sets of these positions, which all stop the same, side by side; return the timeline of each."""
+    try:
+        return _make_and_change(lab, trial, choices)
+    except BaseException:
+        # Stopped, or failed: what is left would be in the way of the next run. In replay there is nothing.
+        with suppress(LabError):
+            trial.run(REMOVE, within_seconds=PLENTY_SECONDS)
+        raise
+
+
+def _make_and_change(lab: Lab, trial: Trial, choices: Sequence[Choice]) -> dict[Choice, list[dict[str, Any]]]:
     stopped = choices[0].stopped
     recording = lab.record_timeline(trial, f"sets, {stopped} stopped")
     with nullcontext() if stopped == NOTHING else lab.fault(trial, "stop", stopped):
@@ -139,7 +151,7 @@ def _run(lab: Lab, trial: Trial, choices: Sequence[Choice]) -> dict[Choice, list
                 f"kubectl rollout status statefulset/{choice.set_name} --timeout=90s", within_seconds=PLENTY_SECONDS
             )
     records = recording.records()
-    trial.run("kubectl delete statefulsets,pods --selector app=try --cascade=foreground", within_seconds=PLENTY_SECONDS)
+    trial.run(REMOVE, within_seconds=PLENTY_SECONDS)
     return {choice: of_set(records, choice.set_name) for choice in choices}
 
 

@@ -12,7 +12,8 @@ tell() { [ -z "$pid" ] || kill -"$1" "$pid" 2>/dev/null; }
 docker rm --force fate >/dev/null 2>&1
 rm -rf /tmp/fate && mkdir /tmp/fate && touch /tmp/fate/progress
 buffers=/proc/sys/net/ipv4/tcp_wmem
-before=$(cat $buffers)
+[ -s /run/buffers ] || cat $buffers >/run/buffers # a run that was stopped has not put them back
+before=$(cat /run/buffers)
 echo 4096 16384 131072 >$buffers # so that a stall is felt before megabytes are written
 [ "$state" != absent ] || tell KILL
 if ! docker run --detach --name fate --volume /tmp/fate:/fate $(sh $here/under.sh "$driver" "$tag" "$mode") \

@@ -1,0 +1,65 @@
+"""The widget of every notebook, in every position of every control, on recorded evidence: nothing runs.
+
+A position must play, answer in the words of its question, say why, and show the command it stands for.
+"""
+
+import re
+
+import pytest
+
+from labsupport.display.explorer import attempt_shown
+from labsupport.project import this_project
+from tests.explorers import EXPLORERS, swept
+
+each_notebook = pytest.mark.parametrize("slug", EXPLORERS)
+
+
+def test_every_notebook_with_a_widget_is_swept() -> None:
+    sources = sorted(this_project().sources.glob("[0-9][0-9]-*.py"))
+    assert [path.stem for path in sources if "lab.explore(" in path.read_text(encoding="utf-8")] == list(EXPLORERS)
+
+
+@each_notebook
+def test_every_position_plays_and_says_why(slug: str) -> None:
+    explorer, attempts = swept(slug)
+    assert len(attempts) == len(list(explorer.positions())) > 1
+    assert [(dict(each.position), each.error) for each in attempts if each.error] == []
+    silent = [dict(each.position) for each in attempts if each.played and not each.played.explanation.endswith(".")]
+    assert silent == []
+
+
+@each_notebook
+def test_what_it_was_could_have_been_predicted(slug: str) -> None:
+    explorer, attempts = swept(slug)
+    seen = {each.played.seen for each in attempts if each.played}
+    assert len(seen) > 1, "one answer for all is no question"
+    if explorer.question.answers:
+        assert seen <= set(explorer.question.answers)
+    else:
+        assert explorer.question.example
+
+
+@each_notebook
+def test_every_position_shows_the_command_it_stands_for(slug: str) -> None:
+    explorer, attempts = swept(slug)
+    assert [dict(each.position) for each in attempts if not explorer.preview(each.position)] == []
+
+
+@each_notebook
+def test_every_figure_of_every_position_has_its_alternative(slug: str) -> None:
+    for attempt in swept(slug)[1]:
+        shown = attempt_shown(attempt)
+        figures = re.findall(r"<(?:svg|img)\b[^>]*>", shown.html)
+        assert all(re.search(r'(?:aria-label|alt|aria-hidden)="[^"]+"', figure) for figure in figures), attempt.position
+        assert shown.text.count("\n") >= 3, "what stands where HTML does not"
+
+
+@each_notebook
+def test_a_prediction_that_came_true_is_told_from_one_that_did_not(slug: str) -> None:
+    explorer, attempts = swept(slug)
+    first = next(each for each in attempts if each.played)
+    assert first.played is not None
+    assert explorer.play(first.position, first.played.seen).as_predicted is True
+    other = next(each.played.seen for each in attempts if each.played and each.played.seen != first.played.seen)
+    assert explorer.play(first.position, other).as_predicted is False
+    explorer.attempts[-2:] = []
