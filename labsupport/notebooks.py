@@ -101,6 +101,8 @@ def generate(source: str, existing: str | None) -> str:
         section = _heading_slug(cell.source) or section if cell.cell_type == "markdown" else section
         seen[section] += 1
         cell["id"] = section if seen[section] == 1 else f"{section}-{seen[section]}"
+        if kind := _slide_kind(cell):
+            cell.metadata["slideshow"] = {"slide_type": kind}
         if cell.cell_type != "code":
             continue
         count += 1
@@ -113,6 +115,18 @@ def generate(source: str, existing: str | None) -> str:
     notebook["nbformat"], notebook["nbformat_minor"] = 4, 5
     nbformat.validate(notebook)
     return str(nbformat.writes(notebook)).rstrip("\n") + "\n"
+
+
+def _slide_kind(cell: Any) -> str:
+    """What a cell is to jupyterlab-rise and nbconvert's slides; empty: it goes on below the cell before it.
+
+    A title or a section begins a slide; a part of an experiment ("**Do.** …") one below it; parameters are left out.
+    """
+    if cell.cell_type == "code":
+        return "skip" if "parameters" in cell.metadata.get("tags", []) else ""
+    if re.match(r"##? ", cell.source):
+        return "slide"
+    return "subslide" if re.match(r"### |\*\*\w+\.\*\*", cell.source) else ""
 
 
 def _without_comment_marks(source: str) -> str:

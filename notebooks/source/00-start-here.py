@@ -22,7 +22,8 @@ lab = open_lab("00-start-here", engine=engine, cluster=cluster, seed=seed)
 # The card above says for each part whether it is *live* (it runs now), *recorded* (you see what a run saw on another
 # day, with its date and versions) or missing, and why. Where a whole notebook is recorded, its commands answer from
 # that recording, and every output says so.
-#
+
+# %% [markdown]
 # ## 1. What runs where
 #
 # **Ask.** The lab has an engine and a cluster with one node. How many processes is that?
@@ -56,7 +57,8 @@ start.memory_table(seen)
 # and mounts inside are apart from yours, on the same kernel. The cluster's node is a machine within the machine. When
 # process 1 ends, however it ends, the kernel ends all that is in its box. So nothing can be left behind: not when you
 # close the notebook, not when you kill it.
-#
+
+# %% [markdown]
 # ## 2. What works on this computer
 
 # %%
@@ -64,7 +66,8 @@ start.doctor_table(doctor())
 
 # %% [markdown]
 # `./lab doctor` prints the same. A "no" has its reason, and what would change it.
-#
+
+# %% [markdown]
 # ## 3. An experiment
 #
 # Every experiment of this course has the same five steps. Here is a small one.
@@ -106,7 +109,8 @@ trial.run(
 # %% [markdown]
 # Where an experiment settles a sentence that people repeat, it ends with a *verdict*: confirmed, refuted, outdated or
 # conditional. All of them are in notebook 09.
-#
+
+# %% [markdown]
 # ## 4. Break it, and begin anew
 #
 # Make a mess: containers, volumes, networks, pods. Then `lab.reset()` takes away everything but the lab's own images.
@@ -132,7 +136,8 @@ trial.check(equals([left.output, volumes.output, pods.output], ["", "", ""], "wh
 # start` the lab is the server's: `./lab reset` in a terminal takes everything back, and a new start is a new lab.
 #
 # Where next? Any notebook from 01 on, in any order. Each takes 25 to 40 minutes and says at its top what it is about.
-#
+
+# %% [markdown]
 # ## What we settled
 
 # %%

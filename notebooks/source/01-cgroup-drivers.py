@@ -30,7 +30,8 @@ lab = open_lab("01-cgroup-drivers", engine=engine, cluster=cluster, seed=seed)
 # `NAME-machine` is a root shell on the machine of that engine. The first use of `systemd` and of `old` starts them,
 # which takes a moment. The lab tells these engines their cgroup driver: `systemd` to the engine of that name,
 # `cgroupfs` to its own and to `old`. What an engine chooses by itself is experiment 3.
-#
+
+# %% [markdown]
 # ## 1. Which driver, and where is my container?
 #
 # A *cgroup* is a group of processes whose use of memory, processors and more the kernel counts and limits; one sees
@@ -868,7 +869,8 @@ trial.check(
 
 # %% [markdown]
 # The kernel killed the large container (137 is 128 + 9, SIGKILL), and what is left is in the pod's group.
-#
+
+# %% [markdown]
 # ## 11. The other way round
 #
 # **Ask.** Now containerd 1.6 is told `systemd`, and kubelet `cgroupfs`.

@@ -30,7 +30,8 @@ lab = open_lab("02-log-drivers", engine=engine, cluster=cluster, seed=seed)
 #
 # Some commands run elsewhere than on this computer, and say so before the `$`: `machine$` is a root shell on the
 # engine's machine, `old$` talks to an engine of an older release, `systemd$` to one on a machine with systemd.
-#
+
+# %% [markdown]
 # ## 1. The default
 #
 # **Ask.** You set nothing. Which driver does a container get, and what does that driver write?

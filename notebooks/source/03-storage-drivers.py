@@ -32,7 +32,8 @@ lab = open_lab("03-storage-drivers", engine=engine, cluster=cluster, seed=seed)
 # The card above says what is live here. Commands run on this computer, with the lab's engine. `on="old"` asks another
 # engine: Docker 20.10 of Debian 12. `on="machine"` is a root shell on the private machine that the lab's engine runs
 # on: there you see the engine's own folders.
-#
+
+# %% [markdown]
 # ## 1. Which driver is in use?
 #
 # **Ask.** Everybody knows that Docker's default storage driver is `overlay2`. Does `docker info` say so, and does it

@@ -33,7 +33,8 @@ lab = open_lab("04-network-drivers", engine=engine, cluster=cluster, seed=seed)
 # The card above says what is live here. The commands below are the ones you would type. You can try your own in any
 # cell: `!docker network ls`. The firewall, interfaces and namespaces are those of the lab's machine:
 # `on="machine"` runs a command there, as root.
-#
+
+# %% [markdown]
 # ## 1. The default bridge, and a bridge of your own
 #
 # **Ask.** A container that is started without `--network` joins the *default bridge*. It is said that containers there
@@ -490,7 +491,8 @@ trial.check(equals(shop_behind_docker_user.output, "", what))
 # `INPUT`. Docker puts its own chain `DOCKER-USER` first there and never writes to it. The rule must name the port as
 # it was asked for (`--ctorigdstport`), for in `FORWARD` the packet already has the container's. (Docker manual:
 # *Packet filtering and firewalls*.)
-#
+
+# %% [markdown]
 # ## 6. One network on two machines: overlay
 #
 # **Ask.** The *overlay* driver joins containers on several machines. What travels on the wire between them? Is it
@@ -701,7 +703,8 @@ trial.check(
 #   same port. A container on overlay has a second interface, to the bridge `docker_gwbridge`: there its port is
 #   published, and by that way it reaches the world.
 # - From *outside*, a container on macvlan is one more computer.
-#
+
+# %% [markdown]
 # ## 8. What does it cost?
 #
 # **Ask.** Is *host* faster, and how much? The same question to overlay.
@@ -741,7 +744,8 @@ trial.expect(
 # takes 50 bytes of every frame. These are microseconds of one kernel, and each packet pays them. For bytes in bulk
 # look at the lower half of the table: the kernel moves them in large pieces, so that they pay less. Whoever chooses
 # *host* for speed gives up isolation of ports and addresses. (Docker manual: *Host network driver*.)
-#
+
+# %% [markdown]
 # ## Try it yourself
 #
 # Choose two kinds of network and how to ask. While the one container asks the other, tcpdump listens in the machine,

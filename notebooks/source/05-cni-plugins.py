@@ -28,7 +28,8 @@ dataplanes, paths = {}, {}  # what is found, by the name of each way to connect 
 
 # %% [markdown]
 # The lab's cluster has two nodes. `on="node-1"` below means: a root shell on that node.
-#
+
+# %% [markdown]
 # ## 1. A plugin, called by hand
 #
 # **Ask.** A CNI plugin is a program. Whoever starts a pod calls it with a few variables and a little JSON. What does
@@ -979,7 +980,8 @@ cni.products_table("CNI products", tried)
 # trials shows whether Calico's routes come from BIRD (`proto bird`): that, and “deny”, are what cn-04-a and cn-04-b
 # say of the product; for cn-07 it is Antrea's own switch on the nodes. Verdicts on these claims wait for evidence of
 # the products, so they stay as they are.
-#
+
+# %% [markdown]
 # ## 10. All of them
 #
 # The same questions, the same pods, the same two nodes:
@@ -991,7 +993,8 @@ cni.dataplanes_table("Ways to connect pods", dataplanes)
 # What a pod sees hardly differs: everybody reaches everybody, under their own addresses. What differs is how much of a
 # packet is left to it, what the wire between the nodes has to know, and whether somebody reads policies. A packet that
 # is a byte too large is sent in two pieces, and arrives; but Cilium's programs let no piece of a ping pass.
-#
+
+# %% [markdown]
 # ## A packet's path
 #
 # Choose a dataplane and a place, predict, and look at the headers of a packet that passed there in this run.

@@ -29,7 +29,8 @@ lab = open_lab("06-dockerfile-instructions", engine=engine, cluster=cluster, see
 # %% [markdown]
 # The card above says what is live here. The commands below are the ones you would type. You can try your own in any
 # cell: `!docker images`.
-#
+
+# %% [markdown]
 # ## 1. COPY and ADD, side by side
 #
 # **Ask.** Both put files into an image. Where do they differ: with a file, a folder, a symbolic link, archives, URLs,

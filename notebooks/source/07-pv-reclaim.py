@@ -24,7 +24,8 @@ lab = open_lab("07-pv-reclaim", engine=engine, cluster=cluster, seed=seed)
 # %% [markdown]
 # The card above says what is live here. The commands below are the ones you would type, and you can try your own in
 # any cell: `!kubectl get persistentvolumes`. A command with `node-1` before its prompt runs as root on the node.
-#
+
+# %% [markdown]
 # ## 1. Three policies, one life
 #
 # **Ask.** A volume is born, is bound to a claim, and one day the claim is deleted. What happens to the volume then,

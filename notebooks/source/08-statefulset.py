@@ -23,7 +23,8 @@ lab = open_lab("08-statefulset", engine=engine, cluster=cluster, seed=seed)
 # %% [markdown]
 # The card above says what is live here. The commands below are the ones you would type, and you can try your own in
 # any cell: `!kubectl get nodes`. In Python, `lab.cluster.api` is a client of the official Kubernetes library.
-#
+
+# %% [markdown]
 # ## 1. What the API server does with your file
 #
 # **Ask.** Everything goes through the API server. What does it refuse, what does it store, and where?

@@ -20,12 +20,16 @@ FORBIDDEN_NODES = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef, ast.Try,
 FORBIDDEN_CALLS = {"sleep", "input", "HTML", "exec", "eval"}
 
 
+def read(path: Path) -> Any:
+    return nbformat.read(path, as_version=4)
+
+
 def code_cells(path: Path) -> list[Any]:
-    return [cell for cell in nbformat.read(path, as_version=4).cells if cell.cell_type == "code"]
+    return [cell for cell in read(path).cells if cell.cell_type == "code"]
 
 
 def markdown_cells(path: Path) -> list[Any]:
-    return [cell for cell in nbformat.read(path, as_version=4).cells if cell.cell_type == "markdown"]
+    return [cell for cell in read(path).cells if cell.cell_type == "markdown"]
 
 
 def python_of(cell: Any) -> ast.Module | None:
@@ -118,7 +122,7 @@ def test_only_the_last_cell_has_a_stored_output(path: Path) -> None:
     assert last.outputs, "record it: ./lab record"
     assert last.execution_count == len(others) + 1
     assert not [named(cell) for cell in others if cell.outputs or cell.execution_count is not None]
-    assert nbformat.read(path, as_version=4).cells[-1].id == last.id
+    assert read(path).cells[-1].id == last.id
 
 
 def test_what_is_stored_is_plain_text_without_a_number_that_varies(path: Path) -> None:
@@ -129,12 +133,25 @@ def test_what_is_stored_is_plain_text_without_a_number_that_varies(path: Path) -
 
 
 def test_ids_are_unique_and_metadata_is_lean(path: Path) -> None:
-    notebook = nbformat.read(path, as_version=4)
+    notebook = read(path)
     nbformat.validate(notebook)
     ids = [cell.id for cell in notebook.cells]
     assert len(ids) == len(set(ids))
     assert set(notebook.metadata) == {"kernelspec", "language_info"}
-    assert not [cell.id for cell in notebook.cells if set(cell.metadata) - {"tags"}]
+    assert not [cell.id for cell in notebook.cells if set(cell.metadata) - {"tags", "slideshow"}]
+
+
+def test_it_can_be_shown_as_slides(path: Path) -> None:
+    """Every section begins one, what is below it fits under it, and the parameters are none."""
+    kinds = {cell.id: cell.metadata.get("slideshow", {}).get("slide_type", "-") for cell in read(path).cells}
+    first, *_ = kinds.values()
+    assert first == "slide"
+    sections = [cell for cell in markdown_cells(path) if re.search(r"^## ", cell.source, re.MULTILINE)]
+    assert not [named(cell) for cell in sections if not cell.source.startswith("## ")]
+    assert {kinds[cell.id] for cell in sections} == {"slide"}
+    tagged = [cell.id for cell in code_cells(path) if "parameters" in cell.metadata.get("tags", [])]
+    assert [kinds[identity] for identity in tagged] == ["skip"]
+    assert "subslide" in kinds.values() or path.stem.startswith("09")
 
 
 def test_it_opens_its_own_lab_and_closes_it(path: Path) -> None:
