@@ -1,10 +1,15 @@
-"""Writes the pages of docs/ that are made from the ledger, the recorded evidence, and what the code declares."""
+"""Writes the pages of docs/ that are made from the ledger, the recorded evidence, and what the code declares.
+
+In the notes for instructors it writes the timing only.
+"""
 
 from pathlib import Path
 
 from labsupport.backends.parity import parity_document
 from labsupport.experiments.claims import load_ledger
 from labsupport.lessons.ledger import ledger_document, read_book
+from labsupport.lessons.timing import notes_with_timing
+from labsupport.notebooks import all_notebooks
 from labsupport.project import Project
 
 
@@ -15,7 +20,9 @@ def documents(project: Project) -> dict[Path, str]:
         LedgerError, EvidenceError: what it is made from is malformed.
     """
     docs = project.root / "docs"
+    notes = {docs / "notes" / f"{one.slug}.md": one.path for one in all_notebooks(project)}
     return {
+        **notes_with_timing(notes, project.recorded_evidence),
         docs / "ledger.md": ledger_document(read_book(project.claims, project.recorded_evidence)),
         docs / "parity.md": parity_document(load_ledger(project.claims)),
     }

@@ -1,0 +1,113 @@
+"""How long the parts of a notebook take in class: from its words, its predictions, and what its commands took.
+
+Measured are the seconds of commands, when the evidence was recorded. What people need is reckoned from the two rates
+below, and said to be.
+"""
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from labsupport.errors import UsageError
+from labsupport.experiments.evidence import Evidence, read_folder
+
+WORDS_A_MINUTE = 150
+MINUTES_A_PREDICTION = 2
+BEGIN, END = "<!-- timing: made by ./lab generate -->", "<!-- end of timing -->"
+_TRIAL = re.compile(r'lab\.trial\(\s*"([\w-]+)"')
+_FENCE = re.compile(r"^```.*?^```", re.MULTILINE | re.DOTALL)
+
+
+@dataclass
+class Part:
+    """A section of a notebook: what stands in it, and what its trials' commands took when they were recorded.
+
+    `seconds` is None where nothing of it was recorded. `for_a_widget` are trials that hold every position of one:
+    a learner runs a few of them.
+    """
+
+    title: str
+    words: int = 0
+    predictions: int = 0
+    cells: int = 0
+    seconds: float | None = None
+    for_a_widget: bool = False
+
+    @property
+    def minutes(self) -> float:
+        commands = 0.0 if self.for_a_widget else (self.seconds or 0.0)
+        return self.words / WORDS_A_MINUTE + self.predictions * MINUTES_A_PREDICTION + commands / 60
+
+
+def parts_of(notebook: Path, evidence: Iterable[Evidence]) -> list[Part]:
+    """Return the sections of a notebook in order; what comes before the first is called "Opening"."""
+    import nbformat
+
+    took = {one.trial: sum(step.seconds for step in one.steps) for one in evidence if one.steps}
+    parts = [Part("Opening")]
+    for cell in nbformat.read(notebook, as_version=4).cells:
+        if cell.cell_type == "markdown":
+            if heading := re.match(r"## (.+)", cell.source):
+                parts.append(Part(heading[1]))
+            told = _FENCE.sub("", cell.source)
+            parts[-1].words += len(told.split())
+            parts[-1].predictions += told.count("**Predict.**")
+            continue
+        parts[-1].cells += 1
+        parts[-1].for_a_widget |= "lab.explore(" in cell.source
+        for trial in _TRIAL.findall(cell.source):
+            if trial in took:
+                parts[-1].seconds = (parts[-1].seconds or 0.0) + took[trial]
+    return parts
+
+
+def timing_table(parts: Sequence[Part]) -> str:
+    """The sections as a Markdown table, and what they come to."""
+    cells = [
+        (part.title, part.words, part.predictions or "", part.cells, _seconds(part), f"{part.minutes:.0f}")
+        for part in parts
+    ]
+    rows = [f"| {' | '.join(map(str, row))} |" for row in cells]
+    total = sum(part.minutes for part in parts)
+    return "\n".join(
+        [
+            "| Section | words | predictions | cells | seconds of its commands | minutes |",
+            "|---|---:|---:|---:|---:|---:|",
+            *rows,
+            f"| **All** | {sum(part.words for part in parts)} | {sum(part.predictions for part in parts)} | "
+            f"{sum(part.cells for part in parts)} | | **{total:.0f}** |",
+            "",
+            f"Seconds are those of the recorded run. Minutes are reckoned: {WORDS_A_MINUTE} words a minute, "
+            f"{MINUTES_A_PREDICTION} for a prediction and the talk about it, and the commands. Exercises come on top. "
+            "Of a widget the seconds are those of all its positions, and count for no minutes.",
+        ]
+    )
+
+
+def notes_with_timing(pages: Mapping[Path, Path], recorded: Path) -> dict[Path, str]:
+    """Return each page of notes with the table of its notebook in the place that is marked for it.
+
+    Args:
+        pages: page of notes → notebook.
+        recorded: folder of the recorded evidence.
+
+    Raises:
+        UsageError: a page has no such place.
+    """
+    made = {}
+    for page, notebook in pages.items():
+        folder = recorded / notebook.stem
+        evidence = read_folder(folder) if folder.is_dir() else []
+        before, begin, rest = page.read_text(encoding="utf-8").partition(BEGIN)
+        _, end, after = rest.partition(END)
+        if not begin or not end:
+            raise UsageError(f"put the timing into {page.name}", "its place is not marked", f"write {BEGIN} … {END}")
+        made[page] = f"{before}{BEGIN}\n\n{timing_table(parts_of(notebook, evidence))}\n\n{END}{after}"
+    return made
+
+
+def _seconds(part: Part) -> str:
+    if part.seconds is None:
+        return ""
+    return f"{part.seconds:.0f}{' (widget)' if part.for_a_widget else ''}"
