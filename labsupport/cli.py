@@ -1,5 +1,6 @@
-"""The command line: words in, exit code out. The only file that imports typer and rich.
+"""The command line: words in, exit code out.
 
+With choices.py and teaching.py, which has the commands of who teaches, the only file that imports typer and rich.
 Commands call lab.py, running.py, starting.py and testing.py and never a machine, engine or cluster.
 Everything heavy is imported by the command that needs it: `./lab --version` answers at once.
 """
@@ -9,22 +10,30 @@ import os
 import shlex
 import signal
 import sys
-from enum import StrEnum
-from typing import TYPE_CHECKING, Annotated, NoReturn
+from typing import Annotated, NoReturn
 
 import typer
 
-from labsupport import console, guest
+from labsupport import console, guest, teaching
+from labsupport.choices import (
+    JOBS,
+    Allow,
+    AsJson,
+    Cluster,
+    ClusterChoice,
+    Engine,
+    EngineChoice,
+    Jobs,
+    Machine,
+    MachineChoice,
+    Notebooks,
+    lab_options,
+)
 from labsupport.errors import LabError, UsageError
 from labsupport.process.ownership import is_guest
 from labsupport.project import this_project
 
-if TYPE_CHECKING:
-    from labsupport.backends import LabOptions
-
 INTERRUPTED = 130
-# Notebooks wait for the engine and the cluster more than they compute, so two share even two cores well.
-JOBS = min(2, os.cpu_count() or 1)
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -46,42 +55,7 @@ app = typer.Typer(
     something, and the message says how to get it · 130 stopped with Ctrl-C.""",
 )
 
-
-class EngineChoice(StrEnum):
-    AUTO = "auto"
-    PRIVATE = "private"
-    OWN = "own"
-    REPLAY = "replay"
-
-
-class ClusterChoice(StrEnum):
-    AUTO = "auto"
-    EMBEDDED = "embedded"
-    KIND = "kind"
-    SIMULATED = "simulated"
-    OWN = "own"
-    REPLAY = "replay"
-
-
-class MachineChoice(StrEnum):
-    AUTO = "auto"
-    NAMESPACES = "namespaces"
-    CONTAINER = "container"
-    VM = "vm"
-    NONE = "none"
-
-
-Engine = Annotated[EngineChoice, typer.Option(help="Docker: the lab's private engine, your own, or recorded evidence.")]
-Cluster = Annotated[
-    ClusterChoice, typer.Option(help="Kubernetes: embedded, kind, simulated nodes, your own, or recorded.")
-]
-Machine = Annotated[MachineChoice, typer.Option(help="The private computer the lab runs on.")]
-Allow = Annotated[
-    bool, typer.Option("--allow-cluster-changes", help="On your own cluster: all that you may, not one namespace only.")
-]
-AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
-Notebooks = Annotated[list[str] | None, typer.Argument(metavar="[NOTEBOOK]…", help="06, a slug, or a part of one.")]
-Jobs = Annotated[int, typer.Option(min=1, max=16, help="How many notebooks at once.")]
+app.add_typer(teaching.app)
 
 
 def main() -> int:
@@ -132,7 +106,7 @@ def start(
     from labsupport.notebooks import all_notebooks
 
     project = this_project()
-    options = _options(engine, cluster, machine, allow_cluster_changes)
+    options = lab_options(engine, cluster, machine, allow_cluster_changes)
     if guest.is_wanted(options):
         chosen = guest.free_port(port)
         _run_in_guest("--no-browser", "--port", str(chosen), port=chosen, opens=browser and _has_display())
@@ -168,7 +142,7 @@ def run(
     Examples: `./lab run` · `./lab run 06` · `./lab run --engine replay` (needs neither root nor Docker)
     """
     project = this_project()
-    options = _options(engine, cluster, machine, allow_cluster_changes)
+    options = lab_options(engine, cluster, machine, allow_cluster_changes)
     if guest.is_wanted(options):
         _run_in_guest()
     results = console.execute(project, notebooks or [], options, jobs=jobs)
@@ -185,7 +159,7 @@ def test(context: typer.Context) -> None:
     """
     from labsupport import testing
 
-    if guest.is_wanted(_options(EngineChoice.AUTO, ClusterChoice.AUTO, MachineChoice.AUTO)):
+    if guest.is_wanted(lab_options(EngineChoice.AUTO, ClusterChoice.AUTO, MachineChoice.AUTO)):
         _run_in_guest()
     results = testing.run_checks(
         this_project(), context.args, show=console.print_line, listener=console.print_announcement
@@ -231,7 +205,7 @@ def up(
     """
     from labsupport import keeping
 
-    options = _options(engine, cluster, machine, allow_cluster_changes)
+    options = lab_options(engine, cluster, machine, allow_cluster_changes)
     if guest.is_wanted(options):
         _run_in_guest(stays=True)
     with console.Screen() as screen:
@@ -325,7 +299,7 @@ def record(notebooks: Notebooks = None, machine: Machine = MachineChoice.AUTO) -
     from labsupport import recording
 
     project = this_project()
-    options = _options(EngineChoice.PRIVATE, ClusterChoice.AUTO, machine)
+    options = lab_options(EngineChoice.PRIVATE, ClusterChoice.AUTO, machine)
     if guest.is_wanted(options):
         _run_in_guest(records=True)
     results = console.execute(project, notebooks or [], options, recording=True)
@@ -352,7 +326,7 @@ def verify(
     from labsupport.backends import plan
 
     project = this_project()
-    options = _options(EngineChoice.PRIVATE, cluster, machine)
+    options = lab_options(EngineChoice.PRIVATE, cluster, machine)
     if guest.is_wanted(options):
         _run_in_guest()
     recording.require_recorded(project)
@@ -390,7 +364,7 @@ def bench(
     """
     from labsupport import benchmark
 
-    if guest.is_wanted(_options(EngineChoice.AUTO, ClusterChoice.AUTO, MachineChoice.AUTO)):
+    if guest.is_wanted(lab_options(EngineChoice.AUTO, ClusterChoice.AUTO, MachineChoice.AUTO)):
         _run_in_guest()
     project = this_project()
     with console.Screen() as screen:
@@ -435,14 +409,6 @@ def generate() -> None:
     project = this_project()
     changed = [*(one.path for one in generate_all(project)), *write_documents(project)]
     print("\n".join(f"wrote {path.relative_to(project.root)}" for path in changed) or "All was up to date.")
-
-
-def _options(
-    engine: EngineChoice, cluster: ClusterChoice, machine: MachineChoice, allow_cluster_changes: bool = False
-) -> "LabOptions":
-    from labsupport.backends import LabOptions
-
-    return LabOptions(engine.value, cluster.value, machine.value, allow_cluster_changes)
 
 
 def _run_in_guest(

@@ -1,5 +1,7 @@
 """Makes the project's own Python environment, .venv, from requirements.lock. Owns that folder.
 
+The packages come from pip's index, or from a bundle where there is no network.
+
 Runs before anything is installed, so it imports the standard library and this package's plainest modules only.
 Set-up is atomic by its stamp: the copy of the lock inside .venv is written last, and without it all begins again.
 """
@@ -11,10 +13,11 @@ import re
 import shutil
 import sys
 import sysconfig
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+from labsupport.bundle import BundleReader
 from labsupport.errors import LabError, RequirementMissing, ToolchainError
 from labsupport.process.commands import Invocation, LocalRunner
 from labsupport.process.progress import Listener, Progress
@@ -27,10 +30,13 @@ CLEAR_LINE = "\r\033[K"
 
 
 def main() -> int:
-    """Make the environment of the project named by the first argument; print progress; return the exit code."""
+    """Make the environment of the project named by the first argument; print progress; return the exit code.
+
+    A second argument is a bundle that has the packages.
+    """
     project = Path(sys.argv[1])
     try:
-        install(project, _print_progress)
+        install(project, _print_progress, bundle=Path(sys.argv[2]) if len(sys.argv) > 2 else None)
     except LabError as error:
         print(f"\n{error}", file=sys.stderr)
         return error.exit_code
@@ -40,10 +46,11 @@ def main() -> int:
     return 0
 
 
-def install(project: Path, listener: Listener) -> None:
+def install(project: Path, listener: Listener, *, bundle: Path | None = None) -> None:
     """Bring .venv in line with requirements.lock; return at once where it is.
 
     Raises:
+        UsageError, ToolchainError: the bundle is none, is for another computer, Python or edition, or is damaged.
         RequirementMissing: the folder is read-only, Debian's python3-venv is missing and we are not root,
             or the packages could not be fetched.
     """
@@ -56,15 +63,20 @@ def install(project: Path, listener: Listener) -> None:
     with _alone(project, listener):
         if is_current(project):
             return
-        _ensure_venv_module(listener)
+        if bundle:
+            with BundleReader(bundle) as reader:
+                reader.require_useful(project)
+        else:
+            _ensure_venv_module(listener)
         _become_caller()
+        source = f"from {bundle}" if bundle else f"about {DOWNLOAD_MEGABYTES} MB to download"
         listener(
             Progress(
-                f"Setting up Python packages in {project / '.venv'}: about {DOWNLOAD_MEGABYTES} MB to download, "
+                f"Setting up Python packages in {project / '.venv'}: {source}, "
                 f"{DISK_MEGABYTES} MB on disk, {MINUTES}. Once; later starts skip this."
             )
         )
-        _make(project, listener)
+        _make(project, listener, bundle)
 
 
 def is_current(project: Path) -> bool:
@@ -73,13 +85,19 @@ def is_current(project: Path) -> bool:
     return stamp.is_file() and stamp.read_bytes() == (project / STAMP).read_bytes()
 
 
-def _make(project: Path, listener: Listener) -> None:
+def _make(project: Path, listener: Listener, bundle: Path | None) -> None:
     environment = project / ".venv"
     shutil.rmtree(environment, ignore_errors=True)
     runner = LocalRunner({"PYTHONPATH": "", "PIP_USER": "0", "PIP_DISABLE_PIP_VERSION_CHECK": "1"})
     # The version's own executable: python3 may point to another version after an upgrade of the system.
-    runner.run([os.path.realpath(sys.executable), "-m", "venv", str(environment)], within_seconds=300).or_raise()
-    _install_packages(project, runner, listener)
+    # Debian has no pip for it before python3-venv is installed; a bundle has one.
+    options = ["--without-pip"] if bundle else []
+    python = os.path.realpath(sys.executable)
+    runner.run([python, "-m", "venv", *options, str(environment)], within_seconds=300).or_raise()
+    if bundle:
+        _install_from_bundle(project, bundle, runner, listener)
+    else:
+        _install_packages(project, runner, listener, ["-m", "pip", "install"])
     # A relative path, so that the clone can be moved; and no build step, which would need the network.
     site_packages = Path(
         sysconfig.get_path("purelib", "venv", {"base": str(environment), "platbase": str(environment)})
@@ -91,20 +109,29 @@ def _make(project: Path, listener: Listener) -> None:
     listener(Progress("Python packages are ready.", 1.0))
 
 
-def _install_packages(project: Path, runner: LocalRunner, listener: Listener) -> None:
-    total = len(re.findall(r"^\S+==", (project / STAMP).read_text(), re.MULTILINE))
-    seen = 0
+def _install_from_bundle(project: Path, bundle: Path, runner: LocalRunner, listener: Listener) -> None:
+    wheels = project / ".venv" / "wheels"
+    with BundleReader(bundle) as reader:
+        reader.take_wheels(wheels)
+    pip = str(next(wheels.glob("pip-*.whl")))
+    # A wheel of pip runs as it is.
+    install = [f"{pip}/pip", "install", "--no-index", "--find-links", str(wheels)]
+    _install_packages(project, runner, listener, install)
+    python = str(project / ".venv" / "bin" / "python")
+    runner.run([python, *install, "--no-deps", "--quiet", pip], within_seconds=300).or_raise()
+    shutil.rmtree(wheels)
+
+
+def _install_packages(project: Path, runner: LocalRunner, listener: Listener, install: Sequence[str]) -> None:
+    collecting = Collecting(len(packages_of(project)), listener, 0.8)
 
     def follow(line: str) -> None:
-        nonlocal seen
-        if line.startswith("Collecting "):
-            seen += 1
-            listener(Progress(f"package {seen} of about {total}: {line.split()[1].split('==')[0]}", 0.8 * seen / total))
-        elif line.startswith("Installing collected packages"):
-            listener(Progress(f"unpacking {seen} packages (the longest step, no further news)", 0.8))
+        collecting(line)
+        if line.startswith("Installing collected packages"):
+            listener(Progress(f"unpacking {collecting.seen} packages (the longest step, no further news)", 0.8))
 
     python = str(project / ".venv" / "bin" / "python")
-    argv = [python, "-m", "pip", "install", "--require-hashes", "--no-deps", "--no-input", "--progress-bar", "off"]
+    argv = [python, *install, "--require-hashes", "--no-deps", "--no-input", "--progress-bar", "off"]
     argv += ["--retries", "2", "--requirement", str(project / STAMP)]
     result = runner.stream(argv, follow, invocation=Invocation(folder=project))
     if result.succeeded:
@@ -117,6 +144,29 @@ def _install_packages(project: Path, runner: LocalRunner, listener: Listener) ->
             "connect to the network (or set pip's index or proxy for it), then run the same command again",
         )
     raise ToolchainError(result.command, said, "remove the cause named above, then run the same command again")
+
+
+def packages_of(project: Path) -> list[str]:
+    """Return the packages of requirements.lock."""
+    return re.findall(r"^(\S+)==", (project / STAMP).read_text(), re.MULTILINE)
+
+
+class Collecting:
+    """Follows the lines of pip while it gets so many packages, which are `share` of the whole work."""
+
+    def __init__(self, total: int, listener: Listener, share: float) -> None:
+        self.seen = 0
+        self._total = total
+        self._listener = listener
+        self._share = share
+
+    def __call__(self, line: str) -> None:
+        if not line.startswith(("Collecting ", "Processing ")):
+            return
+        self.seen += 1
+        name = Path(line.split()[1]).name.split("==")[0]
+        done = self._share * min(self.seen / self._total, 1.0)
+        self._listener(Progress(f"package {self.seen} of about {self._total}: {name}", done))
 
 
 def _telling_lines(output: str) -> str:

@@ -3,6 +3,7 @@
 No network: the lock of these clones names one small wheel made here.
 """
 
+import ensurepip
 import hashlib
 import os
 import shutil
@@ -17,6 +18,8 @@ from pathlib import Path
 
 import pytest
 
+from labsupport import bundling
+from labsupport.backends import LabOptions
 from labsupport.process.commands import CommandResult, Invocation, LocalRunner
 from labsupport.process.waiting import wait_until
 from labsupport.project import Project
@@ -24,6 +27,8 @@ from labsupport.project import Project
 TOOLS = ("sh", "dirname", "readlink", "cmp", "cat")
 NOBODY = 65534
 SYSTEM_PATH = "/usr/local/bin:/usr/bin:/bin"
+# Debian and its kind keep what ensurepip installs elsewhere.
+WHEELS_OF_PYTHON = (Path(ensurepip.__file__).parent / "_bundled", Path("/usr/share/python-wheels"))
 COMMAND_LINE = 'import sys; print("command line:", *sys.argv[1:]); import lockedwheel'
 
 
@@ -105,6 +110,18 @@ def test_first_start_sets_up_and_the_second_does_not(set_up: tuple[Project, Comm
     assert "minutes" in first.stderr
     second = launch(clone, "status")
     assert (second.stdout, second.stderr) == ("command line: status\n", "")
+
+
+@pytest.fixture
+def bundle(clone: Project, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """What a clone with a tiny lock takes where there is no network: its wheel, and pip."""
+    wheels = clone.root.parent / "wheels"
+    pip = next(wheel for folder in WHEELS_OF_PYTHON for wheel in folder.glob("pip-*.whl"))
+    shutil.copy(pip, wheels)
+    monkeypatch.setenv("PIP_NO_INDEX", "1")
+    monkeypatch.setenv("PIP_FIND_LINKS", wheels.as_uri())
+    target = clone.root.parent / "a bundle"
+    return bundling.bundle(clone, ["09-claims"], LabOptions(engine="replay"), target).path
 
 
 def test_a_moved_clone_still_works_through_a_link(set_up: tuple[Project, CommandResult], tmp_path: Path) -> None:
@@ -235,3 +252,34 @@ def test_under_sudo_the_environment_belongs_to_the_caller(clone: Project) -> Non
     assert result.exit_code == 0, result.stderr
     made = list((clone.root / ".venv").rglob("*"))
     assert {path.lstat().st_uid for path in made} == {NOBODY}
+
+
+@pytest.mark.needs("root")
+def test_a_bundle_sets_it_up_where_there_is_no_network(bundle: Path, clone: Project) -> None:
+    result = LocalRunner().run(
+        ["unshare", "--net", str(clone.root / "lab"), "unbundle", str(bundle)],
+        within_seconds=120,
+        invocation=Invocation(environment={"PIP_NO_INDEX": "", "PIP_FIND_LINKS": ""}),
+    )
+    assert (result.exit_code, result.stdout) == (0, f"command line: unbundle {bundle}\n"), result.stderr
+    assert "download" not in result.stderr
+    assert (clone.root / ".venv" / "bin" / "pip").exists()
+    assert not (clone.root / ".venv" / "wheels").exists()
+    assert [path.name for path in bundle.parent.glob(".*")] == []
+
+
+def test_a_bundle_that_was_cut_off_sets_up_nothing(bundle: Path, clone: Project) -> None:
+    bundle.write_bytes(bundle.read_bytes()[:100_000])
+    result = launch(clone, "unbundle", str(bundle))
+    assert result.exit_code == 1
+    assert "only the beginning of one" in result.stderr
+    assert not (clone.root / ".venv").exists()
+
+
+def test_a_bundle_of_another_edition_is_refused(bundle: Path, clone: Project) -> None:
+    lock = clone.root / "requirements.lock"
+    lock.write_text(f"# changed\n{lock.read_text()}")
+    result = launch(clone, "unbundle", str(bundle))
+    assert result.exit_code == 2
+    assert "another edition" in result.stderr
+    assert not (clone.root / ".venv").exists()

@@ -35,6 +35,7 @@ class Toolchain:
     """Finds and gets tools. Names are those of tools and groups in toolchain/versions.toml.
 
     Every call that needs a tool gets it first where it is missing, so `ensure` is only for doing that at a chosen time.
+    Unless it `uses_path`, what PATH has counts for nothing: all is in the cache.
     """
 
     def __init__(
@@ -44,11 +45,13 @@ class Toolchain:
         listener: Listener = silent,
         *,
         catalogue: Catalogue | None = None,
+        uses_path: bool = True,
     ) -> None:
         self.cache = cache or cache_folder()
         self._runner = runner or LocalRunner()
         self._listener = listener
         self._catalogue = catalogue or read_catalogue()
+        self._uses_path = uses_path
         self.store = Store(self.cache)
         self._platform = Platform.here()
         self._found: dict[str, Path] = {}
@@ -142,6 +145,19 @@ class Toolchain:
         versions = (self.debian_root(debian_set).parent / "packages.json").read_text()
         return {str(name): str(version) for name, version in json.loads(versions).items()}
 
+    def folders(self, *names: str) -> list[Path]:
+        """Return the folders of the cache that the tools of `names` are in, without those that PATH has."""
+        self.ensure(*names)
+        tools = [tool for tool in self._catalogue.expand(names) if self.cache in self._found[tool.name].parents]
+        unpacked = {self._unpacked_folder(tool.debian.set) for tool in tools if tool.debian}
+        return sorted({*unpacked, *(self._found[tool.name].parent for tool in tools if tool.go)})
+
+    def renew_wrappers(self, area: str, key: str, half_made: Path) -> None:
+        """Write anew the wrappers in a set of Debian packages that came from another cache; others have none."""
+        sets = {self._unpacked_folder(name).name: name for name in self._catalogue.debian}
+        if area == self._debian_area() and key in sets:
+            write_wrappers(half_made, self._tools_of(sets[key]), published=self.cache / area / key)
+
     def provenance(self, name: str) -> Provenance:
         """Return which version of a tool this is, and where it is from."""
         path = self.path(name)
@@ -169,7 +185,7 @@ class Toolchain:
         return missing
 
     def _on_path(self, tool: Tool) -> Path | None:
-        if (tool.debian and tool.debian.always) or (tool.go and not tool.says):
+        if not self._uses_path or (tool.debian and tool.debian.always) or (tool.go and not tool.says):
             return None
         folders = [*os.environ.get("PATH", "").split(":"), *SYSTEM_FOLDERS]
         # `./lab shell` has our own folders on PATH: what is found there is no find.
@@ -208,7 +224,7 @@ class Toolchain:
                 continue
             debian_set = self._catalogue.debian[name]
             self.store.require_space(debian_set.megabytes, f"unpack {', '.join(debian_set.packages)}")
-            tools = [tool for tool in self._catalogue.tools.values() if tool.debian and tool.debian.set == name]
+            tools = self._tools_of(name)
             with self.store.publishing(self._debian_area(), folder.name) as half_made:
                 versions = AptGet(self._runner, self._listener).unpack(debian_set, half_made)
                 write_wrappers(half_made, tools, published=folder)
@@ -217,9 +233,12 @@ class Toolchain:
                 self._found.setdefault(tool.name, folder / "bin" / tool.command)
 
     def _unpacked_folder(self, name: str) -> Path:
-        tools = [tool for tool in self._catalogue.tools.values() if tool.debian and tool.debian.set == name]
+        tools = self._tools_of(name)
         digest = hashlib.sha256(f"{self._catalogue.debian[name].packages} {tools}".encode()).hexdigest()
         return self.cache / self._debian_area() / f"{name}-{digest[:12]}"
+
+    def _tools_of(self, debian_set: str) -> list[Tool]:
+        return [tool for tool in self._catalogue.tools.values() if tool.debian and tool.debian.set == debian_set]
 
     def _debian_area(self) -> str:
         release = Path("/etc/os-release").read_text() if Path("/etc/os-release").exists() else ""

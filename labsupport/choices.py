@@ -1,0 +1,61 @@
+"""The words that several commands take: which engine, which cluster, which notebooks. Owns their types and help."""
+
+import os
+from enum import StrEnum
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from labsupport.backends import LabOptions
+
+# Notebooks wait for the engine and the cluster more than they compute, so two share even two cores well.
+JOBS = min(2, os.cpu_count() or 1)
+
+
+class EngineChoice(StrEnum):
+    AUTO = "auto"
+    PRIVATE = "private"
+    OWN = "own"
+    REPLAY = "replay"
+
+
+class ClusterChoice(StrEnum):
+    AUTO = "auto"
+    EMBEDDED = "embedded"
+    KIND = "kind"
+    SIMULATED = "simulated"
+    OWN = "own"
+    REPLAY = "replay"
+
+
+class MachineChoice(StrEnum):
+    AUTO = "auto"
+    NAMESPACES = "namespaces"
+    CONTAINER = "container"
+    VM = "vm"
+    NONE = "none"
+
+
+Engine = Annotated[EngineChoice, typer.Option(help="Docker: the lab's private engine, your own, or recorded evidence.")]
+Cluster = Annotated[
+    ClusterChoice, typer.Option(help="Kubernetes: embedded, kind, simulated nodes, your own, or recorded.")
+]
+Machine = Annotated[MachineChoice, typer.Option(help="The private computer the lab runs on.")]
+Allow = Annotated[
+    bool, typer.Option("--allow-cluster-changes", help="On your own cluster: all that you may, not one namespace only.")
+]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
+Notebooks = Annotated[list[str] | None, typer.Argument(metavar="[NOTEBOOK]…", help="06, a slug, or a part of one.")]
+Jobs = Annotated[int, typer.Option(min=1, max=16, help="How many notebooks at once.")]
+
+
+def lab_options(
+    engine: EngineChoice = EngineChoice.AUTO,
+    cluster: ClusterChoice = ClusterChoice.AUTO,
+    machine: MachineChoice = MachineChoice.AUTO,
+    allow_cluster_changes: bool = False,
+) -> "LabOptions":
+    from labsupport.backends import LabOptions
+
+    return LabOptions(engine.value, cluster.value, machine.value, allow_cluster_changes)
