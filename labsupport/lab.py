@@ -4,6 +4,7 @@
 """
 
 import os
+import platform
 import time
 from collections.abc import Mapping, Sequence
 from functools import cached_property, partial
@@ -24,13 +25,16 @@ from labsupport.backends import (
 )
 from labsupport.describing import card_of_live, card_of_replay, replayed_trials
 from labsupport.display.cards import Card, closing
-from labsupport.display.explorer import Explorer
+from labsupport.display.exercises import progress_shown
+from labsupport.display.explorer import Attempt, Explorer
+from labsupport.display.markup import Shown
 from labsupport.display.notebook import install, show
 from labsupport.display.origin import LIVE, Origin
 from labsupport.errors import RequirementMissing, UsageError
 from labsupport.experiments.claims import load_ledger
 from labsupport.experiments.evidence import Provenance, all_recorded, forget_live
 from labsupport.experiments.exercises import Exercise
+from labsupport.experiments.handing_in import hand_in
 from labsupport.experiments.logbook import Live, Logbook, Recorded
 from labsupport.experiments.progress import ProgressFile
 from labsupport.experiments.runners import NothingRecorded
@@ -462,7 +466,19 @@ class Lab:
                     raise attempt.error
         if trial := self._logbook.latest:
             trial.when_doing(lambda what: explorer.listen(Progress(f"Running: {what}")))
+        explorer.when_attempted(self._note_prediction)
         return explorer
+
+    def progress(self, name: str = "") -> Shown:
+        """Say how far you are, in all notebooks; with a name, also write the file that you hand in to your class.
+
+        In it are that name, which predictions and exercises you did and how they came out, and versions: nothing else.
+        """
+        kept = self._progress.read()
+        if not name:
+            return progress_shown(kept)
+        versions = {"labs": self._project.version, "Python": platform.python_version()}
+        return progress_shown(kept, hand_in(name, kept, versions, self._project.work))
 
     @property
     def origin(self) -> Origin:
@@ -516,10 +532,14 @@ class Lab:
     def __repr__(self) -> str:
         return str(self.card())
 
+    def _note_prediction(self, attempt: Attempt) -> None:
+        if attempt.as_predicted is not None:
+            self._progress.judged(self.notebook, attempt.where, right=attempt.as_predicted)
+
     def _wired(self, exercise: Exercise[Any]) -> Exercise[Any]:
         """Have a check take along what it made itself, and its outcome counted."""
         name, look, backends = exercise.name, exercise.look, self._backends
-        exercise.on_attempt = lambda passed: self._progress.attempted(self.notebook, name, passed=passed)
+        exercise.on_attempt = lambda outcome: self._progress.attempted(self.notebook, name, unmet=outcome.unmet)
         if not self._has_exercises:
             return exercise
         before: list[Existing] = []

@@ -50,6 +50,10 @@ class Project:
         return self.build / "report"
 
     @property
+    def class_page(self) -> Path:
+        return self.build / "class"
+
+    @property
     def benchmark(self) -> Path:
         return self.build / "bench"
 

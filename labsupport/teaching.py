@@ -56,3 +56,22 @@ def unbundle(source: Annotated[Path, typer.Argument(metavar="FILE", help="What `
         arrived = bundling.unbundle(this_project(), source, screen.show)
     print(f"{arrived.came} folders came to {arrived.cache}; {arrived.were_there} were there.")
     print(f"Ready without a network: ./lab run {' '.join(one[:2] for one in arrived.notebooks)}")
+
+
+@app.command("class")
+def class_(
+    folder: Annotated[Path, typer.Argument(metavar="FOLDER", help='With what `lab.progress("a name")` wrote.')],
+) -> None:
+    """Merge what learners handed in into one page, build/class/index.html: who is where, what stops people.
+
+    A learner types `lab.progress("their name")` in any notebook, and hands in the file that it names. Of each name the
+    newest counts. Files that are something else, or broken, are named and skipped.
+    """
+    from labsupport import classroom, starting
+
+    project = this_project()
+    made = classroom.merge(project, folder)
+    starting.give_folders_to_caller(project)
+    for name, why in made.skipped.items():
+        print(f"skipped  {name}: {why}")
+    print(f"{made.learners} learners, {len(made.skipped)} files skipped. Page: {made.path.relative_to(project.root)}")

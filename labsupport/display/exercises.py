@@ -1,12 +1,14 @@
 """How an exercise, a check of it, and a learner's progress look. Checks nothing and keeps nothing."""
 
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
-from labsupport.display.markup import Shown, element, join, prose
+from labsupport.display.markup import Markup, Shown, element, join, prose, stack
 from labsupport.display.style import Mark, chip
 from labsupport.display.tables import Cell, Column, Table, table
 from labsupport.experiments.exercises import Exercise, Outcome, Standing
-from labsupport.experiments.progress import Progress
+from labsupport.experiments.progress import ExerciseProgress, Progress
 
 STANDINGS = {
     Standing.NOT_STARTED: Mark("○", "not started", "plain"),
@@ -43,22 +45,39 @@ def exercise_shown(exercise: Exercise[Any]) -> Shown:
 
 
 def progress_table(progress: Progress) -> Table:
-    """Show, per notebook, where predictions were made and how its exercises stand."""
-    columns: list[str | Column] = ["notebook", Column("predictions", "number"), Column("exercises", "prose")]
+    """Show, per notebook, how many predictions were made, how those of its widget came out, and its exercises."""
+    numbers = [Column(name, "number") for name in ("predictions in words", "in the widget: right", "wrong")]
+    columns: list[str | Column] = ["notebook", *numbers, Column("exercises", "prose")]
     rows: list[list[Cell]] = []
     for notebook, kept in progress.notebooks.items():
-        exercises = [
-            join(
-                [
-                    chip(STANDINGS[Standing.PASSED if each.passed else Standing.NOT_YET], name),
-                    f" {_times(each.attempts)}",
-                ]
-            )
-            for name, each in kept.exercises.items()
-        ]
-        rows.append([notebook, len(kept.predictions), join(exercises, ", ") or None])
+        exercises = [join([exercise_chip(name, each), f" {times(each)}"]) for name, each in kept.exercises.items()]
+        right = sum(each.right for each in kept.judged.values())
+        wrong = sum(each.wrong for each in kept.judged.values())
+        rows.append([notebook, len(kept.predictions), right, wrong, join(exercises, ", ") or None])
     return table("Your progress", columns, rows)
 
 
-def _times(attempts: int) -> str:
-    return f"{attempts} attempt{'' if attempts == 1 else 's'}"
+def progress_shown(progress: Progress, handed_in: Path | None = None) -> Shown:
+    """Show a learner's progress, and the file that they hand in or how to have one."""
+    how = (
+        f"Hand in this file: {handed_in.name}, in work/ beside your notebooks."
+        if handed_in
+        else 'For your class: lab.progress("your name") writes a file to hand in, with this and that name in it.'
+    )
+    shown = (
+        progress_table(progress).shown() if progress.notebooks else _paragraph("Nothing was predicted or tried yet.")
+    )
+    return stack(replace(shown, tells_origin=True), _paragraph(how))
+
+
+def exercise_chip(name: str, kept: ExerciseProgress) -> Markup:
+    """Name an exercise, with the mark of how it stands."""
+    return chip(STANDINGS[Standing.PASSED if kept.passed else Standing.NOT_YET], name)
+
+
+def times(kept: ExerciseProgress) -> str:
+    return f"{kept.attempts} attempt{'' if kept.attempts == 1 else 's'}"
+
+
+def _paragraph(text: str) -> Shown:
+    return Shown(element("p", text), text)

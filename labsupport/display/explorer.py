@@ -47,6 +47,11 @@ class Attempt:
     error: Exception | None = None
 
     @property
+    def where(self) -> str:
+        """The position in words, such as "CMD: exec"."""
+        return ", ".join(f"{name}: {option}" for name, option in self.position.items())
+
+    @property
     def as_predicted(self) -> bool | None:
         """None without a prediction or without a result."""
         if self.played is None or not self.prediction.strip():
@@ -105,6 +110,7 @@ class Explorer:
         self._stacked = tuple(stacked)
         self._prepare = prepare
         self._face: Any = None
+        self._on_attempt: Callable[[Attempt], None] = lambda attempt: None
 
     def positions(self) -> Iterator[dict[str, str]]:
         """Every combination of the controls, the last control changing fastest."""
@@ -123,7 +129,12 @@ class Explorer:
         except Exception as error:
             attempt = Attempt(dict(position), prediction, None, error)
         self.attempts.append(attempt)
+        self._on_attempt(attempt)
         return attempt
+
+    def when_attempted(self, listener: Callable[[Attempt], None]) -> None:
+        """Have someone told of every attempt."""
+        self._on_attempt = listener
 
     def play_all(self) -> list[Attempt]:
         """Play every position, without predictions."""
@@ -225,8 +236,7 @@ class Explorer:
 
 def attempt_shown(attempt: Attempt) -> Shown:
     """Show prediction beside result, the explanation, then what was seen."""
-    where = ", ".join(f"{name}: {option}" for name, option in attempt.position.items())
-    heading = Shown(element("p", where, class_="lab-muted lab-small"), where)
+    heading = Shown(element("p", attempt.where, class_="lab-muted lab-small"), attempt.where)
     if attempt.error is not None or attempt.played is None:
         failed = error_shown(attempt.error or RuntimeError("nothing was played"))
         return Shown(join([heading.html, failed.html]), f"{heading.text}\n{failed.text}")

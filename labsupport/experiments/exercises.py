@@ -77,7 +77,7 @@ class Exercise(Generic[World]):
         praise: said when all is met.
         after_each_check: removes what `look` itself made, after every check, whatever came of it.
         remove: removes the exercise's own objects; called when it passes, and by `close()`.
-        on_attempt: told of every check of something attempted, with whether it passed.
+        on_attempt: told of every check of something attempted, with what it found.
     """
 
     name: str
@@ -89,7 +89,7 @@ class Exercise(Generic[World]):
     praise: str = "All requirements are met."
     after_each_check: Callable[[], None] = lambda: None
     remove: Callable[[], None] = lambda: None
-    on_attempt: Callable[[bool], None] = lambda passed: None
+    on_attempt: Callable[[Outcome], None] = lambda outcome: None
     _unmet: str | None = field(default=None, init=False)
     _hints_given: dict[str | None, int] = field(default_factory=dict, init=False)
 
@@ -110,7 +110,7 @@ class Exercise(Generic[World]):
             self.after_each_check()
         self._unmet = outcome.unmet
         if outcome.standing in (Standing.NOT_YET, Standing.PASSED):
-            self.on_attempt(outcome.passed)
+            self.on_attempt(outcome)
         if outcome.passed:
             self.remove()
         return outcome

@@ -1,4 +1,4 @@
-"""How far a learner is: where predictions were made, which exercises passed. A small JSON file, nothing personal in it.
+"""How far a learner is: which predictions were made, which were right, which exercises passed. A small JSON file.
 
 Neither the words of a prediction nor anything of the learner's computer, name or answers is kept.
 """
@@ -7,7 +7,7 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from labsupport.errors import EvidenceError
 from labsupport.experiments.evidence import write_atomically
@@ -16,18 +16,34 @@ SCHEMA_VERSION = 1
 
 
 class ExerciseProgress(BaseModel):
-    """Attempts counts the checks of something attempted; the check of an unsolved cell is none."""
+    """Attempts counts the checks of something attempted; the check of an unsolved cell is none.
+
+    `unmet` is the requirement that the last of them found unmet.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    attempts: int = 0
+    attempts: int = Field(default=0, ge=0)
     passed: bool = False
+    unmet: str = ""
+
+
+class JudgedPredictions(BaseModel):
+    """How often a position of a widget was predicted as it came out, and how often not."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    right: int = Field(default=0, ge=0)
+    wrong: int = Field(default=0, ge=0)
 
 
 class NotebookProgress(BaseModel):
+    """`predictions` are experiments with a prediction in words, which nobody judges; `judged` are those of a widget."""
+
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     predictions: tuple[str, ...] = ()
+    judged: dict[str, JudgedPredictions] = {}
     exercises: dict[str, ExerciseProgress] = {}
 
 
@@ -76,12 +92,23 @@ class ProgressFile:
 
         self._change(notebook, add)
 
-    def attempted(self, notebook: str, exercise: str, *, passed: bool) -> None:
-        """Count an attempt at an exercise; passed once is passed for good."""
+    def judged(self, notebook: str, position: str, *, right: bool) -> None:
+        """Count a prediction of a position of a widget, such as "CMD: exec"."""
+
+        def add(old: NotebookProgress) -> NotebookProgress:
+            before = old.judged.get(position, JudgedPredictions())
+            now = JudgedPredictions(right=before.right + right, wrong=before.wrong + (not right))
+            return old.model_copy(update={"judged": {**old.judged, position: now}})
+
+        self._change(notebook, add)
+
+    def attempted(self, notebook: str, exercise: str, *, unmet: str | None) -> None:
+        """Count an attempt at an exercise, which left a requirement unmet, or none; passed once is passed for good."""
 
         def add(old: NotebookProgress) -> NotebookProgress:
             before = old.exercises.get(exercise, ExerciseProgress())
-            now = ExerciseProgress(attempts=before.attempts + 1, passed=before.passed or passed)
+            passed = before.passed or unmet is None
+            now = ExerciseProgress(attempts=before.attempts + 1, passed=passed, unmet=unmet or "")
             return old.model_copy(update={"exercises": {**old.exercises, exercise: now}})
 
         self._change(notebook, add)

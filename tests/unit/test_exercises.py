@@ -48,7 +48,7 @@ def small_image(shelf: Shelf, **changes: object) -> Exercise[Shelf]:
         "hints": ("Look at the base.", "Use the toolbox."),
         "after_each_check": lambda: shelf.log.append("tidied"),
         "remove": lambda: shelf.log.append("removed"),
-        "on_attempt": lambda passed: shelf.log.append(f"passed {passed}"),
+        "on_attempt": lambda outcome: shelf.log.append(f"passed {outcome.passed}"),
     }
     return Exercise(**{**settings, **changes})  # type: ignore[arg-type]
 

@@ -23,21 +23,29 @@ def test_predictions_and_attempts_are_kept(file: ProgressFile) -> None:
     file.predicted("06-dockerfile/override")
     file.predicted("06-dockerfile/last-cmd")
     file.predicted("06-dockerfile/override")
-    file.attempted("06-dockerfile", "rewrite", passed=False)
-    file.attempted("06-dockerfile", "rewrite", passed=True)
-    file.attempted("06-dockerfile", "rewrite", passed=False)
+    file.attempted("06-dockerfile", "rewrite", unmet="small")
+    file.attempted("06-dockerfile", "rewrite", unmet=None)
+    file.attempted("06-dockerfile", "rewrite", unmet="no secret")
+    for right in (True, False, False):
+        file.judged("06-dockerfile", "CMD: exec", right=right)
     kept = ProgressFile(file.path).read().notebook("06-dockerfile")
     assert kept.predictions == ("last-cmd", "override")
-    assert kept.exercises["rewrite"].model_dump() == {"attempts": 3, "passed": True}
+    assert kept.exercises["rewrite"].model_dump() == {"attempts": 3, "passed": True, "unmet": "no secret"}
+    assert kept.judged["CMD: exec"].model_dump() == {"right": 1, "wrong": 2}
 
 
 def test_the_file_holds_names_and_counts_only(file: ProgressFile) -> None:
     file.predicted("06-dockerfile/override")
-    file.attempted("06-dockerfile", "rewrite", passed=True)
+    file.attempted("06-dockerfile", "rewrite", unmet=None)
+    file.judged("06-dockerfile", "CMD: exec", right=True)
     assert json.loads(file.path.read_text()) == {
         "schema_version": 1,
         "notebooks": {
-            "06-dockerfile": {"predictions": ["override"], "exercises": {"rewrite": {"attempts": 1, "passed": True}}}
+            "06-dockerfile": {
+                "predictions": ["override"],
+                "judged": {"CMD: exec": {"right": 1, "wrong": 0}},
+                "exercises": {"rewrite": {"attempts": 1, "passed": True, "unmet": ""}},
+            }
         },
     }
 
