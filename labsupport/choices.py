@@ -1,6 +1,7 @@
-"""The words that several commands take: which engine, which cluster, which notebooks. Owns their types and help."""
+"""What several commands share: the words they take (which engine, cluster, notebooks) with their help, and a table."""
 
 import os
+from collections.abc import Iterable, Sequence
 from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated
 
@@ -59,3 +60,18 @@ def lab_options(
     from labsupport.backends import LabOptions
 
     return LabOptions(engine.value, cluster.value, machine.value, allow_cluster_changes)
+
+
+def show_table(titles: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
+    """Print a table as wide as the terminal; long texts take more lines."""
+    from rich import box
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=box.SIMPLE_HEAD)
+    for title in titles:
+        table.add_column(title, overflow="fold")
+    for row in rows:
+        table.add_row(*map(Text, row))
+    Console().print(table)

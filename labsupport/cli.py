@@ -28,6 +28,7 @@ from labsupport.choices import (
     MachineChoice,
     Notebooks,
     lab_options,
+    show_table,
 )
 from labsupport.errors import LabError, UsageError
 from labsupport.process.ownership import is_guest
@@ -171,24 +172,24 @@ def test(context: typer.Context) -> None:
 
 
 @app.command()
-def doctor(as_json: AsJson = False) -> None:
+def doctor(
+    for_class: Annotated[
+        bool, typer.Option("--class", help="Before a class: what is live, what to get before, how many labs fit.")
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
     """Say what works on this computer, what does not, why, and how to change it. Changes nothing."""
-    from rich import box
-    from rich.console import Console
-    from rich.table import Table
-
     from labsupport import keeping
 
+    if for_class:
+        teaching.show_outlook(as_json=as_json)
+        return
     found = keeping.doctor()
     if as_json:
         print(json.dumps([vars(one) for one in found], indent=2, default=str))
         return
-    table = Table(box=box.SIMPLE_HEAD)
-    for title in ("", "What", "Why", "To change it"):
-        table.add_column(title, overflow="fold")
-    for one in found:
-        table.add_row("yes" if one.available else "no", one.name, one.because, one.change_it)
-    Console().print(table)
+    rows = [("yes" if one.available else "no", one.name, one.because, one.change_it) for one in found]
+    show_table(("", "What", "Why", "To change it"), rows)
 
 
 @app.command()

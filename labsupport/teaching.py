@@ -1,12 +1,13 @@
 """The commands of who teaches: words in, exit code out. What they do is in the modules that they call."""
 
+import json
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from labsupport import console
-from labsupport.choices import Cluster, ClusterChoice, Machine, MachineChoice, Notebooks, lab_options
+from labsupport.choices import Cluster, ClusterChoice, Machine, MachineChoice, Notebooks, lab_options, show_table
 from labsupport.project import this_project
 
 app = typer.Typer()
@@ -74,4 +75,34 @@ def class_(
     starting.give_folders_to_caller(project)
     for name, why in made.skipped.items():
         print(f"skipped  {name}: {why}")
-    print(f"{made.learners} learners, {len(made.skipped)} files skipped. Page: {made.path.relative_to(project.root)}")
+    print(f"Learners: {made.learners}. Files skipped: {len(made.skipped)}. Page: {made.path.relative_to(project.root)}")
+
+
+def show_outlook(*, as_json: bool) -> None:
+    """Print what a class is in for here: `./lab doctor --class`."""
+    from labsupport import outlook
+
+    found = outlook.look_ahead(lab_options())
+    if as_json:
+        print(json.dumps(found.as_data(), indent=2))
+        return
+    print("What is live here:")
+    rows = [("live" if one.live else "recorded", one.notebook, one.because, one.change_it) for one in found.notebooks]
+    show_table(("", "Notebook", "Why", "To change it"), rows)
+    if found.missing:
+        print(
+            f"To get before class: up to {found.download_megabytes} MB to download, and about "
+            f"{max(1, round(found.minutes))} min on 2 cores. `./lab run` gets it, or `./lab unbundle` from a bundle:"
+        )
+        costs = [(one.what, str(one.download_megabytes), f"{one.minutes:.1f}") for one in found.missing]
+        show_table(("What", "MB to download, at most", "Minutes"), costs)
+    else:
+        print(
+            "To get before class: nothing. Tools and images are here, and a lab starts in seconds, without a network."
+        )
+    if found.rooms:
+        print(f"\nSide by side: {found.labs} more labs fit.")
+        rooms = [
+            (one.name, "?" if one.fits is None else str(one.fits), one.because, one.change_it) for one in found.rooms
+        ]
+        show_table(("By", "Labs", "Why", "For more"), rooms)

@@ -98,7 +98,9 @@ def start_backends(chosen: Plan, needs: Needs, *, owner: Owner | None, listener:
     if chosen.simulates:
         return start_simulated_backends(chosen, wanted, owner=owner, listener=listener)
     from labsupport.systems.images import missing_images
+    from labsupport.systems.room import Size, require_room
 
+    require_room(Size(wanted.engine, wanted.nodes))
     toolchain = have_tools(wanted, listener)
     if wanted.nodes and missing_images(toolchain, *wanted.images):
         # Nodes take images as archives, and building one takes an engine.

@@ -23,6 +23,9 @@ COMMANDS = (
     "record",
     "verify",
     "bench",
+    "bundle",
+    "unbundle",
+    "class",
     "generate",
 )
 
@@ -68,6 +71,8 @@ def test_no_words_show_the_help(project: Project) -> None:
         (["reset", "nothing-like-it"], "There are: "),
         (["bench", "enigne"], "did you mean engine?"),
         (["bench", "--rounds", "0"], "--rounds"),
+        (["class", "/nowhere"], "there is no such folder"),
+        (["unbundle", "/nowhere"], "No such file"),
     ],
 )
 def test_words_it_does_not_know_end_with_2(project: Project, words: list[str], said: str) -> None:
@@ -96,6 +101,23 @@ def test_doctor_says_why_for_people_and_programs(project: Project) -> None:
         assert row["because"], row
         assert row["available"] or row["change_it"], row
     assert rows[0]["name"].split()[0] in lab(project, "doctor").stdout
+
+
+def test_before_a_class_it_says_what_is_live_and_how_many_fit(project: Project) -> None:
+    said = lab(project, "doctor", "--class")
+    assert said.exit_code == 0, said.stderr
+    assert "What is live here" in said.stdout and "To get before class" in said.stdout
+    found = json.loads(lab(project, "doctor", "--class", "--json").stdout)
+    assert {"notebooks", "missing", "rooms", "labs", "minutes"} <= found.keys()
+    assert len(found["notebooks"]) == 10
+
+
+def test_a_class_has_one_page(project: Project, tmp_path: Path) -> None:
+    (tmp_path / "photo.jpg").write_bytes(b"\xff")
+    made = lab(project, "class", str(tmp_path))
+    assert made.exit_code == 0, made.stderr
+    assert "skipped  photo.jpg" in made.stdout and "Learners: 0. Files skipped: 1." in made.stdout
+    assert (project.root / "build/class/index.html").exists()
 
 
 def test_status_is_json_for_programs(project: Project) -> None:

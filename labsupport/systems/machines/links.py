@@ -21,6 +21,8 @@ from labsupport.process.waiting import wait_until
 # 169.254.0 and .255 are reserved; 169 and 170 hold the metadata services of clouds.
 _AVOIDED_THIRD_NUMBERS = frozenset({0, 169, 170, 255})
 _LINK_LOCAL = ipaddress.IPv4Network("169.254.0.0/16")
+# Of wires there can be at once: a /30 each.
+LARGEST_NUMBER = (256 - len(_AVOIDED_THIRD_NUMBERS)) * 64
 SWITCH = "switch"
 # Where `ip netns` keeps it, for whoever looks inside from the machine.
 SWITCH_FILE = f"/run/netns/{SWITCH}"

@@ -56,6 +56,11 @@ def ensure_tree(store: Store, listener: Listener = silent) -> Path:
     return tree
 
 
+def has_tree(store: Store) -> bool:
+    """Whether the file system is in the cache."""
+    return store.find(AREA, _key()) is not None
+
+
 def _key() -> str:
     inputs = [recipe_of(PACKAGES), ACCOUNTS, GROUPS, sorted(SETTINGS.items()), SWITCHED_OFF, str(Platform.here())]
     return hashlib.sha256(repr(inputs).encode()).hexdigest()[:12]
