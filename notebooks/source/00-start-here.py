@@ -136,6 +136,8 @@ trial.check(equals([left.output, volumes.output, pods.output], ["", "", ""], "wh
 # start` the lab is the server's: `./lab reset` in a terminal takes everything back, and a new start is a new lab.
 #
 # Where next? Any notebook from 01 on, in any order. Each takes 25 to 40 minutes and says at its top what it is about.
+# `lab.progress()` says which predictions and exercises you did so far, in all of them; with your name between the
+# parentheses, in quotes, it also writes a file to hand in to a class.
 
 # %% [markdown]
 # ## What we settled
