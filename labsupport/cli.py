@@ -10,7 +10,8 @@ import os
 import shlex
 import signal
 import sys
-from typing import Annotated, NoReturn
+from dataclasses import replace
+from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
@@ -33,6 +34,9 @@ from labsupport.choices import (
 from labsupport.errors import LabError, UsageError
 from labsupport.process.ownership import is_guest
 from labsupport.project import this_project
+
+if TYPE_CHECKING:
+    from labsupport.backends import LabOptions
 
 INTERRUPTED = 130
 
@@ -110,7 +114,8 @@ def start(
     options = lab_options(engine, cluster, machine, allow_cluster_changes)
     if guest.is_wanted(options):
         chosen = guest.free_port(port)
-        _run_in_guest("--no-browser", "--port", str(chosen), port=chosen, opens=browser and _has_display())
+        more = ("--no-browser", "--port", str(chosen))
+        _run_in_guest(options, guest.Task(more, port=chosen), opens=browser and _has_display())
     handout = workspace.hand_out(project, all_notebooks(project))
     for name in handout.kept:
         print(f"Kept your edited work/{name}; a newer edition is there: ./lab reset {name}")
@@ -145,7 +150,7 @@ def run(
     project = this_project()
     options = lab_options(engine, cluster, machine, allow_cluster_changes)
     if guest.is_wanted(options):
-        _run_in_guest()
+        _run_in_guest(options, guest.Task(notebooks=tuple(notebooks or ())))
     results = console.execute(project, notebooks or [], options, jobs=jobs)
     raise typer.Exit(console.summarise(project, results))
 
@@ -160,8 +165,9 @@ def test(context: typer.Context) -> None:
     """
     from labsupport import testing
 
-    if guest.is_wanted(lab_options(EngineChoice.AUTO, ClusterChoice.AUTO, MachineChoice.AUTO)):
-        _run_in_guest()
+    options = lab_options(EngineChoice.AUTO, ClusterChoice.AUTO, MachineChoice.AUTO)
+    if guest.is_wanted(options):
+        _run_in_guest(options, guest.Task())
     results = testing.run_checks(
         this_project(), context.args, show=console.print_line, listener=console.print_announcement
     )
@@ -208,7 +214,7 @@ def up(
 
     options = lab_options(engine, cluster, machine, allow_cluster_changes)
     if guest.is_wanted(options):
-        _run_in_guest(stays=True)
+        _run_in_guest(options, guest.Task(stays=True))
     with console.Screen() as screen:
         live = keeping.up(options, screen.show)
     address = f", address {live.address}" if live.address else ""
@@ -302,7 +308,7 @@ def record(notebooks: Notebooks = None, machine: Machine = MachineChoice.AUTO) -
     project = this_project()
     options = lab_options(EngineChoice.PRIVATE, ClusterChoice.AUTO, machine)
     if guest.is_wanted(options):
-        _run_in_guest(records=True)
+        _run_in_guest(options, guest.Task(records=True, notebooks=tuple(notebooks or ())))
     results = console.execute(project, notebooks or [], options, recording=True)
     for path in recording.record(project, [(one.slug, one.path) for one in results if one.outcome == "passed"]):
         print(f"recorded {path.relative_to(project.root)}")
@@ -329,7 +335,7 @@ def verify(
     project = this_project()
     options = lab_options(EngineChoice.PRIVATE, cluster, machine)
     if guest.is_wanted(options):
-        _run_in_guest()
+        _run_in_guest(options, guest.Task(notebooks=tuple(notebooks or ())))
     recording.require_recorded(project)
     live, others = recording.live_there(project, notebooks or [], plan(options))
     for slug, reason in others.items():
@@ -365,8 +371,9 @@ def bench(
     """
     from labsupport import benchmark
 
-    if guest.is_wanted(lab_options(EngineChoice.AUTO, ClusterChoice.AUTO, MachineChoice.AUTO)):
-        _run_in_guest()
+    options = lab_options(EngineChoice.AUTO, ClusterChoice.AUTO, MachineChoice.AUTO)
+    if guest.is_wanted(options):
+        _run_in_guest(options, guest.Task())
     project = this_project()
     with console.Screen() as screen:
         result = benchmark.run(project, names or [], rounds=rounds, notebooks=notebooks, listener=screen.show)
@@ -412,11 +419,10 @@ def generate() -> None:
     print("\n".join(f"wrote {path.relative_to(project.root)}" for path in changed) or "All was up to date.")
 
 
-def _run_in_guest(
-    *more: str, port: int = 0, stays: bool = False, records: bool = False, opens: bool = False
-) -> NoReturn:
-    """Run this very command, with `more` words, in a guest container of its own, and leave with its exit code."""
-    task = guest.Task((*sys.argv[1:], *more), port=port, stays=stays, records=records)
+def _run_in_guest(options: "LabOptions", task: guest.Task, *, opens: bool = False) -> NoReturn:
+    """Run this very command, with the task's words after it, in a guest of its own; leave with its exit code."""
+    virtual = options.or_from_environment().machine == MachineChoice.VM
+    task = replace(task, words=(*sys.argv[1:], *task.words), virtual=virtual)
     with console.Screen() as screen:
         code = guest.run(
             this_project(),
@@ -429,7 +435,7 @@ def _run_in_guest(
 
 
 def _run_in_running_guest(*, as_user: bool = False) -> None:
-    """Run this very command in the guest container that runs, if there is one, and leave with its exit code."""
+    """Run this very command in the guest that runs, if there is one, and leave with its exit code."""
     code = guest.run_in_running(this_project(), sys.argv[1:], as_user=as_user)
     if code is not None:
         raise typer.Exit(code)

@@ -1,4 +1,5 @@
-"""The same command in a guest container of the user's own engine, where this computer cannot have a lab itself.
+"""The same command in a guest: a container of the user's own engine, where this computer cannot have a lab itself, or
+a virtual machine.
 
 Owns when, and what is told on the way. Nothing of it happens inside: there `./lab` is on a computer like any other.
 """
@@ -10,6 +11,7 @@ from contextlib import ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from labsupport import virtual
 from labsupport.errors import UsageError
 from labsupport.process.progress import Listener, Progress
 from labsupport.project import Project
@@ -29,16 +31,21 @@ NOT_SEEN = (
 
 @dataclass(frozen=True)
 class Task:
-    """A command for a guest container: its words after `./lab`, and what it needs there."""
+    """A command for a guest: its words after `./lab`, and what it needs there.
 
-    words: tuple[str, ...]
+    `virtual`: the guest is a virtual machine; it has what these `notebooks` take, or all of them where none is named.
+    """
+
+    words: tuple[str, ...] = ()
     port: int = 0
     stays: bool = False
     records: bool = False
+    notebooks: tuple[str, ...] = ()
+    virtual: bool = False
 
 
 def is_wanted(options: "LabOptions") -> bool:
-    """Whether a command with these options has to run in a guest container."""
+    """Whether a command with these options has to run in a guest."""
     from labsupport.backends import takes_a_guest
 
     return takes_a_guest(options.or_from_environment())
@@ -47,17 +54,28 @@ def is_wanted(options: "LabOptions") -> bool:
 def run(
     project: Project, task: Task, listener: Listener, *, ready: Callable[[], None], opened: Callable[[str], object]
 ) -> int:
-    """Run `./lab` with these words in a guest container of its own; return its exit code.
+    """Run `./lab` with these words in a guest of its own; return its exit code.
 
     Args:
         ready: called when all is there, before the command's own output begins.
         opened: gets JupyterLab's address, when the command prints one.
 
     Raises:
-        RequirementMissing, MachineError: there is no container to be had; nothing of it is left.
+        RequirementMissing, MachineError: there is no guest to be had; nothing of it is left.
     """
     from labsupport.systems.guests import copies, streams
 
+    if task.virtual:
+        return virtual.run(
+            project,
+            _command(project, task.words),
+            task.notebooks,
+            listener,
+            port=task.port,
+            stays=task.stays,
+            ready=ready,
+            watch=_watching(opened),
+        )
     with _guest(project, task, listener) as (guest, lifeline), ExitStack() as stack:
         stack.enter_context(nullcontext() if guest.shared else copies.saving_work(guest))
         ready()
@@ -70,12 +88,12 @@ def run(
 
 
 def run_in_running(project: Project, words: Sequence[str], *, as_user: bool = False) -> int | None:
-    """Run `./lab` with these words in the guest container that is up, else the newest; None where there is none."""
+    """Run `./lab` with these words in the guest that is up, else the newest; None where there is none."""
     from labsupport.systems.guests import streams
 
     found = running(project)
     if not found:
-        return None
+        return virtual.run_in_running(project, _command(project, words), as_user=as_user)
     guest = next((each for each in found if each.stays), found[-1])
     return streams.run_in(guest, _command(project, words), as_user=as_user)
 
@@ -92,11 +110,11 @@ def running(project: Project) -> "list[Guest]":
 
 
 def down(project: Project) -> int | None:
-    """End the lab that is up in a guest container, and that; bring results here; None where none is up."""
+    """End the lab that is up in a guest, and that; bring results here; None where none is up."""
     from labsupport.systems.guests import copies, streams
     from labsupport.systems.guests.container import end_guest
 
-    code = None
+    code = virtual.down(project, _command(project, ["down"]))
     for guest in [each for each in running(project) if each.stays]:
         code = streams.run_in(guest, _command(project, ["down"]))
         if not guest.shared:

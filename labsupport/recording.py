@@ -8,7 +8,7 @@ from typing import Any
 from labsupport.backends import Plan
 from labsupport.documents import write_documents
 from labsupport.errors import RequirementMissing
-from labsupport.experiments.claims import Disagreement, Ledger, Status, load_ledger
+from labsupport.experiments.claims import Disagreement, Ledger, load_ledger
 from labsupport.experiments.comparison import Difference, against_ledger, compare_folders, promote, unsupported
 from labsupport.experiments.evidence import Evidence, read_folder
 from labsupport.lessons.catalog import lesson
@@ -99,7 +99,7 @@ def live_there(project: Project, names: Sequence[str], chosen: Plan) -> tuple[li
 def record(project: Project, executed: Sequence[tuple[str, Path]]) -> list[Path]:
     """Keep the evidence of notebooks that ran live, and the output of their last cell; return the files written."""
     written = []
-    needing = {claim.id for claim in load_ledger(project.claims).claims if claim.progress is Status.NEEDS}
+    needing = {claim.id for claim in load_ledger(project.claims).claims if claim.may_be_unclear}
     for slug, path in executed:
         if lesson(slug).needs != Needs():  # one that needs nothing live reads evidence, and leaves none
             written += promote(

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from labsupport.project import Project, this_project
-from labsupport.systems.capabilities import kind_cluster
+from labsupport.systems.capabilities import kind_cluster, virtual_machine
 from labsupport.systems.inventory import names_in_use
 from labsupport.systems.toolchain import Toolchain
 from tests.leaks import find_leaks, new_names
@@ -42,6 +42,13 @@ def _no_binder() -> str:
     return "" if "binder" in required() else "it takes minutes and the network; LAB_REQUIRE=binder has it run"
 
 
+def _no_vm() -> str:
+    # Where its processor is emulated it takes minutes, and the first start makes a system of 1 GB.
+    asked = "" if "vm" in required() else "it takes minutes and a system of 1 GB; `./lab test --vm` runs these alone"
+    found = virtual_machine()
+    return asked or ("" if found.available else found.because)
+
+
 # Why a capability is missing; empty where it is there. The engine needs nothing but a machine: its tools are built.
 WHY_NOT: dict[str, Callable[[], str]] = {
     "root": _no_root,
@@ -53,6 +60,7 @@ WHY_NOT: dict[str, Callable[[], str]] = {
     "helm": _no_helm,
     "actionlint": _no_actionlint,
     "binder": _no_binder,
+    "vm": _no_vm,
 }
 
 
@@ -70,9 +78,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         action="store_true",
         help="ask kind and the container machine all that a cluster promises, and run notebooks on kind",
     )
+    parser.addoption("--vm", action="store_true", help="run what takes a virtual machine, and nothing else")
 
 
-def pytest_configure() -> None:
+def pytest_configure(config: pytest.Config) -> None:
+    if config.getoption("--vm"):
+        os.environ["LAB_REQUIRE"] = ",".join([*required(), "vm"])
     # A shell starts what it puts in the background with Ctrl-C ignored, and what tests start would inherit that.
     signal.signal(signal.SIGINT, signal.default_int_handler)
     # pytest's workers, which are children, are to have the seed that the header tells.
@@ -84,7 +95,11 @@ def pytest_configure() -> None:
         )
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    if config.getoption("--vm"):
+        others = [item for item in items if not any("vm" in mark.args for mark in item.iter_markers("needs"))]
+        config.hook.pytest_deselected(items=others)
+        items[:] = [item for item in items if item not in others]
     # Engines and clusters on a machine that does other things too: what fails once and then passes is shown as a RERUN,
     # with the failure, and is worth a look. What no engine takes part in has no second attempt.
     for item in items:

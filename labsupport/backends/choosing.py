@@ -12,12 +12,8 @@ from labsupport.process.ownership import is_guest
 if TYPE_CHECKING:
     from labsupport.systems.capabilities import Capability
 
-# Options of the design that this edition cannot serve yet: said, never ignored.
-NOT_YET = {
-    "machine": {"vm": "this edition has the namespaces machine and the container machine"},
-}
-
-
+# Kinds of machine that a whole `./lab` runs in, and in which a lab has a machine as on any computer.
+GUESTS = ("container", "vm")
 ALLOW_VARIABLE = "LAB_ALLOW_CLUSTER_CHANGES"
 
 
@@ -48,7 +44,7 @@ class LabOptions:
 
 
 # Values that take a machine.
-BY_NAME = frozenset({"private", "embedded", "kind", "namespaces", "container"})
+BY_NAME = frozenset({"private", "embedded", "kind", "namespaces", *GUESTS})
 # A cluster of kind, and the group of tools that it takes beside those of every cluster.
 KIND = "kind"
 # Their programs run with the Python packages of this computer, which are not in that machine's image.
@@ -161,15 +157,17 @@ class Looks:
 
 
 def takes_a_guest(options: LabOptions, looks: "Looks | None" = None) -> bool:
-    """Whether to run the lab in a guest container: nothing else here can have it live, or it was asked for by name."""
+    """Whether to run the lab in a guest: nothing else here can have it live, or it was asked for by name."""
     from labsupport.systems.guests.fitness import is_elsewhere
     from labsupport.systems.machines.own_engine import host_in_use
 
     live = options.engine != "replay" or options.cluster not in ("auto", "replay")
     if is_guest() or not live or OWN in (options.engine, options.cluster) or options.cluster == SIMULATED:
         return False
-    if options.machine not in ("auto", "container"):
+    if options.machine not in ("auto", *GUESTS):
         return False
+    if options.machine == "vm":
+        return True
     looks = looks or Looks.at_this_computer()
     by_name = options.machine == "container"
     if (not by_name and looks.namespaces().available) or looks.container().available:
@@ -187,18 +185,19 @@ def plan(options: LabOptions, possible: "Capability | None" = None, simulated: "
     Raises:
         RequirementMissing: something was asked for by name that cannot be had here.
     """
-    for name, refused in NOT_YET.items():
-        if because := refused.get(getattr(options, name)):
-            raise RequirementMissing(
-                f"use --{name} {getattr(options, name)}", because, f"leave --{name} out; CHANGELOG.md says what is new"
-            )
     if OWN in (options.engine, options.cluster):
         return _plan_visit(options)
     if options.cluster == SIMULATED:
         return _plan_simulated(options)
     machine, looks = "namespaces", possible is None
-    if is_guest() and options.machine == "container":  # in which it has a machine as on any computer
+    if is_guest() and options.machine in GUESTS:
         options = replace(options, machine="auto")
+    if options.machine == "vm":
+        raise RequirementMissing(
+            "have this lab in a virtual machine",
+            "a notebook that runs already cannot move there",
+            "begin with `./lab start --machine vm`, or `./lab run NOTEBOOK --machine vm`",
+        )
     if possible is None:
         from labsupport.systems.capabilities import container_machine, namespaces_machine
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from labsupport.backends.choosing import KIND, NO_MACHINE_FOR_A_TRIAL, SIMULATED, Plan
 from labsupport.backends.places import Places, PlacesRunner
 from labsupport.errors import UsageError
+from labsupport.process.ownership import VIRTUAL_KIND, is_virtual
 
 if TYPE_CHECKING:
     from labsupport.systems.clusters.lab_cluster import LabCluster
@@ -108,6 +109,8 @@ class Backends:
         """What evidence calls these backends."""
         if self.cluster is not None and self.cluster.kind in (KIND, SIMULATED):
             return self.cluster.kind
+        if is_virtual():
+            return VIRTUAL_KIND
         part = self.engine or self.cluster
         return part.kind if part is not None else "embedded"
 
@@ -130,7 +133,7 @@ class Backends:
         system = os.uname()
         facts: dict[str, Any] = {
             "kernel": f"{system.sysname} {system.release}",
-            "machine": self.machine.kind if self.machine else "none",
+            "machine": VIRTUAL_KIND if is_virtual() else self.machine.kind if self.machine else "none",
             "architecture": system.machine,
         }
         tools: list[Any] = []

@@ -52,7 +52,10 @@ class Topic(BaseModel):
 
 
 class Claim(BaseModel):
-    """One sentence that could be false. `reading` is what its author expected; the verdict is what experiments said."""
+    """One sentence that could be false. `reading` is what its author expected; the verdict is what experiments said.
+
+    `takes` is what not every computer has and the experiment takes: without it a run cannot tell.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -64,6 +67,12 @@ class Claim(BaseModel):
     verdict: Verdict | None
     experiment: str | None
     note: str | None = None
+    takes: str | None = None
+
+    @property
+    def may_be_unclear(self) -> bool:
+        """Whether a run somewhere may be unable to tell."""
+        return self.progress is Status.NEEDS or self.takes is not None
 
     @property
     def progress(self) -> Status:
@@ -175,10 +184,12 @@ class Ledger:
     def compare(self, claim_id: str, verdict: Verdict | None, experiment: str) -> Disagreement | None:
         """Hold a run's verdict (None: unclear) against the ledger's; None when they agree.
 
-        A claim that needs what is not everywhere agrees with a run that could not tell; where it can, it says so.
+        A claim that takes what is not everywhere agrees with a run that could not tell; where it can, it says so.
         """
         claim = self.claim(claim_id)
-        if verdict == claim.verdict and (verdict is not None or claim.progress is Status.NEEDS):
+        if verdict is None and claim.may_be_unclear:
+            return None
+        if verdict is not None and verdict == claim.verdict:
             return None
         return Disagreement(claim, claim.verdict, verdict, experiment)
 

@@ -91,8 +91,9 @@ def compare_folders(
         for experiment in sorted(names | live.keys()):
             if experiment in not_everywhere and not (experiment in names and experiment in live):
                 continue
-            recorded = find_recorded(recorded_folder, experiment) if experiment in names else None
-            found += _pair(experiment, recorded, live.get(experiment))
+            seen = live.get(experiment)
+            recorded = find_recorded(recorded_folder, experiment, like=seen) if experiment in names else None
+            found += _pair(experiment, recorded, seen)
     return found
 
 

@@ -19,7 +19,8 @@ from labsupport.errors import EvidenceError, UsageError
 
 SCHEMA_VERSION = 1
 TRIAL_NAME = re.compile(r"[a-z0-9]+(?:-[a-z0-9]+)*")
-PREFERRED_BACKENDS = ("private", "embedded", "kind", "own")
+# What replay shows first: a virtual machine has a kernel with all that any experiment takes.
+PREFERRED_BACKENDS = ("vm", "private", "embedded", "kind", "own")
 
 # One line of output is one line of the file, so that recording anew shows what changed.
 Text = Annotated[str, PlainSerializer(lambda text: text.split("\n"), return_type=list[str])]
@@ -255,11 +256,16 @@ def read_folder(folder: Path) -> Iterator[Evidence]:
         yield read(path)
 
 
-def find_recorded(folder: Path, experiment: str) -> Evidence | None:
-    """Read the recorded evidence of an experiment: of the private backend, else of any; None when there is none."""
+def find_recorded(folder: Path, experiment: str, like: Evidence | None = None) -> Evidence | None:
+    """Read the recorded evidence of an experiment: of the preferred backend that has any; None when there is none.
+
+    Args:
+        like: prefer what its backend has, and then what every backend without a kernel of its own has.
+    """
     notebook, trial = split_experiment(experiment)
     found = {path.stem.partition("@")[2]: path for path in sorted((folder / notebook).glob(f"{trial}@*.json"))}
-    order = [*(backend for backend in PREFERRED_BACKENDS if backend in found), *sorted(found)]
+    first = (like.backend, *PREFERRED_BACKENDS[1:]) if like else PREFERRED_BACKENDS
+    order = [*(backend for backend in first if backend in found), *sorted(found)]
     return read(found[order[0]]) if order else None
 
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from labsupport.errors import LedgerError, UsageError
-from labsupport.experiments.claims import Claim, Ledger, Status
+from labsupport.experiments.claims import NEEDS, Claim, Ledger, Status
 from labsupport.experiments.evidence import (
     Evidence,
     Provenance,
@@ -237,5 +237,6 @@ def _line(judgement: Judgement) -> str:
     claim = judgement.claim
     shown = f" (simulated: {', '.join(judgement.simulated)})" if judgement.simulated else ""
     if judgement.verdict is None:
-        return f"{claim.id:<8} {judgement.word:<11} {claim.sentence} ({claim.status})"
+        why = f"{NEEDS}{claim.takes}" if claim.takes else claim.status
+        return f"{claim.id:<8} {judgement.word:<11} {claim.sentence} ({why})"
     return f"{claim.id:<8} {judgement.word:<11} {claim.sentence}{shown}"

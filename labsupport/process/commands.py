@@ -184,6 +184,27 @@ def run_in_front(argv: Sequence[str], environment: Mapping[str, str] | None = No
     return shell_exit_code(process.wait())
 
 
+def run_watched(argv: Sequence[str], watch: Callable[[bytes], None], *, typed: bool, apart: bool) -> int:
+    """Run a command with this process's own streams, showing `watch` what it prints; return its exit code.
+
+    Args:
+        typed: it also reads what comes to this process's stdin.
+        apart: no key typed into this terminal is a signal to it.
+    """
+    stdin = None if typed else subprocess.DEVNULL
+    with subprocess.Popen(list(argv), stdin=stdin, stdout=subprocess.PIPE, start_new_session=apart) as process:
+        assert process.stdout is not None
+        try:
+            while content := os.read(process.stdout.fileno(), 1 << 16):
+                sys.stdout.buffer.write(content)
+                sys.stdout.flush()
+                watch(content)
+        except BaseException:
+            process.kill()
+            raise
+        return shell_exit_code(process.wait())
+
+
 class Background:
     """A command that goes on by itself. `close` ends it and everything in its process group."""
 

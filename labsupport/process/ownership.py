@@ -19,8 +19,10 @@ from labsupport.errors import MachineError, RequirementMissing
 
 LABEL_KEY = "labsupport.lab"
 RUN_ROOT_VARIABLE = "LAB_RUN_ROOT"
-# Set in a guest container, where a lab is as on a computer of its own: its name.
+# Set in a guest, where a lab is as on a computer of its own: its name; and of which kind it is.
 GUEST_VARIABLE = "LAB_GUEST"
+GUEST_KIND_VARIABLE = "LAB_GUEST_KIND"
+VIRTUAL_KIND = "vm"
 DEFAULT_RUN_ROOT = Path("/var/lib/labs")
 LAB_NAME = re.compile(r"lab-[0-9a-f]{6}")
 
@@ -31,8 +33,13 @@ def new_name() -> str:
 
 
 def is_guest() -> bool:
-    """Whether this is the inside of a guest container, a container of an engine of the user's."""
+    """Whether this is the inside of a guest: a container of an engine of the user's, or a virtual machine."""
     return GUEST_VARIABLE in os.environ
+
+
+def is_virtual() -> bool:
+    """Whether this is the inside of a virtual machine that a `./lab` outside has started."""
+    return os.environ.get(GUEST_KIND_VARIABLE) == VIRTUAL_KIND
 
 
 def label(name: str) -> str:

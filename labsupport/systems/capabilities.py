@@ -74,6 +74,7 @@ def probe(runner: Runner | None = None) -> Capabilities:
             docker_engine(),
             container_machine(),
             guest_container(),
+            virtual_machine(),
             kind_cluster(),
             simulated_cluster(),
             own_cluster(),
@@ -216,6 +217,20 @@ def guest_container() -> Capability:
     asked = "; on another computer, so only with --machine container" if is_elsewhere(host) else ""
     what = f"{info.get('OperatingSystem', 'an engine')}, {info.get('Architecture')}, kernel {info['KernelVersion']}"
     return _yes(name, f"{what}, cgroup v{info.get('CgroupVersion', '1')} at {host}: `./lab` runs in it there{asked}")
+
+
+def virtual_machine() -> Capability:
+    """Say whether `--machine vm` can start one: whether its guests run with KVM shows when the first does."""
+    name = "virtual machine"
+    if is_guest():
+        return _no(name, "this is the inside of a guest", "nothing to do")
+    machine = namespaces_machine()
+    if not machine.available:
+        return _no(name, f"its emulator runs on a namespaces machine, and {machine.because}", machine.change_it)
+    if not shutil.which("apt-get") or not shutil.which("dpkg-deb"):
+        because = "its system and emulator are made of Debian packages, and this is no Debian or Ubuntu"
+        return _no(name, because, "nothing to do: only experiments that take another kernel need it")
+    return _yes(name, "a kernel, a systemd and cgroup v2 of its own: ask for it with --machine vm")
 
 
 def kind_cluster() -> Capability:

@@ -82,7 +82,7 @@ def test_words_it_does_not_know_end_with_2(project: Project, words: list[str], s
     assert "Traceback" not in result.stderr
 
 
-@pytest.mark.parametrize("words", [["run", "--machine", "vm"], ["up", "--engine", "own"]])
+@pytest.mark.parametrize("words", [["run", "--machine", "vm", "--engine", "own"], ["up", "--engine", "own"]])
 def test_what_cannot_be_had_ends_with_3_says_so_and_leaves_nothing(
     project: Project, words: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

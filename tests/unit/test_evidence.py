@@ -172,10 +172,23 @@ def test_a_full_disk_is_one_clear_message(tmp_path: Path) -> None:
     assert caught.value.happened and "free some space" in caught.value.do
 
 
+# The backend of a live run → that of the recorded evidence it is held against, of private and vm.
+BACKENDS = {"private": "private", "vm": "vm", "kind": "private"}
+
+
 def test_evidence_can_be_read_by_others(tmp_path: Path) -> None:
     path = live_path(tmp_path, "06-dockerfile/override")
     write(evidence(), path)
     assert path.stat().st_mode & 0o777 == 0o644
+
+
+def test_a_run_is_held_against_its_own_backend_and_replay_shows_a_kernel_of_its_own(tmp_path: Path) -> None:
+    for backend in ("private", "vm"):
+        write(evidence(backend=backend), recorded_path(tmp_path, "06-dockerfile/override", backend))
+    like = {live: find_recorded(tmp_path, "06-dockerfile/override", like=evidence(backend=live)) for live in BACKENDS}
+    assert {live: found and found.backend for live, found in like.items()} == BACKENDS
+    shown = find_recorded(tmp_path, "06-dockerfile/override")
+    assert shown is not None and shown.backend == "vm"
 
 
 def test_the_private_backend_is_preferred(tmp_path: Path) -> None:

@@ -12,38 +12,20 @@ from contextlib import contextmanager, suppress
 from typing import Any
 
 from labsupport.errors import MachineError
-from labsupport.process.ownership import GUEST_VARIABLE
+from labsupport.process.passing import passing_on
 from labsupport.systems.guests import inside
 from labsupport.systems.guests.container import Guest
+from labsupport.systems.guests.environment import environment_there
 from labsupport.systems.machines.connections import STDERR, Upgraded, post_upgraded
 
-# Of this computer's environment, what also means something in there.
-PROXIES = ("HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY")
-PASSED_ON = ("TERM", "NO_COLOR", "TZ", "PIP_INDEX_URL", *PROXIES, *map(str.lower, PROXIES))
-OF_THIS_COMPUTER = ("LAB_CACHE", "LAB_RUN_ROOT", "LAB_MACHINE", "LAB_ATTACH", "LAB_EVIDENCE")
 PID_FILE = "/run/command-"
 _WITH_PID = 'echo $$ >"$0"; exec "$@"'
 Watcher = Callable[[bytes], None]
 
 
 def environment_in(guest: Guest) -> dict[str, str]:
-    """Return what `./lab` needs to know of where it is; under a user's number it works as under sudo of theirs."""
-    passed = {name: os.environ[name] for name in PASSED_ON if name in os.environ}
-    passed |= {
-        key: value for key, value in os.environ.items() if key.startswith("LAB_") and key not in OF_THIS_COMPUTER
-    }
-    whose = {"SUDO_UID": str(guest.user), "SUDO_GID": str(guest.group)} if guest.user else {}
-    return {
-        **passed,
-        **whose,
-        GUEST_VARIABLE: guest.name,
-        "LAB_CACHE": inside.CACHE_FOLDER,
-        "COLUMNS": str(shutil.get_terminal_size().columns),
-        # git refuses a clone that is another's.
-        "GIT_CONFIG_COUNT": "1",
-        "GIT_CONFIG_KEY_0": "safe.directory",
-        "GIT_CONFIG_VALUE_0": "*",
-    }
+    """Return what `./lab` needs to know of where it is."""
+    return environment_there(guest.name, guest.user, guest.group, cache=inside.CACHE_FOLDER)
 
 
 def run_in(guest: Guest, argv: Sequence[str], *, as_user: bool = False, watch: Watcher = lambda content: None) -> int:
@@ -69,7 +51,7 @@ def run_in(guest: Guest, argv: Sequence[str], *, as_user: bool = False, watch: W
     )
     stream = post_upgraded(guest.engine.host, f"/exec/{made['Id']}/start", {"Detach": False, "Tty": terminal})
     try:
-        with _passing_on(lambda: _interrupt(guest, pid_file)):
+        with passing_on(lambda: _interrupt(guest, pid_file)):
             if terminal or as_user:
                 threading.Thread(target=_type_into, args=(stream,), daemon=True).start()
             if terminal:
@@ -91,25 +73,6 @@ def _show(frames: Iterator[tuple[int, bytes]], watch: Watcher) -> None:
         target.buffer.write(content)
         target.flush()
         watch(content)
-
-
-@contextmanager
-def _passing_on(interrupt: Callable[[], None]) -> Iterator[None]:
-    """Pass Ctrl-C, or a polite kill, on to the command, and wait for its end; a second one ends this at once."""
-    seen: list[int] = []
-
-    def pass_on(number: int, _: object) -> None:
-        if seen:
-            raise KeyboardInterrupt
-        seen.append(number)
-        threading.Thread(target=interrupt, daemon=True).start()
-
-    earlier = {number: signal.signal(number, pass_on) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
-    try:
-        yield
-    finally:
-        for number, handler in earlier.items():
-            signal.signal(number, handler)
 
 
 def _interrupt(guest: Guest, pid_file: str) -> None:

@@ -135,6 +135,8 @@ def start_namespaces_machine(
     owner: Owner | None,
     tools: Sequence[Path] = (),
     visible: Sequence[Path] = (),
+    writable: Sequence[Path] = (),
+    kind: str = KIND,
     root: Path | None = None,
     listener: Listener = silent,
 ) -> NamespacesMachine:
@@ -144,6 +146,8 @@ def start_namespaces_machine(
         owner: it ends with this process, unless `outlive_owner` was said; None for a machine that only `close` ends.
         tools: folders put before the system's on the machine's PATH.
         visible: files and folders below /tmp, /run, /var/{lib,log,tmp} to show inside, read-only.
+        writable: folders that what runs inside may write to.
+        kind: what its record says that it is.
         listener: told each phase as it is reached.
 
     Raises:
@@ -153,7 +157,7 @@ def start_namespaces_machine(
     _require_namespaces()
     root = root or run_root()
     sweep(root)
-    folder, record = run_folders.claim(root, KIND, owner, _choose_network)
+    folder, record = run_folders.claim(root, kind, owner, _choose_network)
     try:
         listener(Progress("claimed"))
         link = links.Link(record.network)
@@ -163,7 +167,7 @@ def start_namespaces_machine(
             host_address=link.host_address,
             cgroup=record.name,
             resolver=offline_resolver(link.address),
-            writable=paths([folder]),
+            writable=paths([folder, *writable]),
             visible=paths([*visible, *needed_inside()]),
             tools=paths(tools),
         )

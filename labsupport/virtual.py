@@ -1,0 +1,97 @@
+"""The same command in a virtual machine with a kernel of its own, where that was asked for by name.
+
+Owns when it is started and ended. What `./lab` needs in there is got here first: there it would take many times longer.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
+
+from labsupport.errors import UsageError
+from labsupport.notebooks import find_notebooks
+from labsupport.process.ownership import Owner
+from labsupport.process.progress import Listener, Progress
+from labsupport.project import Project
+
+if TYPE_CHECKING:
+    from labsupport.systems.virtual.computer import VirtualComputer
+    from labsupport.systems.virtual.sessions import Sessions
+
+
+def run(
+    project: Project,
+    argv: Sequence[str],
+    notebooks: Sequence[str],
+    listener: Listener,
+    *,
+    port: int,
+    stays: bool,
+    ready: Callable[[], None],
+    watch: Callable[[bytes], None],
+) -> int:
+    """Run a command in a virtual machine of its own; return its exit code.
+
+    Args:
+        notebooks: it has what these take; all of them, where none is named.
+        port: one of the machine's that is to be reached here, where it is not 0.
+        stays: the machine goes on when the command ends well.
+        ready: called when all is there, before the command's own output begins.
+        watch: gets a copy of what the command prints.
+
+    Raises:
+        RequirementMissing, MachineError: there is no virtual machine to be had; nothing of it is left.
+    """
+    from labsupport import keeping
+    from labsupport.backends import LabOptions, make_toolchain
+    from labsupport.systems.virtual.computer import start_virtual_computer
+    from labsupport.systems.virtual.sessions import Sessions
+
+    if stays and (up := [each.name for each in running(project) if each.stays]):
+        raise UsageError("./lab up", f"{up[0]} is up already", "use it (`./lab shell`), or end it: ./lab down")
+    chosen = [each.slug for each in find_notebooks(project, notebooks)] if notebooks else []
+    keeping.prepare(LabOptions(machine="namespaces"), keeping.needs_of(chosen), listener)
+    toolchain = make_toolchain(listener)
+    computer = start_virtual_computer(project, toolchain, owner=Owner.this_process(), listener=listener)
+    ending = True
+    try:
+        listener(Progress(f"The lab runs in the virtual machine {computer.name}"))
+        ready()
+        code = Sessions(computer, toolchain).run_in_front(argv, port=port, watch=watch)
+        if stays and code == 0:
+            computer.outlive_owner()
+            ending = False
+        return code
+    finally:
+        if ending:
+            computer.close()
+
+
+def running(project: Project) -> "list[VirtualComputer]":
+    """Return the virtual machines of this clone that run."""
+    from labsupport.systems.virtual.computer import running_virtual_computers
+
+    return running_virtual_computers(project)
+
+
+def run_in_running(project: Project, argv: Sequence[str], *, as_user: bool) -> int | None:
+    """Run a command in the virtual machine that is up, else the newest; None where there is none."""
+    found = running(project)
+    if not found:
+        return None
+    computer = next((each for each in found if each.stays), found[-1])
+    return _sessions(computer).run_in_front(argv, as_user=as_user)
+
+
+def down(project: Project, argv: Sequence[str]) -> int | None:
+    """End the lab that is up in a virtual machine with that command, and the machine; None where none is up."""
+    code = None
+    for computer in [each for each in running(project) if each.stays]:
+        code = _sessions(computer).run_in_front(argv)
+        computer.close()
+    return code
+
+
+def _sessions(computer: "VirtualComputer") -> "Sessions":
+    from labsupport.backends import make_toolchain
+    from labsupport.systems.virtual.sessions import Sessions
+
+    return Sessions(computer, make_toolchain())

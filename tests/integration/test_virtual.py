@@ -1,0 +1,118 @@
+"""The virtual machine: a kernel, a systemd and a disk of its own, in which `./lab` runs; gone with its owner.
+
+Its one start serves all of these tests: where its processor is emulated it takes a while.
+"""
+
+import os
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from labsupport.errors import MachineError
+from labsupport.process.commands import Invocation, LocalRunner
+from labsupport.process.ownership import Owner
+from labsupport.process.waiting import wait_until
+from labsupport.project import Project
+from labsupport.systems.kernel_features import FEATURES
+from labsupport.systems.toolchain import Toolchain
+from labsupport.systems.virtual.computer import (
+    CONSOLE,
+    EMULATOR,
+    VirtualComputer,
+    running_virtual_computers,
+    start_virtual_computer,
+)
+from labsupport.systems.virtual.sessions import Sessions
+
+pytestmark = [pytest.mark.needs("vm"), pytest.mark.timeout(1200)]
+
+# What other machines here may lack, and experiments take.
+WANTED = ("ipvlan", "ip_vs", "IPsec (ESP)", "device-mapper", "openvswitch", "netem", "BPF type information")
+BOOT_ID = "/proc/sys/kernel/random/boot_id"
+
+
+@pytest.fixture(scope="module")
+def computer(project: Project) -> Iterator[VirtualComputer]:
+    started = start_virtual_computer(project, Toolchain(), owner=Owner.this_process())
+    yield started
+    started.close()
+
+
+@pytest.fixture(scope="module")
+def sessions(computer: VirtualComputer) -> Sessions:
+    return Sessions(computer, Toolchain())
+
+
+def said(sessions: Sessions, *argv: str) -> str:
+    return sessions.run(argv, within_seconds=120).or_raise().stdout.strip()
+
+
+def test_systemd_is_its_first_process_and_only_cgroup_v2_is_there(sessions: Sessions) -> None:
+    assert said(sessions, "cat", "/proc/1/comm") == "systemd"
+    assert said(sessions, "stat", "--file-system", "--format=%T", "/sys/fs/cgroup") == "cgroup2fs"
+    assert {"cpu", "io", "memory", "pids"} <= set(said(sessions, "cat", "/sys/fs/cgroup/cgroup.controllers").split())
+    assert said(sessions, "systemctl", "--failed", "--no-legend") == ""
+
+
+def test_its_kernel_is_its_own_and_loads_what_this_ones_may_lack(sessions: Sessions) -> None:
+    assert (
+        said(sessions, "cat", "/proc/sys/kernel/random/boot_id") != Path("/proc/sys/kernel/random/boot_id").read_text()
+    )
+    known = {feature.name: feature for feature in FEATURES}
+    for name in WANTED:
+        if known[name].module:
+            said(sessions, "modprobe", known[name].module)
+
+
+def test_commands_leave_code_and_streams(sessions: Sessions) -> None:
+    words = ["sh", "-c", 'cat; echo "$A"; echo wrong >&2; pwd; exit 7']
+    result = sessions.run(words, invocation=Invocation("typed\n", {"A": "it's 5"}, Path("/tmp")))
+    assert (result.exit_code, result.stdout, result.stderr) == (7, "typed\nit's 5\n/tmp\n", "wrong\n")
+
+
+def test_the_clone_is_written_to_and_the_cache_is_not(project: Project, sessions: Sessions) -> None:
+    there = project.build / "written-in-a-virtual-machine"
+    there.parent.mkdir(exist_ok=True)
+    try:
+        said(sessions, "sh", "-c", f"echo here >{there}")
+        assert there.read_text() == "here\n"
+    finally:
+        there.unlink(missing_ok=True)
+    mark = Toolchain().cache / "written-in-a-virtual-machine"
+    said(sessions, "touch", str(mark))
+    assert said(sessions, "ls", str(mark)) == str(mark)
+    assert not mark.exists()
+
+
+def test_who_has_no_key_does_not_come_in(computer: VirtualComputer, sessions: Sessions) -> None:
+    assert computer.key.stat().st_mode & 0o777 == 0o600
+    other = [word if word != str(computer.key) else "/nowhere" for word in sessions._ssh]
+    refused = LocalRunner().run([*other, f"root@{computer.address}", "true"])
+    assert refused.exit_code != 0
+    assert "ermission denied" in refused.stderr
+
+
+def test_it_is_found_by_its_clone(project: Project, computer: VirtualComputer, tmp_path: Path) -> None:
+    assert computer.name in [each.name for each in running_virtual_computers(project)]
+    assert running_virtual_computers(Project(tmp_path)) == []
+    assert "lab: ready" in (computer.machine.folder / CONSOLE).read_text()
+
+
+def test_what_is_killed_leaves_nothing(project: Project, computer: VirtualComputer) -> None:
+    """The last of these tests: the emulator's machine is killed, as by the end of its owner."""
+    emulator = Owner.of(computer.machine.service(EMULATOR).pid)
+    os.kill(computer.machine.pid, signal.SIGKILL)
+    wait_until(lambda: not emulator.is_alive(), "the emulator to be gone", within_seconds=30)
+    computer.close()
+    assert not computer.machine.folder.exists()
+    assert running_virtual_computers(project) == []
+
+
+def test_one_that_does_not_boot_says_what_its_console_said(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    from labsupport.systems.virtual import computer as starting
+
+    monkeypatch.setattr(starting.hardware, "boot", lambda system: ["-kernel", "/nowhere"])
+    with pytest.raises(MachineError, match="could not open kernel file"):
+        start_virtual_computer(project, Toolchain(), owner=Owner.this_process())
