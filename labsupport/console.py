@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from labsupport.errors import RequirementMissing
+from labsupport.process.interrupts import interrupts_later
 from labsupport.process.progress import Progress
 from labsupport.project import Project
 from labsupport.running import NotebookProgress, RunPlan, run_notebooks, write_report
@@ -90,6 +91,9 @@ def execute(
         try:
             return run_notebooks(project, plan, show)
         finally:
+            # A kernel that ended before its notebook did has left its lab's files.
+            with interrupts_later():
+                keeping.sweep_all()
             give_folders_to_caller(project)
 
 

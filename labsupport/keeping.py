@@ -29,6 +29,7 @@ from labsupport.backends import (
 from labsupport.errors import MachineError, RequirementMissing, UsageError
 from labsupport.lessons.catalog import LESSONS, lesson
 from labsupport.lessons.needs import Needs
+from labsupport.process.interrupts import interrupts_later
 from labsupport.process.ownership import Owner, run_roots
 from labsupport.process.progress import Listener, silent
 
@@ -129,7 +130,8 @@ def up(options: LabOptions, listener: Listener = silent) -> LabStatus:
         backends.home.outlive_owner()
         return _status_of(backends, "./lab down")
     except BaseException:
-        backends.close()
+        with interrupts_later():
+            backends.close()
         raise
 
 
@@ -175,13 +177,11 @@ def clean(*, caches: bool, listener: Listener = silent) -> list[str]:
     Raises:
         UsageError: the caches are wanted, and a running lab uses them.
     """
-    from labsupport.systems.machines.sweeping import sweep, sweep_abandoned
+    from labsupport.systems.machines.sweeping import sweep_abandoned
     from labsupport.systems.toolchain.store import cache_folder
 
-    removed = []
-    for root in run_roots():
-        if os.access(root, os.W_OK):
-            removed += [f"what {name} had left" for name in [*sweep(root), *sweep_abandoned(root)]]
+    names = [*sweep_all(), *(name for root in _writable_roots() for name in sweep_abandoned(root))]
+    removed = [f"what {name} had left" for name in names]
     if caches:
         removed += _remove_machine_images()
     if caches and (running := _running()):
@@ -196,6 +196,13 @@ def clean(*, caches: bool, listener: Listener = silent) -> list[str]:
     return removed + untouched
 
 
+def sweep_all() -> list[str]:
+    """End and remove what labs have left whose owners have ended; return the names of those labs."""
+    from labsupport.systems.machines.sweeping import sweep
+
+    return [name for root in _writable_roots() for name in sweep(root)]
+
+
 def reset(name: str | None = None, listener: Listener = silent) -> list[str]:
     """Remove every container, network, volume and image from the running lab that the lab did not bring itself."""
     if not _running():
@@ -204,6 +211,10 @@ def reset(name: str | None = None, listener: Listener = silent) -> list[str]:
     assert backends.home is not None
     removed = backends.back_to_baseline() or ["nothing to remove"]
     return [f"{backends.home.name}: {each}" for each in removed]
+
+
+def _writable_roots() -> list[Path]:
+    return [root for root in run_roots() if os.access(root, os.W_OK)]
 
 
 def _running() -> "list[LabRecord]":

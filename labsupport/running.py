@@ -17,8 +17,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from labsupport import errors
-from labsupport.errors import UsageError
+from labsupport.errors import UsageError, WaitExpired
 from labsupport.notebooks import NotebookFile
+from labsupport.process.interrupts import interrupts_later
+from labsupport.process.waiting import wait_until
 from labsupport.project import Project
 
 if TYPE_CHECKING:
@@ -55,7 +57,8 @@ class RunPlan:
 def run_notebooks(project: Project, plan: RunPlan, listener: NotebookListener) -> "list[ExecutedNotebook]":
     """Execute every notebook of the plan, going on after a failed one; return results in the plan's order.
 
-    On Ctrl-C every kernel is interrupted, so that each closes its lab, and KeyboardInterrupt passes through.
+    On Ctrl-C every kernel is interrupted, so that each keeps its evidence; on a second one those that still run are
+    killed. Then KeyboardInterrupt passes through; no kernel is left.
     """
     _quiet_the_libraries()
     with _alone(project):
@@ -92,6 +95,7 @@ class Kernels:
         private = {"IPYTHONDIR": str(folder / "ipython"), "JUPYTER_CONFIG_DIR": str(folder / "jupyter")}
         self._environment = {**os.environ, **private, **environment}
         self._pids: list[int] = []
+        self._stopping = False
 
     def manager_class(self, slug: str) -> type:
         """Return the kernel manager class papermill shall use for one notebook."""
@@ -116,12 +120,16 @@ class Kernels:
                     await super()._async_start_kernel(**{**options, **streams, "env": kernels._environment})
                 pid = getattr(self.provisioner, "pid", None)
                 kernels._pids += [pid] if pid else []
+                if pid and kernels._stopping:
+                    os.kill(pid, signal.SIGKILL)
 
             start_kernel = _async_start_kernel
 
         return ProjectKernelManager
 
-    def signal_all(self, number: int) -> None:
+    def stop_all(self, number: int) -> None:
+        """Send a signal to every kernel; one that only starts now has no lab yet, and is killed."""
+        self._stopping = True
         for pid in self._pids:
             with suppress(ProcessLookupError):
                 os.kill(pid, number)
@@ -203,11 +211,18 @@ def _saving_at_the_end() -> type:
 
 
 def _stop(futures: Sequence["Future[ExecutedNotebook]"], kernels: Kernels) -> None:
-    kernels.signal_all(signal.SIGINT)
-    running = wait(futures, timeout=SECONDS_TO_STOP).not_done
-    if running:
-        kernels.signal_all(signal.SIGKILL)
-        wait(running, timeout=SECONDS_TO_STOP)
+    """Interrupt the kernels, and kill them when that takes long, or a second Ctrl-C says so."""
+    with interrupts_later() as more:
+
+        def have_ended() -> bool:
+            return all(future.done() for future in futures)
+
+        kernels.stop_all(signal.SIGINT)
+        with suppress(WaitExpired):
+            wait_until(lambda: more or have_ended(), "the kernels to end", within_seconds=SECONDS_TO_STOP)
+        if not have_ended():
+            kernels.stop_all(signal.SIGKILL)
+            wait(futures, timeout=SECONDS_TO_STOP)
 
 
 @contextmanager

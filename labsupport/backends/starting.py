@@ -15,6 +15,7 @@ from labsupport.backends.running import Backends
 from labsupport.backends.simulating import start_simulated_backends
 from labsupport.backends.visiting import attach_visit_backends, start_visit_backends
 from labsupport.lessons.needs import Needs
+from labsupport.process.interrupts import interrupts_later
 from labsupport.process.ownership import Owner, own_run_root, run_root, run_roots
 from labsupport.process.progress import Listener, silent
 from labsupport.project import this_project
@@ -202,7 +203,8 @@ def running_backends(chosen: Plan, needs: Needs, listener: Listener = silent) ->
     try:
         yield backends
     finally:
-        backends.close()
+        with interrupts_later():
+            backends.close()
 
 
 def end_and_look(backends: Backends) -> "list[Thing]":

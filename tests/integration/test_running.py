@@ -70,10 +70,14 @@ def test_nothing_of_the_user_is_read_or_written(
     assert not list(home.rglob("*"))
 
 
-def test_ctrl_c_ends_the_kernels_too(course: Project, project: Project) -> None:
-    (course.sources / "05-waits.py").write_text(
-        HEADER.format(title="Waits") + "import threading\nthreading.Event().wait(300)\n"
-    )
+# A cell that only notes Ctrl-C, and goes on.
+STUBBORN = "import signal\nsignal.signal(signal.SIGINT, lambda *_: open('heard', 'w').close())\n"
+WAITS = "import threading\nopen('waits', 'w').close()\nthreading.Event().wait(300)\n"
+
+
+@pytest.mark.parametrize("before", ["", STUBBORN], ids=["once", "twice"])
+def test_ctrl_c_ends_the_kernels_too(course: Project, project: Project, before: str) -> None:
+    (course.sources / "05-waits.py").write_text(HEADER.format(title="Waits") + before + WAITS)
     generate_all(course)
     program = (
         "import sys; from pathlib import Path; from labsupport.project import Project;"
@@ -85,10 +89,14 @@ def test_ctrl_c_ends_the_kernels_too(course: Project, project: Project) -> None:
     running = LocalRunner().start(
         [str(project.python), "-c", program, str(course.root)], log=log, invocation=Invocation(folder=project.root)
     )
-    wait_until(lambda: "threading" in log.read_text(), "the waiting cell", within_seconds=120, last_seen=log.read_text)
+    folder = course.build / "run"
+    wait_until((folder / "waits").exists, "the waiting cell", within_seconds=120, last_seen=log.read_text)
     kernels = psutil.Process(running.pid).children(recursive=True)
     assert kernels
     os.kill(running.pid, signal.SIGINT)
+    if before:
+        wait_until((folder / "heard").exists, "the kernel to hear of it", within_seconds=60)
+        os.kill(running.pid, signal.SIGINT)
     running.wait(120)
     assert "KeyboardInterrupt" in log.read_text()
     wait_until(lambda: not any(one.is_running() for one in kernels), "the kernels to be gone", within_seconds=60)
