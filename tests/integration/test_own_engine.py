@@ -96,6 +96,7 @@ assert "pods/hello" in stored_objects(cluster.etcd_answer(), "default")["objects
 assert "Pending" in kubectl("get pod hello")
 undo_faults(cluster)
 kubectl("wait --for=condition=Ready pod/hello --timeout=60s")
+assert kubectl("exec hello -- echo here") == "here\\n"
 nodes = docker("ps", "--quiet", "--filter", f"label={lab.engine.mark}", "--filter", "label=io.x-k8s.kind.cluster")
 assert len(nodes.split()) == 1, docker("ps")
 """

@@ -1,7 +1,7 @@
 """What the lab does itself while `kind create cluster` works, and would otherwise be waited for before or afterwards.
 
 The roles that every API server makes are put into etcd before it starts, as an embedded cluster's are; cluster DNS is
-asked for as soon as the API server answers, not when kubeadm has done the rest.
+asked for as soon as the API server answers, not when kubeadm has done the rest. And what kubeadm is not to do is done.
 """
 
 from collections.abc import Callable, Sequence
@@ -16,6 +16,24 @@ from labsupport.systems.clusters.first_objects import FirstObjects
 from labsupport.systems.clusters.startup import made
 
 LOOK_EVERY_SECONDS = 0.02
+# What `kubectl exec` and `kubectl logs` take. kubeadm gives the API server this right where it prepares for nodes that
+# join, which it is not told to do for a single node.
+KUBELET_ACCESS: tuple[str, dict[str, Any]] = (
+    "/apis/rbac.authorization.k8s.io/v1/clusterrolebindings",
+    {
+        "apiVersion": "rbac.authorization.k8s.io/v1",
+        "kind": "ClusterRoleBinding",
+        "metadata": {"name": "kubeadm:apiserver-kubelet-client"},
+        "roleRef": {
+            "apiGroup": "rbac.authorization.k8s.io",
+            "kind": "ClusterRole",
+            "name": "system:kubelet-api-admin",
+        },
+        "subjects": [
+            {"apiGroup": "rbac.authorization.k8s.io", "kind": "User", "name": "kube-apiserver-kubelet-client"}
+        ],
+    },
+)
 
 
 def work_beside_kind(

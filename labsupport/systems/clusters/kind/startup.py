@@ -39,7 +39,7 @@ from labsupport.systems.clusters.kind.configuration import (
 from labsupport.systems.clusters.kind.dns import dns_in_a_pod
 from labsupport.systems.clusters.kind.helper import ROOT, Helper
 from labsupport.systems.clusters.kind.image import PLUGINS, PROGRAMS, NodeImage, ensure_node_image, image_of, pod_images
-from labsupport.systems.clusters.kind.meanwhile import work_beside_kind
+from labsupport.systems.clusters.kind.meanwhile import KUBELET_ACCESS, work_beside_kind
 from labsupport.systems.clusters.kind.nodes import pid_of
 from labsupport.systems.clusters.kubeconfig import kubeconfig
 from labsupport.systems.clusters.node import Node, NodeIdentity, NodeOnMachine, NodePrograms
@@ -188,7 +188,8 @@ def _create(machine: Machine, engine: Engine, tools: ClusterTools, plan: KindPla
     """Have kind make the cluster, and cluster DNS be asked for meanwhile."""
     # Into a node on an engine of the user's there is no way from here that is quick enough.
     first_objects = None if plan.lab else FirstObjects(tools.seeds, tools.path("kube-apiserver"))
-    wanted = dns_in_a_pod(plan.network, image_of("coredns", tools))
+    access = [KUBELET_ACCESS] if plan.size == 1 else []
+    wanted = [*access, *dns_in_a_pod(plan.network, image_of("coredns", tools))]
 
     def etcd_socket() -> Path | None:
         pid = pid_of(machine.runner, engine, plan.containers[0])
