@@ -1,5 +1,7 @@
 """What kind, kubeadm and a node of kind are told; how commands get into a node."""
 
+import re
+import tomllib
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
@@ -11,6 +13,7 @@ import yaml
 
 from labsupport.errors import WaitExpired
 from labsupport.process.commands import Invocation
+from labsupport.project import this_project
 from labsupport.systems.clusters.certificates import Authority
 from labsupport.systems.clusters.client_files import door_of, write_client_files
 from labsupport.systems.clusters.first_objects import FirstObjects
@@ -24,6 +27,7 @@ from labsupport.systems.clusters.kind.helper import address_of
 from labsupport.systems.clusters.kind.meanwhile import work_beside_kind
 from labsupport.systems.clusters.kind.nodes import InNode
 from labsupport.systems.clusters.network import NetworkPlan
+from labsupport.systems.clusters.node import NodePrograms, containerd_configuration
 from tests.scripted import ScriptedRunner
 
 # Port 1 of this computer, where nothing listens.
@@ -92,6 +96,15 @@ def test_the_cgroup_driver_is_kinds_own_where_systemd_can_be_it() -> None:
     assert kubelet(PLAN)["cgroupDriver"] == "cgroupfs"
     assert "cgroupDriver" not in kubelet(replace(PLAN, unified=True))
     assert kubelet(PLAN)["failCgroupV1"] is False
+
+
+def test_where_systemd_can_be_it_a_node_tells_its_runtime_so_as_it_boots() -> None:
+    entrypoint = this_project().root / "toolchain/images/kind-node/files/usr/local/bin/entrypoint"
+    changed = re.search(r"sed -i 's/(.+)/(.+)/' /etc/containerd/config.toml", entrypoint.read_text())
+    assert changed is not None
+    written = containerd_configuration(Path("/data"), NodePrograms(Path("/bin"), Path("/cni")), Path("/net"))
+    runtimes = tomllib.loads(re.sub(*changed.groups(), written))["plugins"]["io.containerd.cri.v1.runtime"]
+    assert runtimes["containerd"]["runtimes"]["runc"]["options"]["SystemdCgroup"] is True
 
 
 def test_the_audit_log_is_in_a_folder_that_the_api_server_sees() -> None:
