@@ -24,6 +24,7 @@ from labsupport.systems.clusters.simulated import SimulatedCluster, attach_simul
 from labsupport.systems.clusters.started import StartedCluster
 from labsupport.systems.faults import make_fault, undo_faults
 from labsupport.systems.inventory import settings_now
+from labsupport.systems.machines.disks import attach_disk
 from labsupport.systems.visits.daemons import ThisComputer
 from tests.clusters import (
     SMOKE,
@@ -64,6 +65,7 @@ GAPS: dict[str, dict[str, str]] = {
         "test_a_component_stops_and_starts_alone": NO_CONTAINER,
         "test_a_fault_is_made_and_undone": NO_CONTAINER,
         "test_an_unknown_part_is_an_error_that_names_the_known_ones": NO_NODE,
+        "test_a_node_takes_a_disk": NO_NODE,
         "test_kernel_settings_of_this_computer_stay": NO_NODE,
     },
 }
@@ -419,6 +421,15 @@ def test_an_unknown_part_is_an_error_that_names_the_known_ones(cluster: LabClust
         cluster.component("scheduler")
     with pytest.raises(ClusterError, match="node-2"):
         cluster.node("node-3")
+
+
+def test_a_node_takes_a_disk(cluster: LabCluster) -> None:
+    node = cluster.node("node-2").machine
+    disk = attach_disk(node, "lab-disk", "/var/lib/disk", megabytes=8)
+    look = f"echo a-line-of-ours >{disk.place}/file; sync -f {disk.place}/file; grep -ac a-line-of-ours {disk.device}"
+    assert node.runner.run(["sh", "-ec", look]).or_raise().stdout.strip() == "1"
+    disk.detach()
+    assert not node.runner.run(["mountpoint", disk.place]).succeeded
 
 
 def test_kernel_settings_of_this_computer_stay(cluster: LabCluster) -> None:

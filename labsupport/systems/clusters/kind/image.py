@@ -19,7 +19,8 @@ from labsupport.systems.clusters.tools import ClusterTools
 from labsupport.systems.engines.engine import Engine
 from labsupport.systems.machines.inside.mounts import KERNEL_SETTINGS
 from labsupport.systems.machines.seeds import PLANT
-from labsupport.systems.machines.systemd_tree import PACKAGES, set_up
+from labsupport.systems.machines.systemd_tree import PACKAGES as MACHINE_PACKAGES
+from labsupport.systems.machines.systemd_tree import set_up
 from labsupport.systems.toolchain.catalogue import Platform
 from labsupport.systems.toolchain.debian_tree import make_tree, recipe_of
 from labsupport.systems.toolchain.store import Store
@@ -29,6 +30,8 @@ NAME = "lab/kind-node"
 MEGABYTES = 85
 # Where a node finds what is shown to it.
 PROGRAMS, PLUGINS, IMAGES = Path("/opt/lab/bin"), Path("/opt/cni/bin"), Path("/opt/lab/images")
+# A trial that gives a node a disk makes a file system on it: the computer's own programs are not in a node.
+PACKAGES = (*MACHINE_PACKAGES, "e2fsprogs")
 # What kube-proxy calls.
 FIREWALL_PACKAGES = ("base-files", "base-passwd", "libc6", "nftables")
 # Nothing that runs in a node reads these.
