@@ -25,8 +25,33 @@ HERE = "127.0.0.1"
 SECONDS_TO_START = 120
 SECONDS_TO_STOP = 10
 PORTS_TRIED = 50
-# JupyterLab's question about news would cover the notebook, and its answer calls out to the internet.
-QUIET_SETTINGS = {"@jupyterlab/apputils-extension:notification": {"fetchNews": "false", "checkForUpdates": False}}
+SETTINGS = {
+    # JupyterLab's question about news would cover the notebook, and its answer calls out to the internet.
+    "@jupyterlab/apputils-extension:notification": {"fetchNews": "false", "checkForUpdates": False},
+    # Else widgets run beside the cells, in a thread that nothing interrupts: neither their Stop nor the toolbar's.
+    "@jupyterlab/apputils-extension:kernels-settings": {"commsOverSubshells": "disabled"},
+}
+# What JupyterLab opens with until the learner arranges it otherwise: the first notebook, and a terminal behind it.
+FIRST_NOTEBOOK, TERMINAL = "00-start-here.ipynb", "1"
+FIRST_LAYOUT = {
+    "layout-restorer:data": {
+        "main": {
+            "dock": {
+                "type": "tab-area",
+                "currentIndex": 0,
+                "widgets": [f"notebook:{FIRST_NOTEBOOK}", f"terminal:{TERMINAL}"],
+            },
+            "current": f"notebook:{FIRST_NOTEBOOK}",
+        },
+        "left": {"collapsed": False, "current": "filebrowser", "widgets": ["filebrowser"]},
+        "right": {"collapsed": True, "widgets": []},
+        "relativeSizes": [0.18, 0.82, 0],
+    },
+    f"notebook:{FIRST_NOTEBOOK}": {"data": {"path": FIRST_NOTEBOOK, "factory": "Notebook"}},
+    f"terminal:{TERMINAL}": {"data": {"name": TERMINAL}},
+}
+# JupyterLab's name for the file of the layout that it opens without being told another.
+LAYOUT_FILE = "default-37a8.jupyterlab-workspace"
 FOREVER_SECONDS = 10 * 365 * 24 * 3600.0
 
 
@@ -38,6 +63,7 @@ class Account:
     group: int
     home: str
     name: str
+    shell: str = "/bin/sh"
 
 
 def calling_account() -> Account:
@@ -47,7 +73,13 @@ def calling_account() -> Account:
         account = pwd.getpwuid(who.uid)
     except KeyError:  # a container may run under a number without a name
         return Account(who.uid, who.gid, os.environ.get("HOME", "/"), str(who.uid))
-    return Account(who.uid, who.gid, account.pw_dir, account.pw_name)
+    return Account(who.uid, who.gid, account.pw_dir, account.pw_name, _shell(account.pw_shell))
+
+
+def _shell(wanted: str) -> str:
+    """The shell of an account; another where it has none to work with."""
+    works = os.access(wanted, os.X_OK) and Path(wanted).name not in ("nologin", "false")
+    return wanted if works else "/bin/sh"
 
 
 def give_folders_to_caller(project: Project) -> None:
@@ -85,9 +117,7 @@ def serve(project: Project, lab_environment: Mapping[str, str], *, port: int) ->
     for folder in (private / "runtime", private / "config", private / "data", private / "ipython"):
         folder.mkdir(parents=True, exist_ok=True)
     private.chmod(0o700)
-    overrides = private / "config" / "labconfig" / "default_setting_overrides.json"
-    overrides.parent.mkdir(exist_ok=True)
-    overrides.write_text(json.dumps(QUIET_SETTINGS))
+    _configure(project, account, private / "config")
     log = private / "server.log"
     log.write_text("")
     give_folders_to_caller(project)
@@ -101,6 +131,23 @@ def serve(project: Project, lab_environment: Mapping[str, str], *, port: int) ->
         yield Server(process, _wait_for_url(process, private / "runtime", log, token))
     finally:
         _stop(process)
+
+
+def _configure(project: Project, account: Account, folder: Path) -> None:
+    """Write what JupyterLab reads at its start; a layout of the learner's own stays."""
+    # Left to itself, a server without a terminal of its own starts login shells, which begin with a PATH of the system:
+    # docker and kubectl of the lab would not be on it.
+    shell = {"ServerApp": {"terminado_settings": {"shell_command": [account.shell]}}}
+    files: dict[str, object] = {
+        "labconfig/default_setting_overrides.json": SETTINGS,
+        "jupyter_server_config.json": shell,
+    }
+    layout = f"lab/workspaces/{LAYOUT_FILE}"
+    if (project.work / FIRST_NOTEBOOK).exists() and not (folder / layout).exists():
+        files[layout] = {"data": FIRST_LAYOUT, "metadata": {"id": "default"}}
+    for name, content in files.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text(json.dumps(content))
 
 
 def _command(project: Project, account: Account, port: int) -> list[str]:

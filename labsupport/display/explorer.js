@@ -96,18 +96,19 @@ function render({ model, el }) {
 
   let clock = 0;
   const count = () => {
+    if (clock) return;
     const since = Date.now();
     const tell = () => { seconds.textContent = `${Math.round((Date.now() - since) / 1000)} s`; };
-    clearInterval(clock);
     clock = setInterval(tell, 1000);
   };
   const working = (busy) => {
     const stopped = document.activeElement === stop;
     run.disabled = busy;
-    stop.hidden = !busy || !kernel;
+    stop.hidden = !busy || !kernel || !model.get("can_stop");
     panel.setAttribute("aria-busy", String(busy));
     if (busy) return count();
     clearInterval(clock);
+    clock = 0;
     seconds.textContent = "";
     if (stopped) run.focus(); // a button that goes must not take the keyboard's place with it
   };
@@ -121,6 +122,7 @@ function render({ model, el }) {
     position: () => names.forEach((name, index) => { selects[index].value = model.get("position")[name]; }),
     preview: () => { preview.textContent = model.get("preview"); preview.hidden = model.get("preview") === ""; },
     busy: () => working(model.get("busy")),
+    can_stop: () => { if (model.get("busy")) working(true); },
     status: () => { status.innerHTML = model.get("status"); },
     result: () => { result.innerHTML = model.get("result"); },
   };

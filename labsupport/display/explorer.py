@@ -4,6 +4,7 @@
 """
 
 import itertools
+import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -215,6 +216,8 @@ class Explorer:
         """Answer the Run button. Nothing may escape: a traceback here would land in the server's log, unseen."""
         face = self._face
         position, prediction = content["run"], str(content.get("prediction", ""))
+        # A signal reaches the main thread only. Some servers have widgets run in another, beside the cells.
+        face.can_stop = threading.current_thread() is threading.main_thread()
         face.busy, face.result = True, ""
         face.status = str(_working("Running…"))
         try:
@@ -277,6 +280,7 @@ def _face_class() -> Any:
         position = traitlets.Dict().tag(sync=True)
         preview = traitlets.Unicode("").tag(sync=True)
         busy = traitlets.Bool(False).tag(sync=True)
+        can_stop = traitlets.Bool(False).tag(sync=True)
         status = traitlets.Unicode("").tag(sync=True)
         result = traitlets.Unicode("").tag(sync=True)
 

@@ -1,13 +1,16 @@
 """A real JupyterLab and a real Chromium, both of this computer. work/ and build/ are of the tests' own."""
 
+import os
 import shutil
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
+from labsupport.notebooks import find_notebooks
 from labsupport.project import Project
 from labsupport.starting import Server, serve
+from labsupport.workspace import hand_out
 from tests.browser.jupyterlab_page import LabPage
 
 PORT = 18888
@@ -30,8 +33,19 @@ def classroom(project: Project, tmp_path_factory: pytest.TempPathFactory) -> Pro
 
 
 @pytest.fixture(scope="session")
-def server(classroom: Project) -> Iterator[Server]:
-    with serve(classroom, {"PYTHONPATH": str(classroom.root)}, port=PORT) as running:
+def lab_environment(classroom: Project, tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """What a lab gives its server, with a program on PATH that is nowhere else."""
+    program = tmp_path_factory.mktemp("bin") / "only-in-the-lab"
+    program.write_text("#!/bin/sh\n")
+    program.chmod(0o755)
+    path = f"{program.parent}{os.pathsep}{os.environ['PATH']}"
+    return {"PYTHONPATH": str(classroom.root), "PATH": path, "LAB_WORD": "as the lab has it"}
+
+
+@pytest.fixture(scope="session")
+def server(classroom: Project, lab_environment: dict[str, str]) -> Iterator[Server]:
+    hand_out(classroom, find_notebooks(classroom, ["00"]))
+    with serve(classroom, lab_environment, port=PORT) as running:
         yield running
 
 
@@ -57,7 +71,11 @@ def lab_page(chromium: Any, server: Server, project: Project, request: pytest.Fi
 
 
 @pytest.fixture(autouse=True)
-def screenshot(lab_page: LabPage, project: Project, request: pytest.FixtureRequest) -> Iterator[None]:
-    """Keep what the page looked like at the end of each test."""
+def screenshot(project: Project, request: pytest.FixtureRequest) -> Iterator[None]:
+    """Keep what the page of JupyterLab looked like at the end of each test that has one."""
+    if "lab_page" not in request.fixturenames:
+        yield
+        return
+    lab_page: LabPage = request.getfixturevalue("lab_page")
     yield
     lab_page.keep_screenshot(project.build / "screenshots" / f"{request.node.name}.png")

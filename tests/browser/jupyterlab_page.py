@@ -8,6 +8,8 @@ from urllib.parse import urlsplit
 from playwright.sync_api import Error as PlaywrightError
 
 SECONDS_TO_OPEN = 180
+# A layout beside the one that JupyterLab opens with.
+ASIDE = "aside"
 # For whatever says no other time, on a computer with much else to do.
 SECONDS_TO_ANSWER = 120
 # A cell that waits or runs has [*], one that ran a number, which the code cell at `last` must have: right after a click
@@ -42,10 +44,34 @@ class LabPage:
 
     def open(self, notebook: str) -> None:
         """Open one notebook by itself, and wait for its kernel."""
-        self.page.goto(f"{self._base}/doc/tree/{notebook}?{self._query}&reset")
+        self.page.goto(f"{self._base}/doc/workspaces/{ASIDE}/tree/{notebook}?{self._query}&reset")
+        self._wait_for_kernel()
+
+    def _wait_for_kernel(self) -> None:
         self.page.locator(".jp-Notebook .jp-Cell").first.wait_for(timeout=SECONDS_TO_OPEN * 1000)
         # Cells run before the kernel is known make JupyterLab ask which one to take.
         self.page.get_by_text("(ipykernel) | Idle").wait_for(timeout=SECONDS_TO_OPEN * 1000)
+
+    def open_as_started(self) -> None:
+        """Open what `./lab start` opens, and wait for the kernel of the notebook in it."""
+        self.page.goto(f"{self._base}/lab?{self._query}")
+        self._wait_for_kernel()
+
+    def open_lab(self) -> None:
+        """Open JupyterLab with its list of files and nothing else."""
+        self.page.goto(f"{self._base}/lab/workspaces/{ASIDE}?{self._query}&reset")
+        self.page.locator(".jp-DirListing-item").first.wait_for(timeout=SECONDS_TO_OPEN * 1000)
+
+    def open_from_list(self, notebook: str) -> None:
+        """Open a notebook from the list of files, and wait for its kernel."""
+        self.page.locator(".jp-DirListing-item", has_text=notebook).dblclick()
+        self._wait_for_kernel()
+
+    def close_notebook(self) -> None:
+        """Close the notebook by the menu, and end its kernel."""
+        self._menu("File", "Close and Shut Down Notebook")
+        self.page.get_by_role("dialog").get_by_role("button", name="Shut Down").click()
+        self.page.locator(".jp-Notebook").wait_for(state="detached")
 
     def run_all(self, *, within_seconds: float) -> None:
         """Run every cell by the menu, and wait until the kernel has nothing left to do."""
@@ -67,6 +93,22 @@ class LabPage:
         self.page.locator(".jp-CodeCell").nth(self._place_of(source) + 1).locator(".jp-InputPrompt").click()
         self._menu("Run", "Run Selected Cell and All Below")
         self._wait_until_done(within_seconds)
+
+    def write(self, cell: str, text: str, *, within_seconds: float) -> None:
+        """Put a text in the place of what the first cell with `cell` in it has, and run that cell."""
+        place = self._place_of(cell)
+        self.page.locator(".jp-CodeCell").nth(place).locator(".cm-content").click()
+        self.page.keyboard.press("Control+a")
+        self.page.keyboard.insert_text(text)
+        self.page.keyboard.press("Control+Enter")
+        self._wait_until_done(within_seconds, last=place)
+
+    def run_cell(self, source: str, *, within_seconds: float) -> None:
+        """Run the first cell with this text, and wait for it."""
+        place = self._place_of(source)
+        self.page.locator(".jp-CodeCell").nth(place).locator(".jp-InputPrompt").click()
+        self.page.keyboard.press("Control+Enter")
+        self._wait_until_done(within_seconds, last=place)
 
     def output_of(self, source: str) -> Any:
         """The output of the first cell with this text, scrolled to: JupyterLab leaves out what is off screen."""

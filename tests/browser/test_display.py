@@ -1,11 +1,14 @@
 """What labsupport shows, in a real JupyterLab: styled, operable by keyboard, errors in the widget, nothing fetched."""
 
+import re
+
 import nbformat
 import pytest
 from nbformat.v4 import new_code_cell, new_notebook
 from playwright.sync_api import expect
 
 from labsupport.project import Project
+from tests.browser.accessibility import serious_faults
 from tests.browser.jupyterlab_page import LabPage
 
 pytestmark = [pytest.mark.needs("browser"), pytest.mark.timeout(900)]
@@ -17,16 +20,19 @@ install()
 Card("lab-test", "00-test", (Part("Docker engine", "recorded", because="no engine can run here"),))
 """
 WIDGET = """
+import time
 from labsupport.display.explorer import Explorer, Played, Question
 from labsupport.display.tables import table
 from labsupport.errors import NotRecorded
 
 def play(position):
+    if position["CMD"] == "slow":
+        time.sleep(3600)
     if position["CMD"] == "shell":
         raise NotRecorded("docker run lab/shell", "nothing was recorded for it", "run it live")
     return Played(table("Seen", ["argv"], [[position["CMD"]]]), position["CMD"], "Because it is so.")
 
-Explorer("What will PID 1 be?", {"CMD": ("none", "exec", "shell"), "arguments": ("none", "one")}, play,
+Explorer("What will PID 1 be?", {"CMD": ("none", "exec", "shell", "slow"), "arguments": ("none", "one")}, play,
          question=Question("The argv of PID 1:"), preview=lambda at: f"docker run lab/{at['CMD']}")
 """
 ERROR = """
@@ -72,6 +78,29 @@ def test_an_error_appears_in_the_widget_and_the_next_run_works(page: LabPage) ->
     explorer.get_by_role("button", name="Run").click()
     explorer.get_by_text("Because it is so.").wait_for()
     assert explorer.get_by_role("alert").count() == 0
+
+
+def test_a_run_that_takes_too_long_is_stopped_in_the_widget_by_keyboard(page: LabPage) -> None:
+    explorer = page.explorer()
+    explorer.get_by_label("CMD", exact=True).select_option("slow")
+    run, stop = (explorer.get_by_role("button", name=name) for name in ("Run", "Stop"))
+    expect(stop).to_be_hidden()
+    run.focus()
+    page.page.keyboard.press("Enter")
+    expect(explorer.get_by_text(re.compile(r"^\d+ s$"))).to_be_visible(timeout=60_000)
+    stop.focus()
+    page.page.keyboard.press("Enter")
+    explorer.get_by_text("Stopped, as you asked.").wait_for()
+    expect(stop).to_be_hidden()
+    expect(run).to_be_focused()
+    explorer.get_by_label("CMD", exact=True).select_option("none")
+    run.click()
+    explorer.get_by_text("Because it is so.").wait_for()
+
+
+def test_axe_finds_no_serious_fault_in_what_we_show(page: LabPage) -> None:
+    assert page.page.locator(".lab").count() > 1
+    assert serious_faults(page.page, ".lab") == []
 
 
 def test_a_prediction_goes_when_its_position_does(page: LabPage) -> None:

@@ -12,13 +12,21 @@ from labsupport.notebooks import NotebookFile, find_notebooks
 from labsupport.project import Project
 from labsupport.workspace import hand_out
 from tests.browser.jupyterlab_page import LabPage
+from tests.lessons import solution
 
 pytestmark = [pytest.mark.needs("browser", "engine"), pytest.mark.timeout(1800)]
 
 SLUG = "06-dockerfile-instructions"
 WIDGET_CELL = "lab.explore("
+ANSWER_CELL, CHECK_CELL = "better.Dockerfile", 'lab.exercise("rewrite").check()'
 # What the widget needs, and the trials in it. The whole notebook is executed by tests/notebooks/test_live.py.
-SECTIONS = {"9. Can ENTRYPOINT be overridden?", "10. The whole matrix", "Try it yourself", "What we settled"}
+SECTIONS = {
+    "9. Can ENTRYPOINT be overridden?",
+    "10. The whole matrix",
+    "Try it yourself",
+    "Exercise: rewrite a bad Dockerfile",
+    "What we settled",
+}
 TRIALS = {f"{SLUG}/override", f"{SLUG}/matrix"}
 
 
@@ -69,8 +77,22 @@ def test_the_widget_runs_a_container_and_compares_it_with_the_prediction(page: L
     expect(chip).to_have_text(re.compile(r"✓\s*as predicted"), timeout=60_000)
 
 
+def test_a_wrong_answer_is_told_what_is_wrong_with_it_and_the_right_one_passes(page: LabPage) -> None:
+    file = f"%%writefile assets/{SLUG}/exercise/better.Dockerfile\n"
+    right = solution(SLUG)
+    page.write(ANSWER_CELL, file + right.replace(" && rm -r /tmp/download", ""), within_seconds=120)
+    page.run_cell(CHECK_CELL, within_seconds=300)
+    outcome = page.output_of(CHECK_CELL)
+    expect(outcome).to_contain_text("◔ not yet", timeout=60_000)
+    expect(outcome).to_contain_text("4 of 7 requirements met")
+    expect(outcome).to_contain_text("Next: small")
+    page.write(ANSWER_CELL, file + right, within_seconds=120)
+    page.run_cell(CHECK_CELL, within_seconds=300)
+    expect(page.output_of(CHECK_CELL)).to_contain_text("✓ passed", timeout=60_000)
+
+
 def test_the_rest_runs_and_every_verdict_is_the_ledgers(page: LabPage, classroom: Project) -> None:
-    page.run_after(WIDGET_CELL, within_seconds=600)
+    page.run_after(CHECK_CELL, within_seconds=600)
     assert page.tracebacks == []
     claims = [claim for claim in load_ledger(classroom.claims).of_notebook(SLUG) if claim.verdict]
     assert {claim.experiment for claim in claims} == TRIALS

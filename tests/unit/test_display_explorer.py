@@ -2,6 +2,7 @@
 
 import datetime
 import json
+import threading
 from types import SimpleNamespace
 from typing import Any
 
@@ -130,6 +131,17 @@ def test_while_it_runs_the_widget_is_busy_and_shows_progress() -> None:
     assert [busy for busy, _ in seen] == [True, True]
     assert "Running" in seen[0][1]
     assert "stopping" in seen[1][1] and "<progress" in seen[1][1]
+
+
+def test_a_stop_is_offered_only_where_a_signal_reaches_the_run() -> None:
+    widget = explorer()
+    browser = Browser(widget)
+    browser.run(ENTRYPOINT="exec", CMD="none")
+    assert browser.face.can_stop
+    thread = threading.Thread(target=browser.run, kwargs={"ENTRYPOINT": "exec", "CMD": "none"})
+    thread.start()
+    thread.join()
+    assert not browser.face.can_stop
 
 
 def test_progress_of_what_runs_later_does_not_reach_the_widget() -> None:

@@ -1,0 +1,63 @@
+"""The report in a browser: fits a phone, reads in both colour schemes, and axe-core finds no serious fault in it."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from labsupport.notebooks import find_notebooks
+from labsupport.project import Project
+from labsupport.running import RunPlan, run_notebooks, write_report
+from tests.browser.accessibility import serious_faults
+
+pytestmark = [pytest.mark.needs("browser"), pytest.mark.timeout(900)]
+
+# Of all chapters it has the most kinds of output: timelines, figures, tables, a widget, an exercise.
+SLUG = "08-statefulset"
+PAGES = ("index.html", f"{SLUG}.html", "ledger.html", "versions.html")
+PHONE, DESK = {"width": 390, "height": 844}, {"width": 1280, "height": 1000}
+# What is wider than the window; what scrolls by itself may be as wide as it likes.
+TOO_WIDE = """() => {
+  const width = document.documentElement.clientWidth;
+  const style = node => getComputedStyle(node);
+  const scrolls = node => node && (style(node).overflowX !== "visible" || scrolls(node.parentElement));
+  const wide = [...document.querySelectorAll("main *, header *")].filter(node =>
+    node.getBoundingClientRect().right > width + 1 && !scrolls(node.parentElement));
+  return wide.map(node => `${node.tagName}.${node.className}: ${node.textContent.slice(0, 60)}`);
+}"""
+
+
+@pytest.fixture(scope="module")
+def book(classroom: Project) -> Path:
+    """The report of one notebook on recorded evidence."""
+    environment = {"PYTHONPATH": str(classroom.root), "LAB_ENGINE": "replay", "LAB_CLUSTER": "replay"}
+    plan = RunPlan(find_notebooks(classroom, [SLUG]), environment=environment)
+    results = run_notebooks(classroom, plan, lambda _: None)
+    assert [one.error for one in results] == [""]
+    return write_report(classroom, results).parent
+
+
+@pytest.fixture
+def sheet(chromium: Any, book: Path, project: Project, request: pytest.FixtureRequest) -> Iterator[Any]:
+    """A page of the browser, as the test's parameters want it; kept as a picture."""
+    wanted = request.node.callspec.params
+    scheme, size = wanted.get("scheme", "light"), wanted.get("size", PHONE)
+    page = chromium.new_page(viewport=size, color_scheme=scheme, reduced_motion="reduce")
+    yield page
+    name = request.node.name.replace("/", "-")
+    page.screenshot(path=project.build / "screenshots" / f"{name}.png")
+    page.close()
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_it_fits_a_phone(sheet: Any, book: Path, name: str) -> None:
+    sheet.goto(f"file://{book / name}")
+    assert sheet.evaluate(TOO_WIDE) == []
+
+
+@pytest.mark.parametrize("name", PAGES)
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_axe_finds_no_serious_fault(sheet: Any, book: Path, name: str, scheme: str) -> None:
+    sheet.goto(f"file://{book / name}")
+    assert serious_faults(sheet) == []
