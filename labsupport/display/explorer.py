@@ -166,7 +166,7 @@ class Explorer:
             "cell can do the same:"
         )
         call = f'_.play({first}, "your prediction")'
-        shown = join([element("p", hint, class_="lab-muted"), element("pre", call)])
+        shown = join([element("p", hint, class_="lab-muted"), element("pre", call, class_="lab-value")])
         parts = [known.shown(), Shown(shown, f"{hint}\n{call}")]
         if self.attempts:
             parts.append(self.table().shown())

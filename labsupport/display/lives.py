@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 NOBODY = "-"
+# Above the drawing: between two who acted, and how many letters of them fit side by side.
+BETWEEN, LONGEST_LINE = "  ·  ", 112
 GAP = 0.7
 # In small letters: what the drawing has room for from left to right, the narrowest step, and what a box adds to a word.
 LETTERS_ACROSS = 78
@@ -158,7 +160,20 @@ def _explain_letters(axes: "Axes", lives: Sequence[Life], strip: Strip) -> None:
     told = [f"{letter} {who}" for who, letter in strip.letters.items() if who in acting]
     if acting - set(strip.letters):
         told.append(f"{NOBODY} {strip.nobody}")
+    told[:1] = [f"who acted:  {''.join(told[:1])}"]
     axes.annotate(
-        f"who acted:  {'  ·  '.join(told)}", (0.5, 1), xycoords="axes fraction", xytext=(0, 8),
+        "\n".join(_in_lines(told)), (0.5, 1), xycoords="axes fraction", xytext=(0, 8),
         textcoords="offset points", ha="center", va="bottom", fontsize=7.5, color=INK.light, annotation_clip=False,
     )  # fmt: skip
+
+
+def _in_lines(parts: Sequence[str]) -> list[str]:
+    """Put parts side by side, in as many lines as it takes: a line too long for the drawing would be cut off."""
+    lines: list[str] = []
+    for part in parts:
+        longer = f"{lines[-1]}{BETWEEN}{part}" if lines else part
+        if lines and len(longer) <= LONGEST_LINE:
+            lines[-1] = longer
+        else:
+            lines.append(part)
+    return lines

@@ -2,6 +2,7 @@
 
 import datetime
 import json
+import re
 from collections.abc import Iterable
 from itertools import product
 from pathlib import Path
@@ -9,7 +10,17 @@ from typing import Any
 
 import pytest
 
-from labsupport.display.lives import NARROWEST_STEP, Life, Turn, edges_of, lives_figure, shortened, spans
+from labsupport.display.lives import (
+    BETWEEN,
+    LONGEST_LINE,
+    NARROWEST_STEP,
+    Life,
+    Turn,
+    edges_of,
+    lives_figure,
+    shortened,
+    spans,
+)
 from labsupport.errors import EvidenceError
 from labsupport.experiments.exercises import Standing, judge
 from labsupport.experiments.steps import Step
@@ -296,3 +307,14 @@ class TestExercise:
         assert {path.name for path in folder.glob("lost-*.yaml")} == set(LOSSES)
         for name in ("claim.yaml", "cashier.yaml", "reader.yaml", "lose.sh"):
             assert (Path(folder) / name).is_file()
+
+
+def test_many_who_acted_stand_in_several_lines_none_of_them_too_long() -> None:
+    everybody = [Turn(float(place), who, "acts", {}) for place, who in enumerate([*STRIP.letters, "somebody else"])]
+    svg = str(
+        lives_figure("All", [Life("all", tuple(everybody))], STRIP, alt="A life in which everybody acts once.").svg
+    )
+    lines = [line for line in re.findall(r"<text[^>]*>([^<]*)</text>", svg) if BETWEEN.strip() in line]
+    assert len(lines) > 1
+    assert max(map(len, lines)) <= LONGEST_LINE
+    assert not [who for who in STRIP.letters if who not in " ".join(lines)]
