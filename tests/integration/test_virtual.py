@@ -4,6 +4,7 @@ Its one start serves all of these tests: where its processor is emulated it take
 """
 
 import os
+import re
 import signal
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,7 +13,7 @@ import pytest
 
 from labsupport.errors import MachineError
 from labsupport.process.commands import Invocation, LocalRunner
-from labsupport.process.ownership import Owner
+from labsupport.process.ownership import GUEST_VARIABLE, Owner
 from labsupport.process.waiting import wait_until
 from labsupport.project import Project
 from labsupport.systems.kernel_features import FEATURES
@@ -30,6 +31,15 @@ pytestmark = [pytest.mark.needs("vm"), pytest.mark.timeout(1200)]
 
 # What other machines here may lack, and experiments take.
 WANTED = ("ipvlan", "ip_vs", "IPsec (ESP)", "device-mapper", "openvswitch", "netem", "BPF type information")
+# What of other suites runs in there: each machine, engine and cluster that starts takes a minute or two.
+MACHINES, ENGINES, CLUSTERS = (f"tests/contract/test_{name}.py::test_" for name in ("machine", "engines", "clusters"))
+IN_THERE = (
+    f"{MACHINES}memory_is_limited_where_its_cgroup_says[outer]",
+    f"{ENGINES}a_container_runs_and_its_exit_code_and_streams_come_back[private]",
+    f"{ENGINES}names_resolve_between_containers_of_a_network[private]",
+    f"{CLUSTERS}nodes_are_ready_and_of_the_pinned_version[embedded]",
+    f"{CLUSTERS}exec_passes_streams_and_exit_code[embedded]",
+)
 BOOT_ID = "/proc/sys/kernel/random/boot_id"
 
 
@@ -84,6 +94,14 @@ def test_the_clone_is_written_to_and_the_cache_is_not(project: Project, sessions
     said(sessions, "touch", str(mark))
     assert said(sessions, "ls", str(mark)) == str(mark)
     assert not mark.exists()
+
+
+def test_engine_and_cluster_keep_their_promises_on_cgroup_v2(project: Project, sessions: Sessions) -> None:
+    command = ["sh", str(project.root / "lab"), "test", "--timeout", "1000", *IN_THERE]
+    known = {GUEST_VARIABLE: sessions.computer.name, "LAB_CACHE": str(sessions.cache), "LAB_REQUIRE": "engine,cluster"}
+    result = sessions.run(command, within_seconds=1100, invocation=Invocation(environment=known, folder=project.root))
+    assert result.succeeded, result.stdout[-3000:] + result.stderr[-1000:]
+    assert re.search(rf"{len(IN_THERE)} passed", result.stdout), result.stdout[-1000:]
 
 
 def test_who_has_no_key_does_not_come_in(computer: VirtualComputer, sessions: Sessions) -> None:
