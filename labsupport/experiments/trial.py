@@ -17,6 +17,7 @@ from labsupport.experiments.runners import Source
 from labsupport.experiments.scrubbing import Scrubber
 from labsupport.experiments.steps import Observation, Recording, Step, pasteable
 from labsupport.process.commands import CommandResult, Invocation
+from labsupport.process.waiting import patiently
 
 __all__ = ["Judgement", "Observation", "Step", "Trial"]
 
@@ -117,7 +118,7 @@ class Trial:
         self,
         command: str | Sequence[str],
         *,
-        within_seconds: float = 60,
+        within_seconds: float | None = None,
         stdin: str | None = None,
         environment: Mapping[str, str] | None = None,
         folder: Path | None = None,
@@ -130,6 +131,7 @@ class Trial:
             command: words as one types them; a pipe is `sh -c 'one | two'`. Or the words themselves.
             on: the place where it runs, such as "machine", the lab's machine, or "old", an engine of an older release;
                 without it, this computer, where `docker` and `kubectl` are those of the lab.
+            within_seconds: a minute, where it is not given; longer where the computer is slow.
             repeatable: the command does not depend on what ran before it (`docker run --rm …`), so that in replay its
                 recording may be shown as often as asked.
 
@@ -142,14 +144,15 @@ class Trial:
         invocation = Invocation(stdin, dict(environment or {}), folder, on)
         run = self.source.run_again if repeatable else self.source.run
         self._on_doing(pasteable(argv))
-        return self._step(argv, invocation, run(argv, within_seconds=within_seconds, invocation=invocation))
+        result = run(argv, within_seconds=within_seconds or patiently(60), invocation=invocation)
+        return self._step(argv, invocation, result)
 
     def run_at_once(
         self,
         command: str | Sequence[str],
         *,
         on: Sequence[str],
-        within_seconds: float = 60,
+        within_seconds: float | None = None,
         stdin: str | None = None,
         environment: Mapping[str, str] | None = None,
     ) -> list[Step]:
@@ -161,7 +164,7 @@ class Trial:
         argv = words_of(command)
         asked = [Invocation(stdin, dict(environment or {}), None, place) for place in on]
         self._on_doing(pasteable(argv))
-        results = self.source.run_at_once(argv, within_seconds=within_seconds, invocations=asked)
+        results = self.source.run_at_once(argv, within_seconds=within_seconds or patiently(60), invocations=asked)
         return [self._step(argv, each, result) for each, result in zip(asked, results, strict=True)]
 
     def _step(self, argv: Sequence[str], asked: Invocation, result: CommandResult) -> Step:

@@ -1,5 +1,6 @@
 """The only place that sleeps. A wait has a deadline, and an expired deadline raises."""
 
+import os
 import time
 from collections.abc import Callable
 from typing import TypeVar
@@ -7,6 +8,13 @@ from typing import TypeVar
 from labsupport.errors import WaitExpired
 
 Found = TypeVar("Found")
+# How many times longer than usual things may take here, such as 5 where a processor is emulated.
+PATIENCE_VARIABLE = "LAB_PATIENCE"
+
+
+def patiently(seconds: float) -> float:
+    """Return what `seconds`, which do for a computer of today, are on this one."""
+    return seconds * float(os.environ.get(PATIENCE_VARIABLE) or 1)
 
 
 def wait_until(

@@ -27,6 +27,7 @@ EMULATOR = "emulator"
 CONSOLE = Path("log") / "console.log"
 SHARED_FOLDER = Path("vm") / "shared"
 PROJECT_FILE = Path("vm") / "project"
+ACCELERATION_FILE = Path("vm") / "acceleration"
 READY = "lab: ready"
 # With KVM it takes three seconds, emulated fifteen.
 READY_WITHIN_SECONDS = {"kvm": 60, "tcg": 300}
@@ -59,6 +60,11 @@ class VirtualComputer:
     @property
     def known_hosts(self) -> Path:
         return self.machine.folder / "vm" / keys.KNOWN_HOSTS
+
+    @property
+    def patience(self) -> float:
+        """How many times longer than here things may take in it."""
+        return hardware.PATIENCE[(self.machine.folder / ACCELERATION_FILE).read_text()]
 
     def outlive_owner(self) -> None:
         """Go on when the process ends that owns it."""
@@ -98,6 +104,7 @@ def start_virtual_computer(
         )
         folders = shared_folders(project, toolchain.cache, Path(sys.base_prefix))
         _write_settings(machine, project, folders)
+        (machine.folder / ACCELERATION_FILE).write_text(acceleration.name)
         words += [
             *hardware.processor(acceleration),
             *("-smp", str(os.cpu_count() or 1), "-m", str(megabytes)),

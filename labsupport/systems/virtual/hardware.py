@@ -26,6 +26,8 @@ VERDICTS = "vm-probes"
 # Reserved for documentation: no network of a lab, an engine or a cluster has them.
 NETWORK = "192.0.2.0/24"
 GATEWAY, ADDRESS = "192.0.2.2", "192.0.2.15"
+# Measured: a Python that counts takes twenty times longer where the processor is emulated, most that waits does not.
+PATIENCE = {"kvm": 1.0, "tcg": 8.0}
 PROGRAMS = {"amd64": "qemu-system-x86_64", "arm64": "qemu-system-aarch64"}
 MODELS = {"amd64": "q35", "arm64": "virt"}
 # The least that programs of today take: instructions that came later are emulated slower than what they replace.

@@ -9,6 +9,7 @@ from labsupport.errors import MachineError
 from labsupport.process.commands import CommandResult, Invocation, LocalRunner, run_watched
 from labsupport.process.ownership import GUEST_KIND_VARIABLE, VIRTUAL_KIND, caller
 from labsupport.process.passing import passing_on
+from labsupport.process.waiting import PATIENCE_VARIABLE
 from labsupport.systems.guests.environment import environment_there
 from labsupport.systems.toolchain import Toolchain
 from labsupport.systems.virtual.computer import VirtualComputer
@@ -82,6 +83,7 @@ class Sessions:
         person = caller()
         known = environment_there(self.computer.name, person.uid, person.gid, cache=str(self.cache))
         known |= {"PATH": SYSTEM_PATH, GUEST_KIND_VARIABLE: VIRTUAL_KIND}
+        known[PATIENCE_VARIABLE] = str(self.computer.patience)
         other: list[str] = []
         if as_user and person.uid:
             known["HOME"] = HOME
