@@ -31,12 +31,14 @@ def wait_until(
     Args:
         look: returns the awaited thing, or None/False while it is not there. Its exceptions pass through.
         what: the awaited thing as a noun phrase, for the error.
+        within_seconds: what does for a computer of today; it is longer where this one is slow.
         every_seconds: pause between looks; grows by half each time up to ten times this.
         last_seen: asked once when the deadline passes, to say what was there instead.
 
     Raises:
         WaitExpired: the deadline passed.
     """
+    within_seconds = patiently(within_seconds)
     deadline = time.monotonic() + within_seconds
     pause = every_seconds
     while not (found := look()):

@@ -6,8 +6,9 @@ from pathlib import Path
 import pytest
 
 from labsupport.backends import LabOptions, plan, takes_a_guest
-from labsupport.errors import RequirementMissing
+from labsupport.errors import RequirementMissing, WaitExpired
 from labsupport.process.ownership import GUEST_VARIABLE
+from labsupport.process.waiting import PATIENCE_VARIABLE, patiently, wait_until
 from labsupport.project import Project
 from labsupport.systems.capabilities import Capability
 from labsupport.systems.virtual import hardware
@@ -96,3 +97,10 @@ def test_a_virtual_machine_is_a_guest_that_is_asked_for_by_name(monkeypatch: pyt
     monkeypatch.setenv(GUEST_VARIABLE, "lab-000000")
     assert not takes_a_guest(LabOptions(machine="vm"))
     assert plan(LabOptions(machine="vm"), Capability("it", True, "")).machine == "namespaces"
+
+
+def test_where_a_processor_is_emulated_waits_are_longer_and_end_all_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(PATIENCE_VARIABLE, "3")
+    assert patiently(60) == 180
+    with pytest.raises(WaitExpired, match=r"at most 0\.03 s"):
+        wait_until(lambda: False, "nothing", within_seconds=0.01)
