@@ -5,11 +5,21 @@ from typing import Any
 from axe_playwright_python.sync_playwright import Axe
 
 SERIOUS = ("serious", "critical")
+# A figure is one picture with a name; axe would look at each of its thousands of strokes.
+STROKES = "figure svg *"
 
 
-def serious_faults(page: Any, within: str | None = None) -> list[str]:
-    """Return a line for each place with a serious or critical fault, in the whole page or in what a selector finds."""
-    found = Axe().run(page, within, {"resultTypes": ["violations"]}).response["violations"]
+def serious_faults(page: Any, within: str = "body", *, rules: tuple[str, ...] = ()) -> list[str]:
+    """Return a line for each place with a serious or critical fault in what a selector finds.
+
+    Args:
+        rules: ask for these only; for all without them.
+    """
+    options: dict[str, Any] = {"resultTypes": ["violations"]}
+    if rules:
+        options["runOnly"] = list(rules)
+    context = {"include": [[within]], "exclude": [[STROKES]]}
+    found = Axe().run(page, context, options).response["violations"]
     return [
         f"{rule['id']}: {rule['help']}: {' '.join(node['target'])}: {node['html'][:200]}"
         for rule in found

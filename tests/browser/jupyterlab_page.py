@@ -69,8 +69,10 @@ class LabPage:
 
     def close_notebook(self) -> None:
         """Close the notebook by the menu, and end its kernel."""
-        self._menu("File", "Close and Shut Down Notebook")
-        self.page.get_by_role("dialog").get_by_role("button", name="Shut Down").click()
+        self.page.get_by_role("menuitem", name="File", exact=True).click()
+        # Its key is part of its name.
+        self.page.get_by_role("menuitem", name="Close and Shut Down Notebook").click()
+        self.page.locator(".jp-Dialog .jp-mod-accept").click()
         self.page.locator(".jp-Notebook").wait_for(state="detached")
 
     def run_all(self, *, within_seconds: float) -> None:

@@ -1,13 +1,11 @@
 """What `./lab start` opens: the first notebook, and behind it a terminal that has the lab's programs."""
 
-import re
 from pathlib import Path
 
 import nbformat
 import pytest
 from playwright.sync_api import expect
 
-from labsupport.experiments.claims import load_ledger
 from labsupport.process.waiting import wait_until
 from labsupport.project import Project
 from tests.browser.accessibility import serious_faults
@@ -29,13 +27,11 @@ def page(lab_page: LabPage, classroom: Project) -> LabPage:
     return lab_page
 
 
-def test_the_first_notebook_is_open_and_runs(page: LabPage, classroom: Project) -> None:
+def test_the_first_notebook_is_open_and_runs(page: LabPage) -> None:
     expect(page.page.get_by_role("tab", name=f"{SLUG}.ipynb")).to_have_attribute("aria-selected", "true")
     page.run_all(within_seconds=240)
     assert page.tracebacks == []
-    settled = page.output_of("lab.settled()")
-    for claim in load_ledger(classroom.claims).of_notebook(SLUG):
-        expect(settled).to_contain_text(re.compile(rf"{claim.id}\s+{claim.verdict}"), timeout=60_000)
+    expect(page.output_of("lab.settled()")).to_contain_text("Every check held.", timeout=60_000)
 
 
 def test_axe_finds_no_serious_fault_in_the_notebook(page: LabPage) -> None:
