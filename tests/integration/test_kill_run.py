@@ -1,5 +1,7 @@
 """`kill -9` of `./lab run`, or of a notebook's kernel, at a random cell: the lab goes at once, the rest with a sweep.
 
+However often somebody types Ctrl-C, `./lab run` itself takes all of it along.
+
 The seed is printed; set LAB_SEED to repeat a run. Labs of this test have a run root of their own.
 """
 
@@ -72,6 +74,43 @@ def lab_and_kernel(root: Path) -> tuple[str, psutil.Process] | None:
 def test_nothing_of_a_killed_run_is_left(
     victim: str, clone: Project, root: Path, running: Background, chance: random.Random
 ) -> None:
+    name, kernel = at_a_cell(clone, root, running, chance.randint(1, LAST_CELL))
+
+    os.kill(running.pid if victim == "command" else kernel.pid, signal.SIGKILL)
+
+    # A kernel looks once a second whether its parent is there; the lab goes with the kernel, not after it.
+    wait_until(lambda: has_ended(kernel), "the kernel", within_seconds=60)
+    wait_until(
+        lambda: {one.kind for one in leftovers(name, root=root)} <= SWEPT, "the lab to be gone", within_seconds=30
+    )
+    if victim == "kernel":
+        assert running.wait(120) == 1
+        said = (clone.root / "log").read_text()
+        assert f"FAILED  {SLUG}" in said
+        assert "0 of 1 notebooks passed" in said
+        assert "Traceback" not in said
+        assert leftovers(name, root=root) == []
+    sweep(root)
+    assert leftovers(name, root=root) == []
+
+
+def test_nothing_of_a_run_is_left_after_ctrl_c_twice(
+    clone: Project, root: Path, running: Background, chance: random.Random
+) -> None:
+    name, kernel = at_a_cell(clone, root, running, chance.randint(1, 3))
+    running.signal(signal.SIGINT)
+
+    def has_ended_or_is_told_again() -> bool:
+        return has_ended(kernel) or bool(running.signal(signal.SIGINT))
+
+    wait_until(has_ended_or_is_told_again, "the kernel to end", within_seconds=60, every_seconds=0.3)
+    assert running.wait(120) == 130
+    assert "Stopped." in (clone.root / "log").read_text()
+    assert leftovers(name, root=root) == []
+
+
+def at_a_cell(clone: Project, root: Path, running: Background, cell: int) -> tuple[str, psutil.Process]:
+    """Wait until the run is at this cell; return its lab's name and the kernel."""
 
     def while_it_runs() -> str:
         return (clone.root / "log").read_text()[-2000:]
@@ -86,23 +125,12 @@ def test_nothing_of_a_killed_run_is_left(
 
     name, kernel = wait_until(lab_is_there, "the notebook's lab", within_seconds=300, last_seen=while_it_runs)
     assert LAB_NAME.fullmatch(name)
-    cell = chance.randint(1, LAST_CELL)
     wait_until(reached, f"cell {cell}", within_seconds=300, last_seen=while_it_runs)
+    return name, kernel
 
-    os.kill(running.pid if victim == "command" else kernel.pid, signal.SIGKILL)
 
-    # A kernel looks once a second whether its parent is there; the lab goes with the kernel, not after it.
-    wait_until(
-        lambda: not kernel.is_running() or kernel.status() == psutil.STATUS_ZOMBIE, "the kernel", within_seconds=60
-    )
-    wait_until(
-        lambda: {one.kind for one in leftovers(name, root=root)} <= SWEPT, "the lab to be gone", within_seconds=30
-    )
-    if victim == "kernel":
-        assert running.wait(120) == 1
-        said = (clone.root / "log").read_text()
-        assert f"FAILED  {SLUG}" in said
-        assert "0 of 1 notebooks passed" in said
-        assert "Traceback" not in said
-    sweep(root)
-    assert leftovers(name, root=root) == []
+def has_ended(kernel: psutil.Process) -> bool:
+    try:
+        return not kernel.is_running() or kernel.status() == psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:  # reaped just now
+        return True
