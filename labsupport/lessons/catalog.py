@@ -44,7 +44,7 @@ LESSONS = (
         "What runs where, and how an experiment works",
         "labsupport.lessons.start",
         Needs(engine=True, nodes=1, images=("lab/toolbox",)),
-        on_a_machine=("whereabouts", "first-process", "after-reset"),
+        on_a_machine=("whereabouts", "first-process"),
     ),
     Lesson(
         "01-cgroup-drivers",

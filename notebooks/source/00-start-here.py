@@ -126,8 +126,8 @@ lab.reset()
 
 # %%
 trial = lab.trial("after-reset")
-left = trial.run("docker ps --all --quiet")
-volumes = trial.run("docker volume ls --quiet")
+left = trial.run("docker ps --all --quiet --filter name=mess")
+volumes = trial.run("docker volume ls --quiet --filter name=mess")
 pods = trial.run("kubectl get deployments --output name")
 trial.check(equals([left.output, volumes.output, pods.output], ["", "", ""], "what is left"))
 
