@@ -1387,14 +1387,12 @@ lab.explore(cgroups.limits_explorer(trial, lab))
 # %% [markdown]
 # ## Exercise: write a daemon.json
 #
-# Write one with which an engine starts, and then:
-#
-# 1. everything is stored below `/var/lib/elsewhere`;
-# 2. new containers log with the driver `local`, and one container's log takes at most 1 MB;
-# 3. containers go on while the daemon is away;
-# 4. the engine pulls from `10.200.0.1:5000` in plain HTTP;
-# 5. the daemon itself writes only warnings and worse.
-#
+# `seed`, in the second cell, chooses what is asked for:
+
+# %%
+lab.exercise("daemon-json")
+
+# %% [markdown]
 # `check()` starts an engine with your file, looks at the engine, and tells you the next step. Stuck?
 # `lab.exercise("daemon-json").hint()`
 

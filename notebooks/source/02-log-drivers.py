@@ -481,7 +481,7 @@ trial.check(
 # reaches to the container's last line. The engine's own copy has all of them.
 #
 # This is `fluentd`, which waits for its collector. `fluentd-async` and syslog over UDP never wait: in a stall they
-# lose lines in both modes. Try it at the end, under “Try every combination”. (Docker manual: *Configure the delivery
+# lose lines in both modes. Try it at the end, under “Try it yourself”. (Docker manual: *Configure the delivery
 # mode of log messages*.)
 
 # %% [markdown]
@@ -658,7 +658,7 @@ trial.check(
 # *Configure logging drivers*, *Deprecated features*.)
 
 # %% [markdown]
-# ## Try every combination
+# ## Try it yourself
 #
 # Choose a driver, what its collector does, and the mode. Predict, run, compare. A run takes a few seconds.
 

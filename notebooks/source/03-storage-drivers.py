@@ -656,7 +656,7 @@ lab.explore(storage.layers_explorer(trial, places))
 # %% [markdown]
 # ## Exercise: predict `docker system df`
 #
-# Five steps, none of them large:
+# Five steps, none of them large. They are run with the argument `{seed % 3}`; `seed` stands in the second cell.
 
 # %%
 # !cat assets/03-storage-drivers/exercise/five-steps.sh

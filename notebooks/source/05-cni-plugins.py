@@ -995,9 +995,10 @@ cni.dataplanes_table("Ways to connect pods", dataplanes)
 # is a byte too large is sent in two pieces, and arrives; but Cilium's programs let no piece of a ping pass.
 
 # %% [markdown]
-# ## A packet's path
+# ## Try it yourself
 #
-# Choose a dataplane and a place, predict, and look at the headers of a packet that passed there in this run.
+# A packet's path: choose a dataplane and a place, predict, and look at the headers of a packet that passed there in
+# this run.
 
 # %%
 lab.explore(cni.path_explorer(trial, paths))

@@ -950,10 +950,10 @@ lab.explore(dockerfile.argv_explorer(trial))
 # ## Exercise: rewrite a bad Dockerfile
 #
 # This one builds and runs. It also leaks a credential, is far too large, has needless layers, and is killed at every
-# stop.
+# stop. (`seed`, in the second cell, chooses which of three you get.)
 
 # %%
-# !cat assets/06-dockerfile-instructions/exercise/Dockerfile
+# !cat assets/06-dockerfile-instructions/exercise/bad-{seed % 3}.Dockerfile
 
 # %% [markdown]
 # Write a better one. It must still make the same `/app/receipt` while it is built and start the same service. Beyond

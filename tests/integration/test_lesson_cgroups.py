@@ -11,7 +11,7 @@ import pytest
 from labsupport.backends import Backends, LabOptions, plan, start_backends
 from labsupport.experiments.exercises import Answer, Exercise, faults_of_exercise
 from labsupport.lessons.cgroups import explorer
-from labsupport.lessons.cgroups.exercise import ANSWER, REGISTRY, Seen, write_daemon_json
+from labsupport.lessons.cgroups.exercise import ANSWER, VARIATIONS, Seen, write_daemon_json
 from labsupport.lessons.needs import Needs
 from labsupport.process.ownership import Owner
 from labsupport.project import this_project
@@ -25,7 +25,7 @@ GOOD = {
     "log-driver": "local",
     "log-opts": {"max-size": "400k", "max-file": "2"},
     "live-restore": True,
-    "insecure-registries": [REGISTRY],
+    "insecure-registries": [VARIATIONS[0].registry],
     "log-level": "warn",
 }
 WRONG = {

@@ -7,7 +7,7 @@ import pytest
 
 from labsupport.experiments.exercises import Answer, Exercise, faults_of_exercise
 from labsupport.lessons.dockerfile import rewrite
-from labsupport.lessons.dockerfile.exercise import ANSWER, Rewrite
+from labsupport.lessons.dockerfile.exercise import ANSWER, BAD, FOLDER, Rewrite
 from labsupport.systems.engines.engine import Engine
 from tests.engines import private_engine
 from tests.lessons import copy_assets, solution
@@ -55,6 +55,11 @@ def test_it_takes_the_solution_and_refuses_wrong_answers_with_a_step_each(
     answers = [
         Answer(name, lambda text=text: ANSWER.write_text(text), leads_to)  # type: ignore[misc]
         for name, (text, leads_to) in WRONG.items()
+    ]
+    # The bad ones of other seeds are wrong answers to this one.
+    answers += [
+        Answer(name, lambda name=name: ANSWER.write_text((FOLDER / name).read_text()), "no credential in any layer")  # type: ignore[misc]
+        for name in BAD[1:]
     ]
     answers.append(Answer("the solution", lambda: ANSWER.write_text(solution(SLUG)) and None, None))
     assert faults_of_exercise(exercise, answers) == []

@@ -283,9 +283,9 @@ class Bench:
 
 class TestExercise:
     GOOD: ClassVar[dict[str, Any]] = {
-        "DockerRootDir": exercise.DATA_ROOT,
+        "DockerRootDir": exercise.VARIATIONS[0].data_root,
         "LiveRestoreEnabled": True,
-        "RegistryConfig": {"IndexConfigs": {exercise.REGISTRY: {"Secure": False}}},
+        "RegistryConfig": {"IndexConfigs": {exercise.VARIATIONS[0].registry: {"Secure": False}}},
         "log": {"Type": "local", "Config": {"max-size": "500k", "max-file": "2"}},
     }
 
@@ -315,6 +315,14 @@ class TestExercise:
     )
     def test_each_fault_leads_one_step_further(self, change: dict[str, Any], unmet: str) -> None:
         assert self.check(Bench(**{**self.GOOD, **change})).unmet == unmet
+
+    def test_another_seed_asks_for_other_values(self) -> None:
+        exercise.ANSWER.write_text("{}x")
+        other = exercise.write_daemon_json(Bench(**self.GOOD), seed=1)
+        assert "/srv/engine" in other.task and "0.4 MB" in other.task
+        outcome = other.check()
+        assert outcome.unmet == "data elsewhere"
+        assert "/srv/engine" in outcome.message
 
     def test_a_daemon_that_chatters_is_told(self) -> None:
         outcome = self.check(Bench(chatter="level=info\nlevel=info", **self.GOOD))

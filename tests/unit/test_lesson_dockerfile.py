@@ -341,7 +341,7 @@ class TestExercise:
         assert runner.asked == []
 
     def test_the_bad_one_unchanged_is_no_attempt(self) -> None:
-        self.answer((Path("assets") / ASSETS.name / "exercise" / "Dockerfile").read_text())
+        self.answer((Path("assets") / ASSETS.name / "exercise" / "bad-0.Dockerfile").read_text())
         assert rewrite(ScriptedRunner({})).check().standing is Standing.NOT_STARTED
 
     def test_a_build_that_fails_is_told_in_the_engines_words(self) -> None:

@@ -7,16 +7,29 @@ from pathlib import Path
 from typing import Any
 
 from labsupport.errors import EngineError
-from labsupport.experiments.exercises import Exercise, Requirement
+from labsupport.experiments.exercises import Exercise, Requirement, fault_by_seed
 from labsupport.lessons.workbench import Workbench
 from labsupport.process.commands import Invocation
 
 ANSWER = Path("assets/01-cgroup-drivers/my-daemon.json")
 PLACE = "exercise"
-REGISTRY = "10.200.0.1:5000"
-DATA_ROOT = "/var/lib/elsewhere"
-MOST_BYTES = 1_000_000
 UNITS = {"k": 1_000, "m": 1_000_000, "g": 1_000_000_000}
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What the engine must do: where it keeps its data, what one container's log may take, whom it trusts."""
+
+    data_root: str
+    most_bytes: int
+    registry: str
+
+
+VARIATIONS = (
+    Wanted("/var/lib/elsewhere", 1_000_000, "10.200.0.1:5000"),
+    Wanted("/srv/engine", 400_000, "10.200.0.1:5443"),
+    Wanted("/var/lib/more-room", 6_000_000, "10.200.0.7:5000"),
+)
 
 
 @dataclass(frozen=True)
@@ -38,77 +51,88 @@ class Seen:
         files = str(options.get("max-file", "1"))
         return int(number) * unit * int(files) if number.isdigit() and files.isdigit() else None
 
-    @property
-    def trusts_registry(self) -> bool:
+    def trusts(self, registry: str) -> bool:
+        """Whether the engine would speak plain HTTP to a registry."""
         known = self.info.get("RegistryConfig", {}).get("IndexConfigs", {})
-        return REGISTRY in known and not known[REGISTRY].get("Secure", True)
+        return registry in known and not known[registry].get("Secure", True)
 
 
 def write_daemon_json(bench: Workbench, seed: int = 0) -> Exercise[Seen]:
-    """Make the exercise; it starts an engine with the answer on `bench`. It is the same for every seed."""
-    del seed
+    """Make the exercise; it starts an engine with the answer on `bench`. The seed chooses what the five ask for."""
+    wanted = fault_by_seed(VARIATIONS, seed)
     return Exercise(
         "daemon-json",
-        f"Write {ANSWER.name}: the engine that starts with it must meet the five requirements.",
+        f"Write {ANSWER.name}. The engine that starts with it must (1) store everything below `{wanted.data_root}`; "
+        f"(2) give new containers the log driver `local`, and one container's log at most {_megabytes(wanted)}; "
+        "(3) let containers go on while the daemon is away; "
+        f"(4) pull from `{wanted.registry}` in plain HTTP; (5) write only warnings and worse itself.",
         lambda: _look(bench),
         lambda seen: bool(seen.text),
-        REQUIREMENTS,
+        requirements_of(wanted),
         hints=HINTS,
         praise="The engine starts, and does all five. `dockerd --validate` alone could not have told you.",
     )
 
 
-REQUIREMENTS: tuple[Requirement[Seen], ...] = (
-    Requirement(
-        "the engine starts",
-        lambda seen: not seen.refused,
-        lambda seen: f"No engine starts with your file yet. The daemon says: {seen.refused}",
-        "The daemon names the key. A text takes quotes, true takes none, a list stands in [ ]; the last entry has no "
-        "comma after it.",
-    ),
-    Requirement(
-        "data elsewhere",
-        lambda seen: seen.info.get("DockerRootDir") == DATA_ROOT,
-        lambda seen: (
-            f"The engine starts, and keeps its data in {_data_root(seen)}; it should be {DATA_ROOT}. Which key is that?"
+def requirements_of(wanted: Wanted) -> tuple[Requirement[Seen], ...]:
+    """What the engine must do, in the order in which a learner meets it."""
+    return (
+        Requirement(
+            "the engine starts",
+            lambda seen: not seen.refused,
+            lambda seen: f"No engine starts with your file yet. The daemon says: {seen.refused}",
+            "The daemon names the key. A text takes quotes, true takes none, a list stands in [ ]; the last entry has "
+            "no comma after it.",
         ),
-        f'"data-root": "{DATA_ROOT}"',
-    ),
-    Requirement(
-        "logs of the local driver, bounded",
-        lambda seen: (
-            seen.log_config.get("Type") == "local" and seen.log_bytes is not None and seen.log_bytes <= MOST_BYTES
+        Requirement(
+            "data elsewhere",
+            lambda seen: seen.info.get("DockerRootDir") == wanted.data_root,
+            lambda seen: (
+                f"The engine starts, and keeps its data in {_data_root(seen)}; it should be {wanted.data_root}. "
+                "Which key is that?"
+            ),
+            f'"data-root": "{wanted.data_root}"',
         ),
-        lambda seen: (
-            f"A new container logs with {seen.log_config.get('Type')} and the options "
-            f"{json.dumps(seen.log_config.get('Config') or {})}. It should be local, and size times files at most 1 MB."
+        Requirement(
+            "logs of the local driver, bounded",
+            lambda seen: (
+                seen.log_config.get("Type") == "local"
+                and seen.log_bytes is not None
+                and seen.log_bytes <= wanted.most_bytes
+            ),
+            lambda seen: (
+                f"A new container logs with {seen.log_config.get('Type')} and the options "
+                f"{json.dumps(seen.log_config.get('Config') or {})}. It should be local, "
+                f"and size times files at most {_megabytes(wanted)}."
+            ),
+            'log-driver is "local"; max-size and max-file belong into log-opts, and both are texts: "100k", "2".',
         ),
-        'log-driver is "local"; max-size and max-file belong into log-opts, and both are texts: "500k", "2".',
-    ),
-    Requirement(
-        "containers outlive the daemon",
-        lambda seen: bool(seen.info.get("LiveRestoreEnabled")),
-        lambda seen: "`docker info` says Live Restore Enabled: false. Ending this daemon would end its containers.",
-        'live-restore is true, not "true".',
-    ),
-    Requirement(
-        "the registry in plain HTTP",
-        lambda seen: seen.trusts_registry,
-        lambda seen: (
-            f"The engine would speak HTTPS only to {REGISTRY}: `docker info` does not list it below Insecure "
-            "Registries. Name it with its port, and without a scheme."
+        Requirement(
+            "containers outlive the daemon",
+            lambda seen: bool(seen.info.get("LiveRestoreEnabled")),
+            lambda seen: "`docker info` says Live Restore Enabled: false. Ending this daemon would end its containers.",
+            'live-restore is true, not "true".',
         ),
-        "insecure-registries is a list of HOST:PORT.",
-    ),
-    Requirement(
-        "a quiet daemon",
-        lambda seen: "level=info" not in seen.chatter,
-        lambda seen: (
-            f"The daemon wrote {seen.chatter.count('level=info')} lines of level info. Warnings and worse are enough."
+        Requirement(
+            "the registry in plain HTTP",
+            lambda seen: seen.trusts(wanted.registry),
+            lambda seen: (
+                f"The engine would speak HTTPS only to {wanted.registry}: `docker info` does not list it below "
+                "Insecure Registries. Name it with its port, and without a scheme."
+            ),
+            "insecure-registries is a list of HOST:PORT.",
         ),
-        'log-level is "warn".',
-    ),
-)
+        Requirement(
+            "a quiet daemon",
+            lambda seen: "level=info" not in seen.chatter,
+            lambda seen: (
+                f"The daemon wrote {seen.chatter.count('level=info')} lines of level info. Warnings and worse are "
+                "enough."
+            ),
+            'log-level is "warn".',
+        ),
+    )
+
 
 HINTS = (
     "All keys that you need are in the table of the sample file above; values differ.",
@@ -138,6 +162,10 @@ def _answer() -> str:
     lines = ANSWER.read_text(encoding="utf-8").splitlines() if ANSWER.exists() else []
     text = "\n".join(line for line in lines if not line.lstrip().startswith("#"))
     return text if text.strip().strip("{}").strip() else ""
+
+
+def _megabytes(wanted: Wanted) -> str:
+    return f"{wanted.most_bytes / 1_000_000:g} MB"
 
 
 def _data_root(seen: Seen) -> str:

@@ -5,7 +5,7 @@ import shlex
 from dataclasses import dataclass
 from pathlib import Path
 
-from labsupport.experiments.exercises import Exercise, Requirement
+from labsupport.experiments.exercises import Exercise, Requirement, fault_by_seed
 from labsupport.lessons.dockerfile.layers import Layers, layers_of_output
 from labsupport.process.commands import CommandResult, Runner
 from labsupport.process.waiting import wait_until
@@ -13,6 +13,8 @@ from labsupport.process.waiting import wait_until
 ASSETS = Path("assets/06-dockerfile-instructions")
 FOLDER = ASSETS / "exercise"
 ANSWER = FOLDER / "better.Dockerfile"
+# Each leaks the credential, is large, has needless layers, and does not stop when told, in its own way.
+BAD = ("bad-0.Dockerfile", "bad-1.Dockerfile", "bad-2.Dockerfile")
 CREDENTIAL = FOLDER / "session.txt"
 PATTERN = "session=[0-9a-f]"
 IMAGE, CONTAINER = "rewrite", "rewrite-try"
@@ -47,12 +49,12 @@ class Rewrite:
 
 
 def rewrite(runner: Runner, seed: int = 0) -> Exercise[Rewrite]:
-    """Make the exercise; it builds and runs the answer through `runner`. It is the same for every seed."""
-    del seed
-    attempt = _Attempt(runner)
+    """Make the exercise; it builds and runs the answer through `runner`. The seed chooses the bad Dockerfile."""
+    bad = FOLDER / fault_by_seed(BAD, seed)
+    attempt = _Attempt(runner, bad)
     return Exercise(
         "rewrite",
-        f"Write {ANSWER.name}: what the Dockerfile beside it does, without its faults.",
+        f"Write {ANSWER.name}: what {bad.name} beside it does, without its faults.",
         attempt.look,
         lambda seen: bool(seen.text),
         REQUIREMENTS,
@@ -138,12 +140,13 @@ HINTS = (
 class _Attempt:
     """Builds the answer, runs it, stops it, and removes what that made."""
 
-    def __init__(self, runner: Runner) -> None:
+    def __init__(self, runner: Runner, bad: Path) -> None:
         self._runner = runner
+        self._bad = bad
         self._made = False
 
     def look(self) -> Rewrite:
-        text = _instructions()
+        text = _instructions(self._bad)
         if not text:
             return Rewrite(text)
         self._made = True
@@ -190,11 +193,11 @@ class _Attempt:
         return self._runner.run(shlex.split(command))
 
 
-def _instructions() -> str:
+def _instructions(bad_one: Path) -> str:
     """The answer without comments and empty lines; nothing when there is no answer, or it is the bad one unchanged."""
     if not ANSWER.exists():
         return ""
-    answer, bad = (_without_comments(path) for path in (ANSWER, FOLDER / "Dockerfile"))
+    answer, bad = (_without_comments(path) for path in (ANSWER, bad_one))
     return "" if answer == bad else answer
 
 

@@ -9,12 +9,14 @@ from pathlib import Path
 import yaml
 
 from labsupport.errors import EvidenceError
-from labsupport.experiments.exercises import Exercise, Requirement
+from labsupport.experiments.exercises import Exercise, Requirement, fault_by_seed
 from labsupport.process.commands import CommandResult, Runner
 
 FOLDER = Path("assets/03-storage-drivers/exercise")
 ANSWER = FOLDER / "prediction.yaml"
 STEPS = FOLDER / "five-steps.sh"
+# What five-steps.sh can be told.
+NUMBERS = (0, 1, 2)
 CLOSE_ENOUGH_MB = 0.6
 KEYS = (
     "images_total", "images_active", "containers_total", "containers_active", "containers_mb",
@@ -41,12 +43,12 @@ class Usage:
 
 
 def predict_usage(runner: Runner, seed: int = 0) -> Exercise[Usage]:
-    """Make the exercise; it takes the five steps through `runner`. It is the same for every seed."""
-    del seed
-    attempt = _Attempt(runner)
+    """Make the exercise; it takes the five steps through `runner`, with the numbers that the seed chooses."""
+    numbers = fault_by_seed(NUMBERS, seed)
+    attempt = _Attempt(runner, f"sh {STEPS} {numbers}")
     return Exercise(
         "predict-usage",
-        f"Write {ANSWER.name}: by how much `docker system df` grows in the five steps of {STEPS.name}.",
+        f"Write {ANSWER.name}: by how much `docker system df` grows by `sh {STEPS.name} {numbers}`.",
         attempt.look,
         lambda seen: bool(seen.predicted or seen.unreadable),
         REQUIREMENTS,
@@ -78,7 +80,7 @@ REQUIREMENTS: tuple[Requirement[Usage], ...] = (
         "the steps ran",
         lambda seen: seen.said is not None,
         lambda seen: "The five steps did not run to their end, so nothing can be compared. Try again.",
-        f"`!sh {STEPS}` in a cell of your own shows where they stop; `lab.reset()` removes what they made.",
+        f"`!sh {STEPS} {{seed % 3}}` in a cell of your own shows where; `lab.reset()` removes what they made.",
     ),
     _is(
         "images_total",
@@ -109,7 +111,7 @@ REQUIREMENTS: tuple[Requirement[Usage], ...] = (
         "containers_mb",
         "the size of the containers in MB",
         "Count what is in their own layers. What did the one byte of step 4 bring along? And is the volume in a layer?",
-        "3 MB of the first, and the whole file of 10 MB that the second changed.",
+        "What the first wrote into its own file, and the whole file that the second changed, of 10 MB.",
     ),
     _is(
         "containers_reclaimable_mb",
@@ -134,8 +136,9 @@ HINTS = (
 class _Attempt:
     """Takes the steps, asks for the usage, and removes what that made."""
 
-    def __init__(self, runner: Runner) -> None:
+    def __init__(self, runner: Runner, steps: str) -> None:
         self._runner = runner
+        self._steps = steps
         self._made = False
 
     def look(self) -> Usage:
@@ -144,7 +147,7 @@ class _Attempt:
             return Usage(predicted, unreadable)
         self._made = True
         before = self._usage()
-        if not self._run(f"sh {STEPS}").succeeded:
+        if not self._run(self._steps).succeeded:
             return Usage(predicted)
         after = self._usage()
         return Usage(predicted, said={key: after[key] - before[key] for key in KEYS})
