@@ -472,7 +472,7 @@ trial.check(
 # collector does not read, they fill up from the far end, and with `blocking` the program's next `write` waits: a log
 # collector can stop your service. In the drawing the curve turns flat later than the collector stalls, once the
 # buffers are full; and it rises again later than the collector does: TCP asks only now and then whether there is room
-# again. (`stall.sh` makes the kernel's buffers small. As they are elsewhere, they take some megabytes more.)
+# again. (`buffers.sh` makes the kernel's buffers small. As they are elsewhere, they take some megabytes more.)
 #
 # So what you lose with `blocking` is time: your service stands still about as long as the collector does, and no line
 # is missing. With `non-blocking` the engine takes every line into a buffer (`max-buffer-size`, 1 MB), and while that

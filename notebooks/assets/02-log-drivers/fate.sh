@@ -11,15 +11,12 @@ tell() { [ -z "$pid" ] || kill -"$1" "$pid" 2>/dev/null; }
 
 docker rm --force fate >/dev/null 2>&1
 rm -rf /tmp/fate && mkdir /tmp/fate && touch /tmp/fate/progress
-buffers=/proc/sys/net/ipv4/tcp_wmem
-[ -s /run/buffers ] || cat $buffers >/run/buffers # a run that was stopped has not put them back
-before=$(cat /run/buffers)
-echo 4096 16384 131072 >$buffers # so that a stall is felt before megabytes are written
+sh $here/buffers.sh small
 [ "$state" != absent ] || tell KILL
 if ! docker run --detach --name fate --volume /tmp/fate:/fate $(sh $here/under.sh "$driver" "$tag" "$mode") \
     lab/toolbox sh -c "$(cat $here/writer.sh)" writer 100 40 /fate/progress >/tmp/fate/said 2>&1; then
     echo "refused: $(grep -o "Error.*" /tmp/fate/said)"
-    echo "$before" >$buffers
+    sh $here/buffers.sh before
     exit
 fi
 case $state in
@@ -27,7 +24,7 @@ stalls) sleep 0.5 && tell STOP && sleep 2 && tell CONT ;;
 dies) sleep 0.5 && tell KILL ;;
 esac
 timeout 4 docker wait fate >/dev/null || echo "not ended, four seconds later"
-echo "$before" >$buffers
+sh $here/buffers.sh before
 awk -v now="$(uptime)" '
     NR > 1 && $1 - at > most { most = $1 - at } { at = $1; lines = $2 }
     END { if (lines < 4000) most = now - at; print "written: " lines + 0; printf "longest pause: %.2f\n", most }' /tmp/fate/progress

@@ -1,14 +1,12 @@
 # Two containers write 8000 lines each to one Fluentd collector, which stalls for three seconds or more: it keeps its
 # port open, and reads nothing. Prints when the stall began and ended, in seconds since the machine started.
-# The kernel of this machine is told to keep less for a connection, or the stall would be felt some megabytes later.
-buffers=/proc/sys/net/ipv4/tcp_wmem
-before=$(cat $buffers)
-echo 4096 16384 131072 >$buffers
+here=assets/02-log-drivers
+sh $here/buffers.sh small
 rm -rf /tmp/stall && mkdir /tmp/stall && touch /tmp/stall/wait
 for mode in blocking non-blocking; do
     docker run --detach --name stall-$mode --volume /tmp/stall:/stall --log-driver fluentd --log-opt tag={{.Name}} \
         --log-opt mode=$mode lab/toolbox \
-        sh -c "$(cat assets/02-log-drivers/writer.sh)" writer 100 80 /stall/$mode >/dev/null
+        sh -c "$(cat $here/writer.sh)" writer 100 80 /stall/$mode >/dev/null
 done
 collector=$(cat /run/receivers/fluentd.pid)
 # However fast this computer is: stall it when the one that never waits has written 1500 lines, until it has 6000.
@@ -27,4 +25,4 @@ while ss --tcp --numeric --no-header '( sport = :24224 or dport = :24224 )' | aw
     sleep 0.1
 done
 timeout 20 sh -c 'until grep stall-blocking /var/log/receivers/fluentd.jsonl | grep -q "8000 0"; do sleep 0.1; done'
-echo "$before" >$buffers
+sh $here/buffers.sh before
