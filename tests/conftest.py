@@ -84,8 +84,10 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_configure(config: pytest.Config) -> None:
     if config.getoption("--vm"):
         os.environ["LAB_REQUIRE"] = ",".join([*required(), "vm"])
-    # A shell starts what it puts in the background with Ctrl-C ignored, and what tests start would inherit that.
+    # A shell starts what it puts in the background with Ctrl-C ignored, and `nohup` has a closed terminal ignored: what
+    # tests start would inherit that.
     signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
     # pytest's workers, which are children, are to have the seed that the header tells.
     os.environ["LAB_SEED"] = str(SEED)
     if unknown := required() - WHY_NOT.keys() - COSTLY_IMAGES:
