@@ -17,16 +17,13 @@ from pathlib import Path
 
 import pytest
 
-from labsupport.errors import ClusterError, RequirementMissing
+from labsupport.errors import RequirementMissing
 from labsupport.process.commands import LocalRunner
-from labsupport.systems.clusters.embedded import EmbeddedCluster, start_embedded_cluster
 from labsupport.systems.clusters.image_files import add_tree, write_image
 from labsupport.systems.products import PRODUCTS, get_product, why_not_here
 from labsupport.systems.toolchain import Toolchain
 from labsupport.systems.toolchain.catalogue import PublishedFile, read_catalogue
-from tests.clusters import kubectl, machine_tools, tools
 from tests.engines import toolchain
-from tests.machines import machine_under_test
 from tests.serving import files_served, registry_served
 
 PODS = IPv4Network("10.244.0.0/16")
@@ -184,51 +181,6 @@ def test_a_product_out_of_reach_says_which_host_does_not_answer(elsewhere: Elsew
     elsewhere.files = "http://127.0.0.1:9"
     nowhere = elsewhere.toolchain(elsewhere.manifest("node:latest"))
     assert why_not_here(nowhere)["calico"] == "127.0.0.1 cannot be reached from here"
-
-
-def run_pod(cluster: EmbeddedCluster, image: str) -> None:
-    made = ["run", "pod-of-it", f"--image={image}", "--image-pull-policy=Never"]
-    placed = '--overrides={"spec": {"nodeName": "node-2", "terminationGracePeriodSeconds": 0}}'
-    cluster.runner.run(["kubectl", *made, placed, "--command", "--", "busybox", "sleep", "600"]).or_raise()
-    kubectl(cluster, "wait --for=condition=Ready pod/pod-of-it --timeout=120s")
-
-
-@pytest.mark.needs("root", "machine", "cluster")
-@pytest.mark.timeout(900)
-def test_a_product_tells_which_image_is_missing_and_with_it_connects_pods_and_is_removed_again(
-    elsewhere: Elsewhere,
-) -> None:
-    elsewhere.push("node:v1.2.3", image(elsewhere.folder))
-    ready = get_product("calico", elsewhere.toolchain(elsewhere.manifest("node:latest")), PODS)
-    with machine_under_test(tools=machine_tools()) as machine:
-        cluster = start_embedded_cluster(machine, tools(), nodes=2)
-        node = cluster.nodes[1].machine.runner
-        with pytest.raises(ClusterError, match=r"this cluster was not given it"):
-            cluster.use_dataplane("product-calico")
-        cluster.provide_product(replace(ready, archives=()))
-        with pytest.raises(ClusterError, match=r"tiny-node-\w+, calico-node: ErrImageNeverPull"):
-            cluster.use_dataplane("product-calico")
-        cluster.use_dataplane("plain")
-        assert "tiny" not in kubectl(cluster, "get daemonset -A -o name")
-
-        cluster.provide_product(ready)
-        cluster.use_dataplane("product-calico")
-        assert node.run(["ls", "/etc/cni/net.d"]).stdout.split() == ["10-tiny.conflist"]
-        assert node.run(["ls", "/run/cni-plugins"]).stdout.split() == ["tiny"]
-        run_pod(cluster, next(iter(ready.digests)))
-        assert kubectl(cluster, "get pod pod-of-it -o jsonpath={.status.podIP}").startswith("10.244.1.")
-        assert kubectl(cluster, "exec pod-of-it -- cat /sys/class/net/eth0/mtu") == "1400"
-        (elsewhere.folder / "crd.yaml").write_text(CRD)
-        cluster.apply(elsewhere.folder / "crd.yaml")
-        kubectl(cluster, "delete --force pod pod-of-it")
-        cluster.use_dataplane("plain")
-        assert node.run(["ls", "/etc/cni/net.d"]).stdout.split() == ["10-lab.conflist"]
-        assert not node.run(["test", "-e", "/run/cni-plugins"]).succeeded
-        assert "tiny" not in kubectl(cluster, "get daemonset,serviceaccount -A -o name")
-        assert KIND not in kubectl(cluster, "get crd -o name")
-        run_pod(cluster, next(iter(ready.digests)))
-        assert kubectl(cluster, "exec pod-of-it -- cat /sys/class/net/eth0/mtu") == "1500"
-        cluster.close()
 
 
 @pytest.mark.needs("helm")
