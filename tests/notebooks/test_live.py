@@ -18,7 +18,7 @@ from labsupport.running import write_report
 if TYPE_CHECKING:
     from labsupport.display.report import ExecutedNotebook
 
-pytestmark = [pytest.mark.needs("engine", "cluster"), pytest.mark.timeout(3600)]
+pytestmark = [pytest.mark.needs("engine", "cluster"), pytest.mark.timeout(5400)]
 
 
 @dataclass(frozen=True)
