@@ -5,6 +5,7 @@ those that cost time and have nothing to do in a machine without disks, seats an
 """
 
 import hashlib
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from labsupport.process.progress import Listener, Progress, silent
@@ -66,15 +67,28 @@ def _key() -> str:
     return hashlib.sha256(repr(inputs).encode()).hexdigest()[:12]
 
 
-def set_up(root: Path) -> None:
-    """Make of an unpacked tree a system whose systemd boots quickly, and changes nothing of the computer."""
-    for name, more in (("passwd", ACCOUNTS), ("group", GROUPS)):
+def set_up(
+    root: Path,
+    *,
+    accounts: str = ACCOUNTS,
+    groups: str = GROUPS,
+    settings: Mapping[str, str] = SETTINGS,
+    switched_off: Iterable[str] = SWITCHED_OFF,
+) -> None:
+    """Make of an unpacked tree a system whose systemd boots quickly; as it is, it changes nothing of the computer.
+
+    Args:
+        accounts, groups: lines that the packages' own scripts would add.
+        settings: file → its text.
+        switched_off: units that never start.
+    """
+    for name, more in (("passwd", accounts), ("group", groups)):
         with (root / "etc" / name).open("a") as file:
             file.write(more)
-    for name, text in SETTINGS.items():
+    for name, text in settings.items():
         (root / name).parent.mkdir(parents=True, exist_ok=True)
         (root / name).write_text(text)
     units = root / "etc/systemd/system"
-    for unit in SWITCHED_OFF:
+    for unit in switched_off:
         (units / unit).symlink_to("/dev/null")
     (units / "default.target").symlink_to("/lib/systemd/system/multi-user.target")

@@ -12,6 +12,7 @@ from pathlib import Path
 from labsupport.errors import RequirementMissing
 from labsupport.process.progress import Listener, Progress, silent
 from labsupport.project import this_project
+from labsupport.systems.machines.systemd_tree import set_up
 from labsupport.systems.toolchain.catalogue import Platform, read_catalogue
 from labsupport.systems.toolchain.debian_tree import MERGED, ORDINARY_PACKAGES, make_tree, must, recipe_of
 from labsupport.systems.toolchain.store import Store
@@ -136,22 +137,14 @@ def _make(root: Path, made: Path, work: Path) -> None:
 
 
 def _set_up(root: Path) -> None:
-    for name, more in (("passwd", ACCOUNTS), ("group", GROUPS)):
-        with (root / "etc" / name).open("a") as file:
-            file.write(more)
-    for name, text in SETTINGS.items():
-        (root / name).parent.mkdir(parents=True, exist_ok=True)
-        (root / name).write_text(text)
+    set_up(root, accounts=ACCOUNTS, groups=GROUPS, settings=SETTINGS, switched_off=SWITCHED_OFF)
     for name, source in FILES.items():
         (root / name).parent.mkdir(parents=True, exist_ok=True)
         (root / name).write_bytes(_file(source))
     (root / "usr/lib/lab/settle").chmod(0o755)
-    units = root / "etc/systemd/system"
-    for unit in SWITCHED_OFF:
-        (units / unit).symlink_to("/dev/null")
-    (units / "default.target").symlink_to("/lib/systemd/system/multi-user.target")
-    (units / "multi-user.target.wants").mkdir(exist_ok=True)
-    (units / "multi-user.target.wants/lab-ssh.service").symlink_to("../lab-ssh.service")
+    wanted = root / "etc/systemd/system/multi-user.target.wants"
+    wanted.mkdir(exist_ok=True)
+    (wanted / "lab-ssh.service").symlink_to("../lab-ssh.service")
 
 
 def _merge(root: Path) -> None:
