@@ -70,12 +70,11 @@ def lab_page(chromium: Any, server: Server, project: Project, request: pytest.Fi
     made.close()
 
 
-@pytest.fixture(autouse=True)
-def screenshot(project: Project, request: pytest.FixtureRequest) -> Iterator[None]:
-    """Keep what the page of JupyterLab looked like at the end of each test that has one."""
-    if "lab_page" not in request.fixturenames:
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call(item: pytest.Function) -> Iterator[None]:
+    """Keep what the page of JupyterLab looked like at the end of each test that has one, before a fixture closes it."""
+    try:
         yield
-        return
-    lab_page: LabPage = request.getfixturevalue("lab_page")
-    yield
-    lab_page.keep_screenshot(project.build / "screenshots" / f"{request.node.name}.png")
+    finally:
+        if lab_page := item.funcargs.get("lab_page"):
+            lab_page.keep_screenshot(item.funcargs["project"].build / "screenshots" / f"{item.name}.png")
