@@ -39,6 +39,7 @@ CONTROLLER_MANAGER_SETTINGS = {
     "pvclaimbinder-sync-period": "1s",
 }
 ADMINISTRATORS = "system:masters"
+CONTROLLER_MANAGER = "system:kube-controller-manager"
 KUBELET_CLIENT = Identity("kube-apiserver-kubelet-client", (ADMINISTRATORS,))
 ISSUER = f"https://kubernetes.default.svc.{CLUSTER_DOMAIN}"
 
@@ -106,7 +107,7 @@ class ControlPlane:
         self._write_pair("kube-apiserver", authority.issue(server))
         self._write_pair("kubelet-client", authority.issue(KUBELET_CLIENT))
         self._write_pair("service-accounts", signing_key())
-        self.write_kubeconfig("kube-controller-manager", Identity("system:kube-controller-manager"))
+        self.write_kubeconfig("kube-controller-manager", Identity(CONTROLLER_MANAGER))
         self.write_kubeconfig("kube-scheduler", Identity("system:kube-scheduler"))
         self.write_kubeconfig("coredns", Identity(DNS_USER))
         self.write_kubeconfig(LOCAL_PATH, Identity(LOCAL_PATH, (ADMINISTRATORS,)))

@@ -1,14 +1,17 @@
 """When a cluster is usable, and what to say when it does not become so. Looks and waits; starts nothing."""
 
+import http.client
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from labsupport.errors import ClusterError
 from labsupport.process.waiting import wait_until
 from labsupport.systems.clusters.components import Component, last_words
 from labsupport.systems.clusters.door import ApiDoor
 
 READY_WITHIN_SECONDS = 120.0
 NOT_READY = ("node.kubernetes.io/not-ready", "node.kubernetes.io/unreachable")
+REVIEWS = "/apis/authorization.k8s.io/v1/subjectaccessreviews"
 
 
 def are_usable(door: ApiDoor, nodes: int) -> bool:
@@ -19,6 +22,21 @@ def are_usable(door: ApiDoor, nodes: int) -> bool:
         sum(takes_pods(node) for node in found) >= nodes
         and door.find("/api/v1/namespaces/default/serviceaccounts/default") is not None
     )
+
+
+def shows_health_to(door: ApiDoor, user: str) -> bool:
+    """Whether the API server is healthy and lets `user` see it, which comes later: roles reach what decides by a watch.
+
+    A controller-manager that may not see it within ten seconds ends.
+    """
+    if door.status("/healthz") != http.client.OK:
+        return False
+    asked = {"user": user, "groups": ["system:authenticated"]}
+    review = {"spec": {**asked, "nonResourceAttributes": {"path": "/healthz", "verb": "get"}}}
+    try:
+        return bool(door.create(REVIEWS, review).get("status", {}).get("allowed"))
+    except ClusterError:  # it is not that far yet
+        return False
 
 
 def takes_pods(node: dict[str, Any]) -> bool:

@@ -21,13 +21,13 @@ from labsupport.systems.clusters import dns, images, storage
 from labsupport.systems.clusters.certificates import write_private
 from labsupport.systems.clusters.client_files import write_client_files
 from labsupport.systems.clusters.components import Component
-from labsupport.systems.clusters.control_plane import POD_NETWORK, Addresses, ControlPlane
+from labsupport.systems.clusters.control_plane import CONTROLLER_MANAGER, POD_NETWORK, Addresses, ControlPlane
 from labsupport.systems.clusters.door import ApiDoor
 from labsupport.systems.clusters.first_objects import FirstObjects
 from labsupport.systems.clusters.image_files import ProgramImage
 from labsupport.systems.clusters.network import NetworkPlan
 from labsupport.systems.clusters.node import CONTAINERD_SOCKET, Node, NodeIdentity, NodeOnMachine, NodePrograms
-from labsupport.systems.clusters.readiness import are_usable, wait_with
+from labsupport.systems.clusters.readiness import are_usable, shows_health_to, wait_with
 from labsupport.systems.clusters.tools import ClusterTools
 from labsupport.systems.dataplanes.dataplane import Dataplane, Fabric
 from labsupport.systems.dataplanes.named import WITHOUT_KUBE_PROXY, dataplane_called
@@ -199,7 +199,7 @@ class Startup:
             # Refused, it would pause: so not before its role is bound.
             when(lambda: door.find(f"{ROLE_BINDINGS}/system:kube-scheduler"), self._starter("kube-scheduler", plane)),
             # It asks whether the server is healthy, which is when all roles are made; a no costs it a second.
-            when(lambda: door.status("/healthz") == http.client.OK, self._starter("kube-controller-manager", plane)),
+            when(lambda: shows_health_to(door, CONTROLLER_MANAGER), self._starter("kube-controller-manager", plane)),
             *(self._placed(door, node) for node in self.nodes),
             *(partial(self.dataplane.is_up, node) for node in self.nodes),
         ]

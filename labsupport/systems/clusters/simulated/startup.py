@@ -16,11 +16,11 @@ from labsupport.systems.clusters import dns, storage
 from labsupport.systems.clusters.certificates import Identity, write_private
 from labsupport.systems.clusters.client_files import write_client_files
 from labsupport.systems.clusters.components import Component
-from labsupport.systems.clusters.control_plane import ADMINISTRATORS, Addresses, ControlPlane
+from labsupport.systems.clusters.control_plane import ADMINISTRATORS, CONTROLLER_MANAGER, Addresses, ControlPlane
 from labsupport.systems.clusters.door import ApiDoor
 from labsupport.systems.clusters.first_objects import FirstObjects
 from labsupport.systems.clusters.network import NetworkPlan
-from labsupport.systems.clusters.readiness import are_usable, wait_with
+from labsupport.systems.clusters.readiness import are_usable, shows_health_to, wait_with
 from labsupport.systems.clusters.simulated import nodes, volumes
 from labsupport.systems.clusters.startup import (
     CLUSTER_FOLDER,
@@ -129,7 +129,7 @@ class Startup:
             made(door, classes),
             made(door, wanted, lambda: self._start(nodes.PROGRAM, kwok)),
             when(lambda: door.find(f"{ROLE_BINDINGS}/system:kube-scheduler"), self._starter("kube-scheduler", plane)),
-            when(lambda: door.status("/healthz") == http.client.OK, self._starter("kube-controller-manager", plane)),
+            when(lambda: shows_health_to(door, CONTROLLER_MANAGER), self._starter("kube-controller-manager", plane)),
             # Before anybody can ask for a volume that the rule is against.
             lambda: not door.would_create(volumes.VOLUMES, volumes.forbidden_volume()),
         ]
