@@ -5,7 +5,7 @@
 # it lie, and who notices when a limit is met? And which of the lines that people copy into `daemon.json` do what their
 # names say?
 #
-# Fourteen short experiments on real engines and nodes answer that, about 40 minutes. Each one asks, lets you predict,
+# Fourteen short experiments on real engines and nodes answer that, about an hour. Each one asks, lets you predict,
 # runs, shows and explains. Run the cells from top to bottom. Nothing outside the lab is touched.
 
 # %% tags=["parameters"]

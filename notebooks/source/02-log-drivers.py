@@ -4,7 +4,7 @@
 # A container writes a line. Where is it now? Does `docker logs` still show it? And what do you lose, or what stands
 # still, when the collector at the other end is slow, or gone?
 #
-# Nine short experiments on a real Docker engine answer that, about 25 minutes. A *log driver* is the part of the
+# Nine short experiments on a real Docker engine answer that, about half an hour. A *log driver* is the part of the
 # engine that takes a container's lines somewhere; a *collector* is a program that receives them from many machines.
 # Here they run on the engine's machine. rsyslogd and the systemd journal are the real ones. For Fluentd, GELF (the
 # format of Graylog) and Splunk's HTTP collector small programs of the lab speak the real protocols, and for Amazon's

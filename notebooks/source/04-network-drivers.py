@@ -5,7 +5,7 @@
 # containers then know each other's names? Who reaches whom, and by which way? What does a neighbour on the same wire
 # see, and what can he read?
 #
-# Eight short experiments on real engines, on machines of their own behind one switch, answer that: about 25 minutes.
+# Eight short experiments on real engines, on machines of their own behind one switch, answer that: about half an hour.
 # Each one asks, lets you predict, runs, shows and explains. Run the cells from top to bottom. Nothing outside the lab
 # is touched.
 

@@ -5,7 +5,7 @@
 # word decides, the volume's reclaim policy: *Retain*, *Recycle* or *Delete*. And it decides less than most people
 # think.
 #
-# Seven experiments on a real cluster answer that, about 25 minutes. Each one asks, lets you predict, runs, shows and
+# Seven experiments on a real cluster answer that, about half an hour. Each one asks, lets you predict, runs, shows and
 # explains. Run the cells from top to bottom. Nothing outside the lab is touched.
 
 # %% tags=["parameters"]
