@@ -41,7 +41,17 @@ class Computer:
     machine: Machine
     engine: Engine
 
-    def run(self, *argv: str, **environment: str) -> CommandResult:
+    def clone(self) -> str:
+        """Give that user a clone of the project, and return its folder."""
+        listed, folder = f"{HOME}/listed", f"{HOME}/clone"
+        copy = (
+            f'mkdir {folder} && git -C "$0" ls-files -z >{listed} && tar -C "$0" --null -cT {listed} | tar -xC {folder}'
+        )
+        self.machine.runner.run(["sh", "-c", copy, str(this_project().root)]).or_raise()
+        self.machine.runner.run(["chown", "-R", f"{USER}:{USER}", folder]).or_raise()
+        return folder
+
+    def run(self, *argv: str, within_seconds: float = 1000, **environment: str) -> CommandResult:
         """Run Python as that user, in the clone."""
         project = this_project().root
         settings = {
@@ -56,7 +66,7 @@ class Computer:
         # In a file: what it started may go on for a moment.
         words = [*become, 'exec "$@" >$HOME/said 2>&1', "sh", sys.executable, *argv]
         invocation = Invocation(environment={**settings, **environment}, folder=project)
-        result = self.machine.runner.run(words, within_seconds=1000, invocation=invocation)
+        result = self.machine.runner.run(words, within_seconds=within_seconds, invocation=invocation)
         said = self.machine.runner.run(["cat", f"{HOME}/said"]).stdout
         return CommandResult(result.argv, result.exit_code, said, result.stderr, result.seconds)
 
