@@ -170,8 +170,8 @@ def give_to_caller(path: Path, mode: int = 0o600) -> None:
 
 
 @contextmanager
-def locked(root: Path) -> Iterator[None]:
-    """Hold the lock of a run root, making the root if need be: claims and sweeps happen one at a time.
+def locked(root: Path, lock: str = ".lock") -> Iterator[None]:
+    """Hold a lock of a run root, making the root if need be; by default that of claims and sweeps, one at a time.
 
     The kernel lets go of it when its holder dies, however that happens.
 
@@ -181,7 +181,7 @@ def locked(root: Path) -> Iterator[None]:
     """
     try:
         root.mkdir(parents=True, exist_ok=True)
-        descriptor = os.open(root / ".lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        descriptor = os.open(root / lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     except PermissionError as error:
         raise RequirementMissing(
             f"open the folder for labs, {root}", str(error), "run it with sudo: `sudo ./lab …`"

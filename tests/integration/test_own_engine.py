@@ -192,6 +192,24 @@ assert not (left := end_and_look(second)), left
     assert computer.engine.snapshot() == before
 
 
+def test_a_lab_that_starts_while_another_ends_has_the_image_that_both_use(computer: Computer) -> None:
+    before = computer.engine.snapshot()
+    rounds = """
+from concurrent.futures import ThreadPoolExecutor
+needs = Needs(engine=True, images=("lab/toolbox",))
+with ThreadPoolExecutor(1) as meanwhile:
+    for _ in range(6):
+        next_one = meanwhile.submit(start_backends, chosen, needs, owner=Owner.this_process())
+        assert not (left := end_and_look(lab)), left
+        lab = next_one.result()
+        print(docker("run", "--rm", "lab/toolbox", "echo", "there"))
+assert not (left := end_and_look(lab)), left
+"""
+    result = computer.run("-c", OPEN + rounds)
+    assert result.stdout.split() == ["there"] * 6
+    assert computer.engine.snapshot() == before
+
+
 @pytest.mark.needs("kind")
 def test_kind_makes_a_cluster_there_for_who_is_not_root_and_all_of_it_goes_with_a_killed_lab(
     computer: Computer,

@@ -14,12 +14,12 @@ from typing import TYPE_CHECKING, Any
 
 from labsupport.errors import RequirementMissing
 from labsupport.process.commands import LocalRunner
-from labsupport.process.ownership import caller, label
+from labsupport.process.ownership import caller, label, locked
 from labsupport.systems.engines import labelled_docker
 from labsupport.systems.engines.engine import Engine
 from labsupport.systems.engines.journal import Journal
 from labsupport.systems.engines.objects import Removed, Snapshot
-from labsupport.systems.engines.owned import Owned
+from labsupport.systems.engines.owned import IMAGES_LOCK, Owned
 from labsupport.systems.engines.private import make_client_folder
 from labsupport.systems.machines.own_engine import OwnEngine
 
@@ -71,12 +71,13 @@ class EngineOfUser(Engine):
         """Have images loaded that no command of the lab loads, noting in its journal that they are its."""
         words = ("load", *tags)
         now = labelled_docker.EngineNow(labelled_docker.Settings.read(self.folder))
-        named = {tag: image for tag, image in now.look(builds=False).tags.items() if tag in words}
         journal = Journal(self.folder)
-        key = journal.begin(words, was=named)
-        now.keep(named)
-        load()
-        journal.end(key, names={tag: image for tag, image in now.look(builds=False).tags.items() if tag in words})
+        with locked(self.folder.parent, IMAGES_LOCK):
+            named = {tag: image for tag, image in now.look(builds=False).tags.items() if tag in words}
+            key = journal.begin(words, was=named)
+            now.keep(named)
+            load()
+            journal.end(key, names={tag: image for tag, image in now.look(builds=False).tags.items() if tag in words})
 
 
 def use_own_engine(

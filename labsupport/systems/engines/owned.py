@@ -9,7 +9,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from labsupport.process.ownership import LABEL_KEY
+from labsupport.process.ownership import LABEL_KEY, locked
 from labsupport.systems.engines.journal import Journal
 from labsupport.systems.engines.labelled_docker import KEPT
 from labsupport.systems.engines.labelling import IMAGE_LABEL_KEY
@@ -28,6 +28,8 @@ from labsupport.systems.engines.objects import (
 if TYPE_CHECKING:
     import docker
 
+# One lab at a time takes images into use or lets go of them: else one removes what another has just found there.
+IMAGES_LOCK = ".images-of-engines"
 NOTHING_BEFORE = Snapshot(frozenset(), frozenset(), frozenset(), frozenset(), {}, frozenset())
 
 
@@ -66,7 +68,8 @@ class Owned:
             for name in sorted(self._volumes(anonymous) - before.volumes)
             if refusals.attempt(f"volume {name}", partial(client.api.remove_volume, name))
         ]
-        images = self._remove_images(journal, before, refusals)
+        with locked(self.folder.parent, IMAGES_LOCK):
+            images = self._remove_images(journal, before, refusals)
         cached = frozenset(record for entry in entries for record in entry.cache) - before.build_cache
         return Removed(
             containers=containers,
