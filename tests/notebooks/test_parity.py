@@ -14,7 +14,7 @@ from tests.engines import toolchain
 pytestmark = [pytest.mark.needs("kind"), pytest.mark.timeout(3600)]
 # What an engine or a cluster may leave on a computer: rules, routes, mounts, settings of its network.
 LOOK = """
-iptables-save | grep -v '^[#:]' | sort
+iptables-save | grep '^-A' | sort
 ip route
 cut -d' ' -f2,3 /proc/mounts
 sysctl net.ipv4.ip_forward net.bridge
