@@ -1,7 +1,9 @@
-"""CNI products from download to removal, with a small one of the tests' own in the place of Calico.
+"""CNI products from download to removal, with a stand-in of the tests' own in the place of Calico.
 
 Its manifest comes from a server of files and its image from a registry, both on this computer. It does what products
-do: a DaemonSet asks the API server by its Service, copies a plugin of its own to the node, and writes a configuration.
+do: a DaemonSet asks the API server by its Service, copies a plugin of its own to the node, writes a configuration, and
+leaves an interface, a chain and files. What it proves is our way with any product: to get it, to apply it, to wait for
+it, to connect pods with it, to undo it. It proves nothing about Calico.
 """
 
 import hashlib
@@ -17,13 +19,18 @@ from pathlib import Path
 
 import pytest
 
-from labsupport.errors import RequirementMissing
+from labsupport.errors import ClusterError, RequirementMissing, WaitExpired
 from labsupport.process.commands import LocalRunner
+from labsupport.systems.clusters.embedded import EmbeddedCluster, start_embedded_cluster
 from labsupport.systems.clusters.image_files import add_tree, write_image
+from labsupport.systems.clusters.startup import fabric_of
+from labsupport.systems.dataplanes.product import ProductItself
 from labsupport.systems.products import PRODUCTS, get_product, why_not_here
 from labsupport.systems.toolchain import Toolchain
 from labsupport.systems.toolchain.catalogue import PublishedFile, read_catalogue
+from tests.clusters import kubectl, machine_tools, tools
 from tests.engines import toolchain
+from tests.machines import machine_under_test
 from tests.serving import files_served, registry_served
 
 PODS = IPv4Network("10.244.0.0/16")
@@ -49,17 +56,22 @@ spec:
         - name: calico-node
           image: {image}
           command: [/bin/bash, -ec, {script}]
+          securityContext: {{privileged: true}}
           env: [{{name: NODE, valueFrom: {{fieldRef: {{fieldPath: spec.nodeName}}}}}}]
           volumeMounts:
             - {{name: plugins, mountPath: /host/plugins}}
             - {{name: configurations, mountPath: /host/configurations}}
+            - {{name: state, mountPath: /var/lib/calico}}
       volumes:
         - {{name: plugins, hostPath: {{path: /opt/cni/bin}}}}
         - {{name: configurations, hostPath: {{path: /etc/cni/net.d}}}}
+        - {{name: state, hostPath: {{path: /var/lib/calico, type: DirectoryOrCreate}}}}
 """
 SCRIPT = """\
 exec 3<>/dev/tcp/$KUBERNETES_SERVICE_HOST/$KUBERNETES_SERVICE_PORT
-cp /tiny /host/plugins/tiny
+busybox cp /tiny /host/plugins/tiny
+busybox ip link add cali0123abc type bridge
+echo "$NODE" >/var/lib/calico/nodename
 subnet="${CALICO_IPV4POOL_CIDR%.0.0/16}.$((${NODE#node-} - 1)).0/24"
 echo '{"cniVersion": "1.0.0", "name": "tiny", "plugins": [{"type": "tiny", "mtu": 1400, "ipam": {"type": "host-local",
 "dataDir": "/run/cni-ipam", "ranges": [[{"subnet": "'$subnet'"}]], "routes": [{"dst": "0.0.0.0/0"}]}}]}' >/draft
@@ -125,7 +137,7 @@ class Elsewhere:
 
 @pytest.fixture
 def elsewhere(tmp_path: Path) -> Iterator[Elsewhere]:
-    toolchain().ensure("products", "registry", "images", "kubectl", "ptp")
+    toolchain().ensure("skopeo", "registry", "images", "kubectl", "ptp")
     (tmp_path / "files").mkdir()
     with files_served(tmp_path / "files") as files, registry_served(tmp_path) as registry:
         yield Elsewhere(tmp_path, files, registry)
@@ -181,6 +193,79 @@ def test_a_product_out_of_reach_says_which_host_does_not_answer(elsewhere: Elsew
     elsewhere.files = "http://127.0.0.1:9"
     nowhere = elsewhere.toolchain(elsewhere.manifest("node:latest"))
     assert why_not_here(nowhere)["calico"] == "127.0.0.1 cannot be reached from here"
+
+
+def run_pod(cluster: EmbeddedCluster, image: str) -> str:
+    """Run a pod on the last node, and return the first three numbers of its address and the size of its packets."""
+    made = ["run", "pod-of-it", f"--image={image}", "--image-pull-policy=Never"]
+    placed = json.dumps({"spec": {"nodeName": cluster.nodes[-1].name, "terminationGracePeriodSeconds": 0}})
+    words = ["kubectl", *made, f"--overrides={placed}", "--command", "--", "busybox", "sleep", "600"]
+    cluster.runner.run(words).or_raise()
+    kubectl(cluster, "wait --for=condition=Ready pod/pod-of-it --timeout=60s")
+    address = kubectl(cluster, "get pod pod-of-it -o jsonpath={.status.podIP}")
+    size = kubectl(cluster, "exec pod-of-it -- busybox cat /sys/class/net/eth0/mtu")
+    kubectl(cluster, "delete --force pod pod-of-it")
+    return f"{address.rpartition('.')[0]}, {size}"
+
+
+def left_on(cluster: EmbeddedCluster) -> list[str]:
+    """Say what of the stand-in is there, on the last node and of objects."""
+    look = "ls /etc/cni/net.d /run/cni-plugins /var/lib/calico; ip -brief link; iptables-save"
+    lines = cluster.nodes[-1].machine.runner.run(["sh", "-c", look]).stdout.splitlines()
+    lines += kubectl(cluster, "get crd,daemonset,serviceaccount,pod -A -o name").splitlines()
+    return [line for line in lines if any(word in line for word in ("tiny", "cali", "nodename"))]
+
+
+@pytest.mark.needs("root", "machine", "cluster")
+def test_a_product_connects_pods_of_every_node_and_all_it_left_is_removed(elsewhere: Elsewhere) -> None:
+    elsewhere.push("node:v1.2.3", image(elsewhere.folder))
+    ready = get_product("calico", elsewhere.toolchain(elsewhere.manifest("node:latest")), PODS)
+    [name] = ready.digests
+    with machine_under_test(tools=machine_tools()) as machine:
+        cluster = start_embedded_cluster(machine, tools(), nodes=2)
+        cluster.provide_product(ready)
+        before = left_on(cluster)
+        cluster.use_dataplane("product-calico")
+        for node in cluster.nodes:
+            assert node.machine.runner.run(["ls", "/etc/cni/net.d"]).stdout.split() == ["10-tiny.conflist"]
+            assert node.machine.runner.run(["ls", "/run/cni-plugins"]).stdout.split() == ["tiny"]
+        # What products make besides: rules of their own, and kinds of objects.
+        rules = ["sh", "-ec", "iptables -N cali-FORWARD; iptables -I FORWARD -j cali-FORWARD"]
+        cluster.nodes[-1].machine.runner.run(rules).or_raise()
+        (elsewhere.folder / "crd.yaml").write_text(CRD)
+        cluster.apply(elsewhere.folder / "crd.yaml")
+        found = " ".join(left_on(cluster))
+        assert all(each in found for each in ("cali0123abc", "-j cali-FORWARD", "nodename", KIND, "daemonset", "pod/"))
+        assert run_pod(cluster, name) == "10.244.1, 1400"
+        cluster.use_dataplane("plain")
+        assert (before, left_on(cluster)) == ([], [])
+        assert run_pod(cluster, name) == "10.244.1, 1500"
+        cluster.close()
+
+
+@pytest.mark.needs("root", "machine", "cluster")
+def test_a_product_that_was_not_given_or_lacks_an_image_or_ends_at_once_says_so(elsewhere: Elsewhere) -> None:
+    elsewhere.push("node:v1.2.3", image(elsewhere.folder))
+    ready = get_product("calico", elsewhere.toolchain(elsewhere.manifest("node:latest")), PODS)
+    with machine_under_test(tools=machine_tools()) as machine:
+        cluster = start_embedded_cluster(machine, tools())
+        with pytest.raises(ClusterError, match="this cluster was not given it"):
+            cluster.use_dataplane("product-calico")
+        cluster.provide_product(replace(ready, archives=()))
+        with pytest.raises(ClusterError, match=r"tiny-node-\w+, calico-node: ErrImageNeverPull"):
+            cluster.use_dataplane("product-calico")
+        cluster.use_dataplane("plain")
+        assert left_on(cluster) == []
+        crashing = elsewhere.manifest(next(iter(ready.digests)).rpartition("/")[2], script="cp /tiny /host")
+        cluster.provide_product(get_product("calico", elsewhere.toolchain(crashing), PODS))
+        fabric = fabric_of(machine, cluster.nodes, cluster.plan, tools())
+        impatient = ProductItself(PRODUCTS["calico"], up_within_seconds=4)
+        assert impatient.configuration(cluster.nodes[0]) == ""
+        with pytest.raises(WaitExpired, match=r"(?s)tiny-node-\w+, calico-node: .*cp: command not found"):
+            impatient.connect(fabric)
+        impatient.disconnect(fabric)
+        assert left_on(cluster) == []
+        cluster.close()
 
 
 @pytest.mark.needs("helm")

@@ -79,8 +79,9 @@ class Provided:
 class ProductItself:
     """calico, antrea, cilium or flannel; its name as a dataplane says that it is the product."""
 
-    def __init__(self, product: Product) -> None:
+    def __init__(self, product: Product, *, up_within_seconds: float = UP_WITHIN_SECONDS) -> None:
         self.product = product
+        self.up_within_seconds = up_within_seconds
         self.name = f"{PREFIX}{product.name}"
 
     def configuration(self, node: NodeOnMachine) -> str:
@@ -92,7 +93,7 @@ class ProductItself:
 
         Raises:
             ClusterError: it was not provided, the API server refuses it, or a node lacks an image.
-            WaitExpired: it did not come up; the message says in which state its pods are.
+            WaitExpired: it did not come up; the message says in which state its pods are, and what they said last.
         """
         provided = self._provided(fabric)
         if not provided.manifest.exists():
@@ -117,9 +118,9 @@ class ProductItself:
         wait_until(
             are_up,
             f"{self.product.name} to write its configuration on every node",
-            within_seconds=UP_WITHIN_SECONDS,
+            within_seconds=self.up_within_seconds,
             every_seconds=0.5,
-            last_seen=lambda: told(pods) or "no pod of it says what it waits for",
+            last_seen=lambda: told(pods) + _last_words(provided, fabric, pods) or "no pod of it says why",
             do="is it made for this version of Kubernetes? `kubectl describe pods --all-namespaces` says more",
         )
 
@@ -167,6 +168,17 @@ def _pods(provided: Provided, fabric: Fabric) -> list[dict[str, Any]]:
     found = provided.run(fabric, "get", "pods", "--all-namespaces", "--output=json")
     pods = json.loads(found.stdout)["items"] if found.succeeded else []
     return [pod for pod in pods if pod["metadata"]["name"].startswith(names)]
+
+
+def _last_words(provided: Provided, fabric: Fabric, pods: Sequence[Mapping[str, Any]]) -> str:
+    """Return what containers printed that do not run: why, the kubelet does not know."""
+    words = []
+    for pod in pods:
+        name, namespace = (pod["metadata"][each] for each in ("name", "namespace"))
+        if told([pod]):
+            asked = ["logs", name, f"--namespace={namespace}", "--all-containers", "--tail=3"]
+            words.append(provided.run(fabric, *asked).stdout.strip())
+    return "".join(f"\n{each}" for each in dict.fromkeys(words) if each)
 
 
 def _kinds(provided: Provided, fabric: Fabric, product: Product) -> list[str]:
