@@ -1,4 +1,7 @@
-"""Cilium on real nodes: it connects, translates Services, enforces policies; and takes everything back."""
+"""Cilium on real nodes: it connects, translates Services, enforces policies; and takes everything back.
+
+And what keeps its compiled programs: the compiler's name on a node, with a compiler of the test's own behind it.
+"""
 
 import os
 from functools import partial
@@ -6,17 +9,20 @@ from pathlib import Path
 
 import pytest
 
+from labsupport.process.commands import LocalRunner
 from labsupport.process.ownership import Owner
 from labsupport.process.waiting import wait_until
 from labsupport.project import this_project
 from labsupport.systems.clusters.embedded import EmbeddedCluster, start_embedded_cluster
 from labsupport.systems.clusters.node import NodeOnMachine
+from labsupport.systems.dataplanes.cilium import COMPILER, KEPT, copy_missing
 from labsupport.systems.kernel_programs import Held, all_held, held_by
 from tests.clusters import archives, kubectl, machine_tools, tools
 from tests.engines import toolchain
 from tests.leaks import leak_checked_machine
 
-pytestmark = [pytest.mark.needs("root", "machine", "cluster"), pytest.mark.timeout(900)]
+pytestmark = pytest.mark.timeout(900)
+on_nodes = pytest.mark.needs("root", "machine", "cluster")
 
 PODS = this_project().root / "notebooks" / "assets" / "05-cni-plugins"
 # What a node looks like in its own network namespace, but for names and numbers that differ each time.
@@ -72,6 +78,36 @@ def wait_gone(things: set[Held]) -> None:
     )
 
 
+def test_what_the_compiler_made_of_the_same_text_it_is_not_asked_again(tmp_path: Path) -> None:
+    asked, compiled, source = tmp_path / "asked", tmp_path / "compiled", tmp_path / "bpf_lxc.c"
+    real, ours = tmp_path / "real", tmp_path / "clang"
+    real.write_text(
+        '#!/bin/sh\nfor word; do case $word in -E) exec cat "$SOURCE" ;; esac; done\n'
+        'echo "$*" >>"$ASKED"\ngrep -q broken "$SOURCE" && exit 1\necho "made: $(cat "$SOURCE")"\n'
+    )
+    ours.write_text(COMPILER)
+    for program in (real, ours):
+        program.chmod(0o755)
+    compiled.mkdir()
+    places = {"CLANG": str(real), "COMPILED": str(compiled), "SOURCE": str(source), "ASKED": str(asked)}
+
+    def compile_it(text: str, *words: str, file: str = "bpf_lxc.c") -> tuple[str, int]:
+        source.write_text(text)
+        asked.write_text("")
+        said = LocalRunner(places).run([str(ours), *words, "-c", file, "-o", "-"])
+        return said.stdout.strip() if said.succeeded else "failed", len(asked.read_text().splitlines())
+
+    assert compile_it("one", "-I/a", "-O2") == ("made: one", 1)
+    assert compile_it("one", "-I/b", "-O2") == ("made: one", 0)
+    assert compile_it("one", "-I/b", "-O1") == ("made: one", 1)
+    assert compile_it("two", "-I/b", "-O2") == ("made: two", 1)
+    assert [compile_it("broken") for _ in range(2)] == [("failed", 1)] * 2
+    assert [compile_it("one", file="bpf_sock.c") for _ in range(2)] == [("made: one", 1)] * 2
+    copy_missing(compiled, tmp_path / "kept" / "there")
+    assert len(list((tmp_path / "kept" / "there").iterdir())) == len(list(compiled.glob("*.o"))) == 3
+
+
+@on_nodes
 def test_cilium_connects_enforces_and_translates_then_takes_all_of_it_back() -> None:
     with leak_checked_machine(owner=Owner.this_process(), tools=programs(), visible=[toolchain().cache]) as machine:
         cluster = start_embedded_cluster(machine, tools(), nodes=2, archives=archives())
@@ -91,6 +127,9 @@ def test_cilium_connects_enforces_and_translates_then_takes_all_of_it_back() -> 
         kubectl(cluster, f"delete --force -f {PODS}/pods.yaml")
         cluster.use_dataplane("plain")
         wait_gone(made)
+        compiled = {file.name for file in (cluster.nodes[0].node.folder / "cilium-compiled").glob("*.o")}
+        assert compiled
+        assert compiled <= {file.name for file in (tools().seeds / KEPT).iterdir()}
         # kubelet takes pods that were removed by force down in its own time.
         now = partial(state, cluster.nodes[0])
         wait_until(lambda: now() == before, "the node as it was", within_seconds=60, last_seen=lambda: f"{now()}")
@@ -99,6 +138,7 @@ def test_cilium_connects_enforces_and_translates_then_takes_all_of_it_back() -> 
         cluster.close()
 
 
+@on_nodes
 def test_a_cluster_that_starts_with_cilium_in_vxlan_then_its_node_is_killed_then_its_machine() -> None:
     with leak_checked_machine(owner=Owner.this_process(), tools=programs(), visible=[toolchain().cache]) as machine:
         cluster = start_embedded_cluster(machine, tools(), nodes=2, archives=archives(), dataplane="cilium-vxlan")

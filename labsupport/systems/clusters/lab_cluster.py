@@ -110,7 +110,7 @@ class LabCluster(StartedCluster):
             UsageError: there is no such dataplane.
             ClusterError: one of its programs ended; the message has its own last words.
         """
-        wanted, fabric = dataplane_called(name), fabric_of(self.machine, self.nodes, self.plan)
+        wanted, fabric = dataplane_called(name), fabric_of(self.machine, self.nodes, self.plan, self._tools)
         ending = self._daemons(self.dataplane)
         for component in ending:
             component.kill()
@@ -146,7 +146,7 @@ class LabCluster(StartedCluster):
         return [component.name for component in self._daemons(self.dataplane)]
 
     def _daemons(self, dataplane: Dataplane) -> list[Component]:
-        fabric = fabric_of(self.machine, self.nodes, self.plan)
+        fabric = fabric_of(self.machine, self.nodes, self.plan, self._tools)
         names = [daemon.name for node in self.nodes for daemon in dataplane.daemons(fabric, node)]
         return [self._components[name] for name in names if name in self._components]
 

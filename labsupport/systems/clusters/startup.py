@@ -188,7 +188,7 @@ class Startup:
             machine.runner.run(["ln", "-sfn", str(volumes), storage.SHARED_VOLUMES]).or_raise()
         for node in self.nodes:
             node.machine.runner.run(node.node.usual_places()).or_raise()
-        self.dataplane.connect(fabric_of(self.machine, self.nodes, self.plan))
+        self.dataplane.connect(fabric_of(self.machine, self.nodes, self.plan, self.tools))
 
     def _start_clients(self, plane: ControlPlane, door: ApiDoor) -> None:
         """Start each client of the API server when it is let in; make what every cluster has; until pods can run."""
@@ -222,7 +222,7 @@ class Startup:
             door.patch(path, {"spec": {"podCIDR": pods, "podCIDRs": [pods]}})
             if self.dataplane.name not in WITHOUT_KUBE_PROXY:
                 self._start(f"kube-proxy@{node.name}", node.node.kube_proxy(), on=node.machine)
-            for daemon in self.dataplane.daemons(fabric_of(self.machine, self.nodes, self.plan), node):
+            for daemon in self.dataplane.daemons(fabric_of(self.machine, self.nodes, self.plan, self.tools), node):
                 daemon.start()
                 self.components.append(daemon)
 
@@ -265,7 +265,7 @@ def limits_of(name: str) -> dict[str, str]:
     return {"GOGC": "400", "GOMEMLIMIT": limit} if limit else {}
 
 
-def fabric_of(machine: Machine, nodes: Sequence[NodeOnMachine], plan: NetworkPlan) -> Fabric:
+def fabric_of(machine: Machine, nodes: Sequence[NodeOnMachine], plan: NetworkPlan, tools: ClusterTools) -> Fabric:
     """Say what a dataplane is to connect.
 
     Raises:
@@ -273,7 +273,7 @@ def fabric_of(machine: Machine, nodes: Sequence[NodeOnMachine], plan: NetworkPla
     """
     plan.refuse_addresses_of({node.name: node.address for node in nodes})
     kubeconfig_file = machine.folder / CLUSTER_FOLDER / "control-plane" / f"{POD_NETWORK}.kubeconfig"
-    return Fabric(machine, tuple(nodes), plan, kubeconfig_file)
+    return Fabric(machine, tuple(nodes), plan, kubeconfig_file, tools.seeds)
 
 
 def made(

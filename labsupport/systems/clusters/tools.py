@@ -34,8 +34,8 @@ class ClusterTools:
         plugins: folder with the CNI plugins; apart, since one of them has the name of iproute2's `bridge`. None are in
             the current folder, which it is where nodes are simulated.
         commands: folder for a learner's PATH: kubectl.
-        seeds: folder that keeps prepared images and first objects from one lab to the next; seen inside machines at
-            the same path.
+        seeds: folder that keeps prepared images, first objects and what dataplanes compiled from one lab to the next;
+            seen inside machines at the same path.
         sources: where each program came from, as plain records for evidence.
     """
 

@@ -4,6 +4,9 @@ Its operator is not to be had as a module; what is needed of it here, the kinds 
 """
 
 import json
+import os
+import shutil
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +20,8 @@ from labsupport.systems.dataplanes.dataplane import Fabric, remove_routes, run_l
 NATIVE, TUNNEL = "cilium", "cilium-vxlan"
 BPF_FOLDER, CGROUP_FOLDER = "/sys/fs/bpf", "/run/cilium/cgroupv2"
 STATE_FOLDER, LIBRARY_FOLDER = "/run/cilium", "/var/lib/cilium"
+# The folder in the cache with what its compiler made.
+KEPT = "cilium-compiled"
 # The last that is attached when the agent starts.
 AT_THE_WIRE = f"{BPF_FOLDER}/cilium/devices/eth0/links/cil_to_netdev"
 # The label of a rule that says which policy it is of.
@@ -38,9 +43,31 @@ ln -sf "$(command -v cilium-cni)" "$3/cilium-cni"
 ip link add cilium_host type veth peer name cilium_net
 ip address add "$4/32" dev cilium_host scope link
 """
+# The compiler as the agent finds it. What it made of the same text, asked in the same words, is kept: distributions do
+# that with ccache, which keeps nothing that is written to standard output, where the agent has all of it written. The
+# text has no places of files in it (-P), which differ from lab to lab; they matter to nothing but a debugger. Programs
+# at sockets have the number of their node's network compiled in: no other lab has any use for them.
+COMPILER = """#!/bin/sh
+case " $* " in
+*bpf_sock*) exec "$CLANG" "$@" ;;
+*" -c "*" -o - ") ;;
+*) exec "$CLANG" "$@" ;;
+esac
+key=$({
+    echo "$CLANG"
+    for word; do case $word in -I*) ;; *) echo "$word" ;; esac; done
+    "$CLANG" "$@" -E -P 2>/dev/null
+} | sha256sum | cut -c1-32)
+made=$COMPILED/$key.o
+[ -e "$made" ] || { "$CLANG" "$@" >"$made.$$" && mv "$made.$$" "$made"; } || exit
+exec cat "$made"
+"""
 # The sources that it compiles lie beside it; it writes among them. Whoever comes second finds the kinds made.
 START = """
 cilium-crds make
+CLANG=$(command -v clang)
+PATH=$COMPILED:$PATH
+export CLANG PATH
 cd "$(dirname "$(readlink -f "$(command -v cilium-agent)")")/bpf"
 mkdir -p "$1/bpf"
 cp -r ./*.[ch] include lib "$1/bpf"
@@ -87,13 +114,22 @@ class Cilium:
         lines = [f"route replace {node.node.identity.pods} via {node.address}" for node in fabric.nodes]
         run_lines(fabric.machine, ["ip", "-batch", "-"], lines)
         for node in fabric.nodes:
+            compiled = _compiled(node)
+            compiled.mkdir(exist_ok=True)
+            copy_missing(fabric.kept / KEPT, compiled)
+            (compiled / "clang").write_text(COMPILER)
+            (compiled / "clang").chmod(0o755)
             words = [BPF_FOLDER, CGROUP_FOLDER, MORE_PLUGINS, str(node.node.identity.pods[1])]
             node.machine.runner.run(["sh", "-ec", CONNECT, "sh", *words]).or_raise()
 
     def daemons(self, fabric: Fabric, node: NodeOnMachine) -> list[Component]:
         words = agent_words(self.name, fabric.plan, fabric.kubeconfig, _answer(node))
         argv = ["sh", "-ec", START, "sh", LIBRARY_FOLDER, *words]
-        environment = {"K8S_NODE_NAME": node.name, "KUBECONFIG": str(fabric.kubeconfig)}
+        environment = {
+            "K8S_NODE_NAME": node.name,
+            "KUBECONFIG": str(fabric.kubeconfig),
+            "COMPILED": str(_compiled(node)),
+        }
         return [Component(f"cilium-agent@{node.name}", node.machine, argv, environment)]
 
     def is_up(self, node: NodeOnMachine) -> bool:
@@ -117,6 +153,18 @@ class Cilium:
         words = [BPF_FOLDER, CGROUP_FOLDER, str(fabric.plan.pods), STATE_FOLDER, LIBRARY_FOLDER, MORE_PLUGINS]
         for node in fabric.nodes:
             node.machine.runner.run(["sh", "-c", DISCONNECT, "sh", *words])
+            with suppress(OSError):  # a cache that takes nothing costs the next lab time, and nothing else
+                copy_missing(_compiled(node), fabric.kept / KEPT)
+
+
+def copy_missing(source: Path, target: Path) -> None:
+    """Copy compiled programs that the other folder has not, each whole or not at all."""
+    for file in source.glob("*.o"):
+        if not (target / file.name).exists():
+            target.mkdir(parents=True, exist_ok=True)
+            draft = target / f"{file.name}.{os.getpid()}"
+            shutil.copyfile(file, draft, follow_symlinks=False)
+            draft.replace(target / file.name)
 
 
 def has_in_force(node: NodeOnMachine, policy: str) -> bool:
@@ -162,3 +210,8 @@ def agent_words(name: str, plan: NetworkPlan, kubeconfig: Path, answer: Path) ->
 
 def _answer(node: NodeOnMachine) -> Path:
     return node.node.folder / "cilium.conflist"
+
+
+def _compiled(node: NodeOnMachine) -> Path:
+    """Where what the node's compiler makes is, and the compiler's name."""
+    return node.node.folder / "cilium-compiled"

@@ -18,12 +18,14 @@ class Fabric:
 
     Attributes:
         kubeconfig: with which the dataplane's own programs talk to the API server.
+        kept: folder of the cache, where a dataplane keeps from one lab to the next what takes long to make.
     """
 
     machine: Machine
     nodes: Sequence[NodeOnMachine]
     plan: NetworkPlan
     kubeconfig: Path
+    kept: Path
 
     def position(self, node: NodeOnMachine) -> int:
         return [each.name for each in self.nodes].index(node.name)

@@ -95,7 +95,7 @@ class KindCluster(LabCluster):
 
     def connect_pods(self) -> None:
         """Give each node its range of addresses, have the dataplane connect them, and return when pods can run."""
-        fabric = fabric_of(self.machine, self.nodes, self.plan)
+        fabric = fabric_of(self.machine, self.nodes, self.plan, self._tools)
         for node in self.nodes:
             pods = str(node.node.identity.pods)
             self.door.patch(f"/api/v1/nodes/{node.name}", {"spec": {"podCIDR": pods, "podCIDRs": [pods]}})
