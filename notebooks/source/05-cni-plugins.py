@@ -373,13 +373,14 @@ cni.wire_figure("Routes by BGP: a packet between the nodes", paths["bgp"][BETWEE
 
 # %% [markdown]
 # The policies, one after the other: nobody may talk to `far`; then `here` may, on its one port; then `here` may talk
-# to nobody. Where silence is to be expected, `here` waits for it less long.
+# to nobody. Where silence is to be expected, `here` waits for it less long: TCP asks again after a second, so that in
+# two of them the silence is to two questions.
 
 # %%
 trial.run("kubectl exec here -- sh /probe/keep-asking")
 trial.run("kubectl apply -f assets/05-cni-plugins/deny.yaml")
 lab.wait_for_policy(trial, "deny-to-web", "node-2")
-denied = cni.ask(trial, patience=5)
+denied = cni.ask(trial, silence=2)
 kept_asking = trial.run("kubectl exec here -- sh /probe/keep-asking enough")
 
 # %%
@@ -388,7 +389,7 @@ lab.wait_for_policy(trial, "allow-here-to-web", "node-2")
 allowed = cni.ask(trial)
 trial.run("kubectl apply -f assets/05-cni-plugins/deny-out.yaml")
 lab.wait_for_policy(trial, "deny-from-here", "node-1")
-mute = cni.ask(trial, patience=1)
+mute = cni.ask(trial, silence=1, silence_of_near=1)
 
 # %%
 policies = {"deny": denied, "allow": allowed, "no egress": mute}
@@ -538,7 +539,8 @@ trial = lab.trial("cilium", settles=["cn-06-a", "cn-06-b", "cn-06-c"])
 trial.predict("")
 
 # %% [markdown]
-# **Do.** When it starts, the agent compiles its programs for this kernel; that takes most of the time.
+# **Do.** When it starts, the agent has its programs compiled for its node. What the compiler made of the same text in
+# an earlier lab was kept; the first time that takes most of the time.
 
 # %%
 lab.connect_pods(trial, "cilium")
@@ -583,7 +585,7 @@ cni.shares_table("Thirty requests to one Service", answered, behind)
 trial.run("kubectl exec here -- sh /probe/keep-asking")
 trial.run("kubectl apply -f assets/05-cni-plugins/deny.yaml")
 lab.wait_for_policy(trial, "deny-to-web", "node-2")
-denied = cni.ask(trial, patience=5)
+denied = cni.ask(trial, silence=2)
 kept_asking = trial.run("kubectl exec here -- sh /probe/keep-asking enough")
 counted.append(cni.packets(trial.run(metrics, on="node-2")))
 
@@ -593,7 +595,7 @@ lab.wait_for_policy(trial, "allow-here-to-web", "node-2")
 allowed = cni.ask(trial)
 trial.run("kubectl apply -f assets/05-cni-plugins/deny-out.yaml")
 lab.wait_for_policy(trial, "deny-from-here", "node-1")
-mute = cni.ask(trial, patience=1)
+mute = cni.ask(trial, silence=1, silence_of_near=1)
 
 # %%
 policies = {"deny": denied, "allow": allowed, "no egress": mute}
@@ -616,7 +618,7 @@ cni.counts_table("Packets on node-2, by its programs", {"no policy": passed, "de
 trial.run("rm -r /sys/fs/bpf/cilium/endpoints", on="node-1")
 freed = cni.ask(trial)
 trial.run("rm -r /sys/fs/bpf/cilium/devices", on="node-1")
-cut_off = cni.ask(trial, patience=1)
+cut_off = cni.ask(trial, silence=1, silence_of_near=1)
 columns = {"policy and programs": mute, "none at the pods": freed, "none at all": cut_off}
 cni.matrix_table("Cilium: programs taken off node-1, one after the other", columns)
 
@@ -751,7 +753,7 @@ before = trial.run(may_reach, on="node-2")
 trial.run("kubectl exec here -- sh /probe/keep-asking")
 trial.run("kubectl apply -f assets/05-cni-plugins/deny.yaml")
 lab.wait_for_policy(trial, "deny-to-web", "node-2")
-denied = cni.ask(trial, patience=5)
+denied = cni.ask(trial, silence=2)
 kept_asking = trial.run("kubectl exec here -- sh /probe/keep-asking enough")
 after = trial.run(may_reach, on="node-2")
 
@@ -764,7 +766,7 @@ lab.wait_for_policy(trial, "allow-here-to-web", "node-2")
 allowed = cni.ask(trial)
 trial.run("kubectl apply -f assets/05-cni-plugins/deny-out.yaml")
 lab.wait_for_policy(trial, "deny-from-here", "node-1")
-mute = cni.ask(trial, patience=1)
+mute = cni.ask(trial, silence=1, silence_of_near=1)
 
 # %%
 policies = {"deny": denied, "allow": allowed, "no egress": mute}
@@ -889,7 +891,7 @@ asked_coredns
 trial.run("kubectl exec here -- sh /probe/keep-asking")
 trial.run("kubectl apply -f assets/05-cni-plugins/deny.yaml")
 lab.wait_for_policy(trial, "deny-to-web", "node-2")
-denied = cni.ask(trial, patience=5)
+denied = cni.ask(trial, silence=2)
 kept_asking = trial.run("kubectl exec here -- sh /probe/keep-asking enough")
 
 # %%
@@ -898,7 +900,7 @@ lab.wait_for_policy(trial, "allow-here-to-web", "node-2")
 allowed = cni.ask(trial)
 trial.run("kubectl apply -f assets/05-cni-plugins/deny-out.yaml")
 lab.wait_for_policy(trial, "deny-from-here", "node-1")
-mute = cni.ask(trial, patience=1)
+mute = cni.ask(trial, silence=1, silence_of_near=1)
 
 # %% [markdown]
 # **See.**

@@ -216,9 +216,12 @@ def test_a_configuration_with_another_way_to_addresses() -> None:
 
 
 ADDRESSES = {"near": "10.244.0.1", "far": "10.244.0.2", "here": "10.244.0.3"}
-FOUND = {"items": [{"metadata": {"name": name}, "status": {"podIP": address}} for name, address in ADDRESSES.items()]}
+PODS = [
+    {"kind": "Pod", "metadata": {"name": name}, "status": {"podIP": address}} for name, address in ADDRESSES.items()
+]
+SERVICE = {"kind": "Service", "metadata": {"name": "web"}, "spec": {"clusterIP": "10.96.0.9"}}
 ASKED = {
-    ("kubectl", "get", "pods"): Reply(json.dumps(FOUND)),
+    ("kubectl", "get", "pods,services"): Reply(json.dumps({"items": [*PODS, SERVICE]})),
     ("kubectl", "exec", "here", "--", "sh", "/probe/matrix"): Reply(SAID),
     ("kubectl", "exec", "here", "--", "sh", "/probe/keep-asking", "enough"): Reply("answers\nno answer\n"),
     ("kubectl", "exec", "host"): Reply("from the node\t10.200.0.2\n"),

@@ -43,21 +43,24 @@ class Matrix:
         return self.addresses.get(answer, answer)
 
 
-def ask(trial: Trial, asker: str = "here", *, and_node: bool = False, patience: int = 10) -> Matrix:
+def ask(
+    trial: Trial, asker: str = "here", *, and_node: bool = False, silence: int = 10, silence_of_near: int = 10
+) -> Matrix:
     """Have a pod ask all questions of the matrix, by the commands that one would type; and its node ask a pod.
 
     Args:
-        patience: seconds until silence is no answer.
+        silence: seconds until silence is no answer.
+        silence_of_near: the same of the pod on the same node.
     """
-    pods = trial.run("kubectl get pods --output json", repeatable=False).json()["items"]
-    service = trial.run("kubectl get service web --output jsonpath={.spec.clusterIP}").output
-    addresses = {pod["metadata"]["name"]: pod["status"]["podIP"] for pod in pods}
-    words = f"{addresses['near']} {addresses['far']} {service} {patience}"
+    found = trial.run("kubectl get pods,services --output json", repeatable=False).json()["items"]
+    pods = {each["metadata"]["name"]: each["status"]["podIP"] for each in found if each["kind"] == "Pod"}
+    [service] = [each["spec"]["clusterIP"] for each in found if each["metadata"]["name"] == "web"]
+    words = f"{pods['near']} {pods['far']} {service} {silence} {silence_of_near}"
     said = trial.run(f"kubectl exec {asker} -- sh /probe/matrix {words}", within_seconds=PLENTY_SECONDS)
-    matrix = read_matrix(said, addresses)
+    matrix = read_matrix(said, pods)
     if not and_node:
         return matrix
-    said = trial.run(f"kubectl exec host -- sh /probe/from-node {addresses['far']}:8080")
+    said = trial.run(f"kubectl exec host -- sh /probe/from-node {pods['far']}:8080")
     return Matrix({**matrix.answers, **read_answers(said)}, matrix.addresses)
 
 

@@ -83,7 +83,7 @@ def _ask(trial: Trial) -> Findings:
     trial.run("kubectl exec here -- sh /probe/keep-asking")
     trial.run(f"kubectl apply {deny}")
     trial.run(["kubectl", "exec", "here", "--", "sh", "-c", UNTIL_SILENT])
-    denied = ask(trial, patience=5)
+    denied = ask(trial, silence=2)
     kept_asking = trial.run("kubectl exec here -- sh /probe/keep-asking enough")
     trial.run(f"kubectl delete --force {pods} {deny}")
     return Findings(open_to_all, NOT_LOOKED_AT, {DENY: denied}, what_became_of(kept_asking))
