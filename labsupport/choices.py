@@ -48,6 +48,9 @@ Allow = Annotated[
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
 Notebooks = Annotated[list[str] | None, typer.Argument(metavar="[NOTEBOOK]…", help="06, a slug, or a part of one.")]
+Trials = Annotated[
+    str, typer.Option(metavar="NAME,…", help="Only these trials live; all others from recorded evidence.")
+]
 Jobs = Annotated[int, typer.Option(min=1, max=16, help="How many notebooks at once.")]
 
 
@@ -60,6 +63,11 @@ def lab_options(
     from labsupport.backends import LabOptions
 
     return LabOptions(engine.value, cluster.value, machine.value, allow_cluster_changes)
+
+
+def trials_in(said: str) -> tuple[str, ...]:
+    """The names in the value of --trials."""
+    return tuple(name.strip() for name in said.split(",") if name.strip())
 
 
 def show_table(titles: Sequence[str], rows: Iterable[Sequence[str]]) -> None:

@@ -28,8 +28,10 @@ from labsupport.choices import (
     Machine,
     MachineChoice,
     Notebooks,
+    Trials,
     lab_options,
     show_table,
+    trials_in,
 )
 from labsupport.errors import LabError, UsageError
 from labsupport.process.ownership import is_guest
@@ -140,18 +142,21 @@ def run(
     machine: Machine = MachineChoice.AUTO,
     allow_cluster_changes: Allow = False,
     jobs: Jobs = JOBS,
+    trials: Trials = "",
 ) -> None:
     """Execute notebooks from top to bottom and write build/report/index.html.
 
     Works on copies; goes on after a notebook that failed, and then ends with exit code 1.
 
-    Examples: `./lab run` · `./lab run 06` · `./lab run --engine replay` (needs neither root nor Docker)
+    Examples: `./lab run` · `./lab run 06` · `./lab run --engine replay` (needs neither root nor Docker) ·
+    `./lab run 04 --trials neighbour` (the other trials from recorded evidence)
     """
+    only = trials_in(trials)
     project = this_project()
     options = lab_options(engine, cluster, machine, allow_cluster_changes)
     if guest.is_wanted(options):
-        _run_in_guest(options, guest.Task(notebooks=tuple(notebooks or ())))
-    results = console.execute(project, notebooks or [], options, jobs=jobs)
+        _run_in_guest(options, guest.Task(notebooks=tuple(notebooks or ()), trials=only))
+    results = console.execute(project, notebooks or [], options, jobs=jobs, trials=only)
     raise typer.Exit(console.summarise(project, results))
 
 
@@ -297,20 +302,24 @@ def clean(
 
 
 @app.command()
-def record(notebooks: Notebooks = None, machine: Machine = MachineChoice.AUTO) -> None:
+def record(notebooks: Notebooks = None, machine: Machine = MachineChoice.AUTO, trials: Trials = "") -> None:
     """Run notebooks live and keep what was seen as recorded evidence (for maintainers).
 
     Writes notebooks/evidence/ and the stored output of each notebook's last cell. Nothing is written for a notebook
     that failed.
+
+    Example: `./lab record 04 --machine vm --trials neighbour,swarm` (no other evidence is touched)
     """
     from labsupport import recording
 
+    only = trials_in(trials)
     project = this_project()
     options = lab_options(EngineChoice.PRIVATE, ClusterChoice.AUTO, machine)
     if guest.is_wanted(options):
-        _run_in_guest(options, guest.Task(records=True, notebooks=tuple(notebooks or ())))
-    results = console.execute(project, notebooks or [], options, recording=True)
-    for path in recording.record(project, [(one.slug, one.path) for one in results if one.outcome == "passed"]):
+        _run_in_guest(options, guest.Task(records=True, notebooks=tuple(notebooks or ()), trials=only))
+    results = console.execute(project, notebooks or [], options, recording=True, trials=only)
+    passed = [(one.slug, one.path) for one in results if one.outcome == "passed"]
+    for path in recording.record(project, passed, only):
         print(f"recorded {path.relative_to(project.root)}")
     raise typer.Exit(console.summarise(project, results))
 
@@ -320,6 +329,7 @@ def verify(
     notebooks: Notebooks = None,
     cluster: Cluster = ClusterChoice.AUTO,
     machine: Machine = MachineChoice.AUTO,
+    trials: Trials = "",
     as_json: AsJson = False,
 ) -> None:
     """Run notebooks live and compare with the recorded evidence; print the ledger. Exit code 1 when they differ.
@@ -327,22 +337,24 @@ def verify(
     Those that cannot be live with these options are named and left out. Writes the report as well:
     build/report/index.html.
 
-    Examples: `./lab verify 06` · `./lab verify --cluster kind` (does kind give the same verdicts?)
+    Examples: `./lab verify 06` · `./lab verify --cluster kind` (does kind give the same verdicts?) ·
+    `./lab verify 04 --trials neighbour` (of that trial alone)
     """
     from labsupport import recording
     from labsupport.backends import plan
 
+    only = trials_in(trials)
     project = this_project()
     options = lab_options(EngineChoice.PRIVATE, cluster, machine)
     if guest.is_wanted(options):
-        _run_in_guest(options, guest.Task(notebooks=tuple(notebooks or ())))
+        _run_in_guest(options, guest.Task(notebooks=tuple(notebooks or ()), trials=only))
     recording.require_recorded(project)
-    live, others = recording.live_there(project, notebooks or [], plan(options))
+    live, others = recording.live_there(project, notebooks or [], plan(options), only)
     for slug, reason in others.items():
         print(f"left out  {slug}: {reason}", file=sys.stderr)
-    results = console.execute(project, live, options, recording=True)
+    results = console.execute(project, live, options, recording=True, trials=only)
     console.write_report_for_caller(project, results)
-    found = recording.verify(project, [one.slug for one in results])
+    found = recording.verify(project, [one.slug for one in results], only)
     print(json.dumps(found.as_data(), indent=2) if as_json else found.as_text())
     failed = [one for one in results if one.outcome != "passed"]
     for one in failed:

@@ -53,22 +53,29 @@ class Screen:
 
 
 def execute(
-    project: Project, names: Sequence[str], options: "LabOptions", *, jobs: int = 1, recording: bool = False
+    project: Project,
+    names: Sequence[str],
+    options: "LabOptions",
+    *,
+    jobs: int = 1,
+    recording: bool = False,
+    trials: Sequence[str] = (),
 ) -> "list[ExecutedNotebook]":
     """Make what the notebooks need ready, then run them, both with progress.
 
     Args:
         recording: also plays every position of every widget, so that evidence holds them all.
+        trials: the only ones to be live, where any is named; then notebooks without any of them do not run.
 
     Raises:
-        UsageError: a name means no notebook.
+        UsageError: a name means no notebook, or no trial.
         RequirementMissing: this computer cannot run what `options` ask for.
     """
     from labsupport import keeping
     from labsupport.backends import ALLOW_VARIABLE
-    from labsupport.notebooks import find_notebooks
+    from labsupport.notebooks import find_trials
 
-    chosen = find_notebooks(project, names)
+    chosen = find_trials(project, names, trials)
     if not chosen:
         raise RequirementMissing(f"find notebooks in {project.notebooks}", "there are none", "clone the project again")
     with Screen() as screen:
@@ -77,9 +84,10 @@ def execute(
             text = f"{step.slug} cell {step.cell}/{step.cells}: {step.doing}"
             screen.show(Progress(text, step.cell / max(step.cells, 1)))
 
-        keeping.prepare(options, keeping.needs_of([one.slug for one in chosen]), screen.show)
+        keeping.prepare(options, keeping.needs_of([one.slug for one in chosen], trials), screen.show)
         environment = {"LAB_MACHINE": options.machine, "LAB_EVIDENCE": str(project.live_evidence)}
         environment |= {"LAB_RECORD": "1"} if recording else {}
+        environment |= {"LAB_TRIALS": ",".join(trials)} if trials else {}
         environment |= {ALLOW_VARIABLE: "1"} if options.allow_cluster_changes else {}
         asked = {"engine": options.engine, "cluster": options.cluster}
         plan = RunPlan(

@@ -7,6 +7,7 @@ from labsupport.backends import Backends
 from labsupport.display.cards import Card, Part
 from labsupport.display.origin import LIVE, Origin
 from labsupport.experiments.evidence import Evidence
+from labsupport.experiments.logbook import not_asked_for
 from labsupport.experiments.runners import recording_of_all
 from labsupport.lessons.catalog import Lesson
 
@@ -15,6 +16,9 @@ if TYPE_CHECKING:
 
 ENGINE = "Docker engine"
 CLUSTER = "Kubernetes cluster"
+
+
+ALL_OTHERS = "all others"
 
 
 def replayed_trials(about: Lesson, backends: Backends) -> dict[str, str]:
@@ -59,7 +63,10 @@ def _parts_simulated(backends: Backends) -> list[Part]:
 
 def _parts_replayed(about: Lesson, backends: Backends) -> list[Part]:
     """A row for each reason why experiments of a live lab are shown from recorded evidence all the same."""
-    trials = replayed_trials(about, backends)
+    trials = dict(replayed_trials(about, backends))
+    if about.asked:
+        trials = {name: because for name, because in trials.items() if name in about.asked}
+        trials[ALL_OTHERS] = not_asked_for(ALL_OTHERS, about.asked)
     return [
         Part(f"Experiments {', '.join(name for name in trials if trials[name] == reason)}", "recorded", because=reason)
         for reason in dict.fromkeys(trials.values())

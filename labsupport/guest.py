@@ -18,6 +18,7 @@ from labsupport.project import Project
 
 if TYPE_CHECKING:
     from labsupport.backends import LabOptions
+    from labsupport.lessons.needs import Needs
     from labsupport.systems.guests.container import Guest, Lifeline
     from labsupport.systems.machines.own_engine import OwnEngine
 
@@ -33,7 +34,8 @@ NOT_SEEN = (
 class Task:
     """A command for a guest: its words after `./lab`, and what it needs there.
 
-    `virtual`: the guest is a virtual machine; it has what these `notebooks` take, or all of them where none is named.
+    `virtual`: the guest is a virtual machine; it has what these `notebooks` take, or all of them where none is named,
+    and of them what these `trials` take.
     """
 
     words: tuple[str, ...] = ()
@@ -41,6 +43,7 @@ class Task:
     stays: bool = False
     records: bool = False
     notebooks: tuple[str, ...] = ()
+    trials: tuple[str, ...] = ()
     virtual: bool = False
 
 
@@ -69,7 +72,7 @@ def run(
         return virtual.run(
             project,
             _command(project, task.words),
-            task.notebooks,
+            _needs(project, task),
             listener,
             port=task.port,
             stays=task.stays,
@@ -181,6 +184,14 @@ def _guest(project: Project, task: Task, listener: Listener) -> "Iterator[tuple[
         lifeline.close()
         if not lifeline.stays:
             end_guest(guest)
+
+
+def _needs(project: Project, task: Task) -> "Needs":
+    from labsupport import keeping
+    from labsupport.notebooks import find_trials
+
+    chosen = find_trials(project, task.notebooks, task.trials) if task.notebooks or task.trials else []
+    return keeping.needs_of([each.slug for each in chosen], task.trials)
 
 
 def _engine() -> "OwnEngine":

@@ -79,9 +79,9 @@ def prepare(options: LabOptions, needs: Needs, listener: Listener = silent) -> N
             pass
 
 
-def needs_of(notebooks: Sequence[str] = ()) -> Needs:
-    """What the named notebooks need together; all of them, when none is named."""
-    chosen = [lesson(name) for name in notebooks] or LESSONS
+def needs_of(notebooks: Sequence[str] = (), trials: Sequence[str] = ()) -> Needs:
+    """What the named notebooks need together, or these trials of them; all of them, when none is named."""
+    chosen = [lesson(name).asked_for(trials) for name in notebooks] or LESSONS
     return reduce(operator.or_, [one.needs for one in chosen])
 
 

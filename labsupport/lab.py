@@ -6,6 +6,7 @@
 import os
 import platform
 import time
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from functools import cached_property, partial
 from pathlib import Path
@@ -35,7 +36,7 @@ from labsupport.experiments.claims import load_ledger
 from labsupport.experiments.evidence import Provenance, all_recorded, forget_live
 from labsupport.experiments.exercises import Exercise
 from labsupport.experiments.handing_in import hand_in
-from labsupport.experiments.logbook import Live, Logbook, Recorded
+from labsupport.experiments.logbook import Live, Logbook, Recorded, not_asked_for
 from labsupport.experiments.progress import ProgressFile
 from labsupport.experiments.runners import NothingRecorded
 from labsupport.experiments.scrubbing import Scrubber
@@ -73,6 +74,8 @@ if TYPE_CHECKING:
 
 EVIDENCE_VARIABLE = "LAB_EVIDENCE"
 RECORD_VARIABLE = "LAB_RECORD"
+# The only trials that are to be live, where not all are: "neighbour,swarm".
+TRIALS_VARIABLE = "LAB_TRIALS"
 
 # Running a notebook's first cell again replaces its lab: the one before must not go on beside it.
 _open_labs: dict[str, "Lab"] = {}
@@ -94,7 +97,7 @@ def open_lab(
         LabError: it cannot be opened; the message says what to do.
     """
     started = time.monotonic()
-    about = lesson(notebook)
+    about = lesson(notebook).asked_for([each for each in os.environ.get(TRIALS_VARIABLE, "").split(",") if each])
     if before := _open_labs.pop(about.slug, None):
         before.close()
     install()
@@ -106,9 +109,9 @@ def open_lab(
         raise
     _open_labs[about.slug] = opened
     install(lambda: opened.origin)
-    os.environ.update(backends.environment)
+    opened.let_shells_reach_it()
     show(opened.card(time.monotonic() - started))
-    if opened.is_live:
+    if opened.is_live and not about.asked:
         backends.places.start_ahead(about.needs.engines)
     return opened
 
@@ -149,6 +152,7 @@ class Lab:
         self._project = this_project()
         self._progress = ProgressFile(self._project.work / "progress.json")
         self._before = backends.snapshot()
+        self._path = os.environ["PATH"]
         self._ends_with_its_machine = False
         self._exercises: dict[str, Exercise[Any]] = {}
         self._logbook = Logbook(
@@ -329,7 +333,17 @@ class Lab:
 
     def trial(self, name: str, settles: str | Sequence[str] = ()) -> Trial:
         """Open a trial; it ends the one before, whose evidence is written and whose objects are removed."""
-        return self._logbook.trial(name, settles)
+        opened = self._logbook.trial(name, settles)
+        if self._about.asked:
+            self.let_shells_reach_it()
+        return opened
+
+    def let_shells_reach_it(self) -> None:
+        """Have `!docker` and `!kubectl` be those of what is live; in no trial that was not asked for."""
+        latest = self._logbook.latest
+        asked = not self._about.asked or (latest is not None and latest.is_open and latest.is_live)
+        os.environ["PATH"] = self._path
+        os.environ.update((self._backends if asked else Backends(self._backends.plan)).environment)
 
     def record_timeline(
         self, trial: Trial, name: str = "timeline", *, asking: Sequence[str] = (), watching: Sequence[str] = ()
@@ -408,6 +422,8 @@ class Lab:
     @cached_property
     def products_out_of_reach(self) -> dict[str, str]:
         """Why each CNI product cannot be had here; empty where it can. Asks their hosts, once."""
+        if self._about.asked:
+            return defaultdict(lambda: not_asked_for("", self._about.asked))
         return products_out_of_reach()
 
     def wait_for_policy(self, trial: Trial, name: str, node: str) -> Observation:
@@ -460,11 +476,12 @@ class Lab:
         Raises:
             LabError: while recording, one of them failed: evidence without it must not be kept.
         """
-        if self.is_live and os.environ.get(RECORD_VARIABLE):
+        trial = self._logbook.latest
+        if trial and trial.is_live and os.environ.get(RECORD_VARIABLE):
             for attempt in explorer.play_all():
                 if attempt.error is not None:
                     raise attempt.error
-        if trial := self._logbook.latest:
+        if trial:
             trial.when_doing(lambda what: explorer.listen(Progress(f"Running: {what}")))
         explorer.when_attempted(self._note_prediction)
         return explorer
@@ -490,6 +507,8 @@ class Lab:
     def reset(self) -> None:
         """Remove everything trials have made; the engine goes on."""
         self._logbook.end_trial()
+        if self._about.asked:
+            self.let_shells_reach_it()
         self._remove_objects()
 
     def card(self, seconds: float | None = None) -> Card:
@@ -557,13 +576,14 @@ class Lab:
 
     @property
     def _has_exercises(self) -> bool:
-        """Whether exercises can be checked: what they ask for, a simulation would grant."""
-        return self.is_live and not self._backends.simulated
+        """Whether exercises can be checked: what they ask for, a simulation would grant; nor are they a trial."""
+        return self.is_live and not self._backends.simulated and not self._about.asked
 
     def _workbench(self) -> Workbench:
         if self._has_exercises:
             return self._backends.runner
         reason = SIMULATION_WOULD_ANSWER if self.is_live else self._reason
+        reason = not_asked_for("", self._about.asked) or reason
         return _NothingLive(f"{self.notebook}/exercise", reason)
 
     def _mode(self) -> Live | Recorded:
@@ -582,6 +602,7 @@ class Lab:
             simulated=backends.simulated,
             replayed=replayed_trials(self._about, backends),
             recorded=self._project.recorded_evidence,
+            only=self._about.asked,
         )
 
     def _remove_objects(self) -> None:

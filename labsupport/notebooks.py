@@ -18,6 +18,8 @@ from labsupport.project import Project
 SOLUTION = re.compile(
     r"^[ \t]*(?:# )?### BEGIN SOLUTION\n.*?^[ \t]*(?:# )?### END SOLUTION[ \t]*$", re.MULTILINE | re.DOTALL
 )
+# As the .ipynb, which is JSON, has it.
+TRIAL = re.compile(r'lab\.trial\((?:\\n",\s*"\s*)?\\"([a-z0-9-]+)\\"')
 INVITATION = "# Write your answer here, then run this cell."
 COMPARED = "nbval-check-output"
 KERNEL = {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"}
@@ -46,6 +48,30 @@ def find_notebooks(project: Project, names: Sequence[str]) -> list[NotebookFile]
     """
     known = all_notebooks(project)
     return [_find(known, name) for name in names] if names else known
+
+
+def find_trials(project: Project, names: Sequence[str], trials: Sequence[str]) -> list[NotebookFile]:
+    """Return the lessons that `names` mean, or of all, those that open any of these trials; all, where none is given.
+
+    Raises:
+        UsageError: a name means no lesson, or none of the lessons opens a trial of that name.
+    """
+    found = find_notebooks(project, names)
+    if not trials:
+        return found
+    opened = {one: trials_of(one.path) for one in found}
+    known = sorted({trial for each in opened.values() for trial in each})
+    for trial in trials:
+        if trial not in known:
+            near = difflib.get_close_matches(trial, known, 1, 0.4)
+            do = f"did you mean {near[0]}?" if near else f"choose of: {', '.join(known)}"
+            raise UsageError(f"find the trial {trial!r}", f"none of {len(found)} notebooks opens it", do)
+    return [one for one in found if not set(trials).isdisjoint(opened[one])]
+
+
+def trials_of(notebook: Path) -> list[str]:
+    """Return the names of the trials that a .ipynb opens, in its order."""
+    return TRIAL.findall(notebook.read_text(encoding="utf-8"))
 
 
 def _find(known: list[NotebookFile], name: str) -> NotebookFile:

@@ -13,7 +13,7 @@ from labsupport.experiments.comparison import Difference, against_ledger, compar
 from labsupport.experiments.evidence import Evidence, read_folder
 from labsupport.lessons.catalog import lesson
 from labsupport.lessons.needs import Needs
-from labsupport.notebooks import find_notebooks, with_stored_output
+from labsupport.notebooks import find_trials, trials_of, with_stored_output
 from labsupport.process.ownership import give_to_caller
 from labsupport.project import Project
 
@@ -78,17 +78,21 @@ class Verification:
         return f"live: {self.verdicts[claim]}" if claim in self.verdicts else ""
 
 
-def live_there(project: Project, names: Sequence[str], chosen: Plan) -> tuple[list[str], dict[str, str]]:
+def live_there(
+    project: Project, names: Sequence[str], chosen: Plan, trials: Sequence[str] = ()
+) -> tuple[list[str], dict[str, str]]:
     """Return the notebooks that can be live on what was chosen, and why each other one cannot.
 
     Args:
         names: of notebooks, as `./lab run` takes them; all of them where none is given.
+        trials: the only ones to be live, where any is named.
 
     Raises:
-        UsageError: a name means no notebook.
+        UsageError: a name means no notebook, or no trial.
         RequirementMissing: none of them can be live.
     """
-    reasons = {one.slug: chosen.why_not(lesson(one.slug).needs) for one in find_notebooks(project, names)}
+    found = find_trials(project, names, trials)
+    reasons = {one.slug: chosen.why_not(lesson(one.slug).asked_for(trials).needs) for one in found}
     live = [slug for slug, reason in reasons.items() if not reason]
     if not live:
         happened = "; ".join(sorted(set(reasons.values())))
@@ -96,8 +100,12 @@ def live_there(project: Project, names: Sequence[str], chosen: Plan) -> tuple[li
     return live, {slug: reason for slug, reason in reasons.items() if reason}
 
 
-def record(project: Project, executed: Sequence[tuple[str, Path]]) -> list[Path]:
-    """Keep the evidence of notebooks that ran live, and the output of their last cell; return the files written."""
+def record(project: Project, executed: Sequence[tuple[str, Path]], trials: Sequence[str] = ()) -> list[Path]:
+    """Keep the evidence of notebooks that ran live, and the output of their last cell; return the files written.
+
+    Args:
+        trials: the only ones that were to be live, where any is named; the evidence of the others stays.
+    """
     written = []
     needing = {claim.id for claim in load_ledger(project.claims).claims if claim.may_be_unclear}
     for slug, path in executed:
@@ -108,6 +116,7 @@ def record(project: Project, executed: Sequence[tuple[str, Path]]) -> list[Path]
                 slug,
                 may_be_unclear=needing,
                 not_everywhere=lesson(slug).not_everywhere,
+                only=_of_notebook(project, slug, trials),
             )
         notebook = project.notebooks / f"{slug}.ipynb"
         text = with_stored_output(notebook.read_text(encoding="utf-8"), path.read_text(encoding="utf-8"))
@@ -131,8 +140,17 @@ def require_recorded(project: Project) -> None:
         pass
 
 
-def verify(project: Project, notebooks: Sequence[str]) -> Verification:
-    """Hold the live evidence of notebooks against the recorded, and their verdicts against the ledger."""
+def _of_notebook(project: Project, slug: str, trials: Sequence[str]) -> list[str]:
+    """Which of these trials a notebook opens."""
+    return [trial for trial in trials if trial in trials_of(project.notebooks / f"{slug}.ipynb")]
+
+
+def verify(project: Project, notebooks: Sequence[str], trials: Sequence[str] = ()) -> Verification:
+    """Hold the live evidence of notebooks against the recorded, and their verdicts against the ledger.
+
+    Args:
+        trials: the only ones that were to be live, where any is named.
+    """
     ledger = load_ledger(project.claims)
     live: list[Evidence] = [one for notebook in notebooks for one in read_folder(project.live_evidence / notebook)]
     return Verification(
@@ -145,6 +163,7 @@ def verify(project: Project, notebooks: Sequence[str]) -> Verification:
                 project.live_evidence,
                 notebooks,
                 not_everywhere=[each for notebook in notebooks for each in lesson(notebook).not_everywhere],
+                only=trials,
             )
         ),
         tuple(against_ledger(ledger, live)),

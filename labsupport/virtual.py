@@ -7,12 +7,12 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from labsupport.errors import UsageError
-from labsupport.notebooks import find_notebooks
 from labsupport.process.ownership import Owner
 from labsupport.process.progress import Listener, Progress
 from labsupport.project import Project
 
 if TYPE_CHECKING:
+    from labsupport.lessons.needs import Needs
     from labsupport.systems.virtual.computer import VirtualComputer
     from labsupport.systems.virtual.sessions import Sessions
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 def run(
     project: Project,
     argv: Sequence[str],
-    notebooks: Sequence[str],
+    needs: "Needs",
     listener: Listener,
     *,
     port: int,
@@ -31,7 +31,7 @@ def run(
     """Run a command in a virtual machine of its own; return its exit code.
 
     Args:
-        notebooks: it has what these take; all of them, where none is named.
+        needs: what the command takes there.
         port: one of the machine's that is to be reached here, where it is not 0.
         stays: the machine goes on when the command ends well.
         ready: called when all is there, before the command's own output begins.
@@ -47,8 +47,7 @@ def run(
 
     if stays and (up := [each.name for each in running(project) if each.stays]):
         raise UsageError("./lab up", f"{up[0]} is up already", "use it (`./lab shell`), or end it: ./lab down")
-    chosen = [each.slug for each in find_notebooks(project, notebooks)] if notebooks else []
-    keeping.prepare(LabOptions(machine="namespaces"), keeping.needs_of(chosen), listener)
+    keeping.prepare(LabOptions(machine="namespaces"), needs, listener)
     toolchain = make_toolchain(listener)
     computer = start_virtual_computer(project, toolchain, owner=Owner.this_process(), listener=listener)
     ending = True

@@ -36,7 +36,7 @@ def recorded(experiment: str) -> Trial:
 
 
 def of_networks() -> Explorer:
-    trial = recorded("04-network-drivers/swarm")
+    trial = recorded("04-network-drivers/grid")
     listed = next(step for step in trial.source.evidence.steps if TARGETS in step.key)  # type: ignore[attr-defined]
     targets = Step(trial.experiment, 1, (TARGETS,), 0, listed.stdout, "", 0.0)
     return network.path_explorer(NothingLive(), trial, targets)

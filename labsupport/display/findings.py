@@ -85,10 +85,11 @@ def collect_findings(
         replayed = sorted((recorded / notebook).glob("*.json")) if recorded else []
         seen = _read_all((path, True) for path in of_run)
         if not of_run:
-            seen = _read_all((path, False) for path in replayed)
+            seen = _as_replayed(_read_all((path, False) for path in replayed))
         elif notebook in passed:
             names = {path.stem for path in of_run}
-            others = _read_all((path, False) for path in replayed if path.stem.partition("@")[0] not in names)
+            unseen = (path for path in replayed if path.stem.partition("@")[0] not in names)
+            others = _as_replayed(_read_all((path, False) for path in unseen))
             # Positions of a widget judge nothing, and nobody need have looked at them.
             seen += Findings(tuple(each for each in others.evidence if each[0].verdicts), others.unreadable)
         found += seen
@@ -97,7 +98,18 @@ def collect_findings(
 
 def collect_recorded(recorded: Path | None) -> Findings:
     """Read all recorded evidence, whatever ran."""
-    return _read_all((path, False) for path in sorted(recorded.rglob("*.json"))) if recorded else Findings(())
+    found = _read_all((path, False) for path in sorted(recorded.rglob("*.json"))) if recorded else Findings(())
+    return _as_replayed(found)
+
+
+def _as_replayed(found: Findings) -> Findings:
+    """Keep what replay shows of each experiment: of several backends' evidence that in which most is settled."""
+    shown: dict[str, tuple[Evidence, bool]] = {}
+    for evidence, is_live in found.evidence:
+        before = shown.get(evidence.experiment)
+        if before is None or len(evidence.settled) > len(before[0].settled):
+            shown[evidence.experiment] = evidence, is_live
+    return Findings(tuple(shown.values()), found.unreadable)
 
 
 def _read_all(paths: Iterable[tuple[Path, bool]]) -> Findings:
@@ -205,7 +217,10 @@ def _version_set(group: Sequence[tuple[Evidence, bool]]) -> Markup:
 
 def _ledger_row(claim: Claim, findings: Findings, pages: Pages, shelf: Findings) -> list[Cell]:
     found = findings.of_claim(claim.id)
-    seen = findings.of_experiment(claim.experiment) or shelf.of_experiment(claim.experiment)
+    of_experiment = [each.of_experiment(claim.experiment) for each in (findings, shelf)]
+    found_it = [each for each in of_experiment if each]
+    # A run that could not tell has settled nothing.
+    seen = next((each for each in found_it if claim.id in each[0].settled), next(iter(found_it), None))
     sentence = join(
         [
             prose(claim.sentence),

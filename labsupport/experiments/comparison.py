@@ -12,7 +12,17 @@ from typing import Any
 
 from labsupport.errors import EvidenceError
 from labsupport.experiments.claims import Disagreement, Ledger, Status, Verdict
-from labsupport.experiments.evidence import Evidence, StepRecord, find_recorded, read, read_folder, recorded_path, write
+from labsupport.experiments.evidence import (
+    UNCLEAR,
+    Evidence,
+    StepRecord,
+    read,
+    read_folder,
+    recorded_of,
+    recorded_path,
+    split_experiment,
+    write,
+)
 
 # What a cluster gives out to pods and Services, in whatever order they come: another in every run.
 ASSIGNED_ADDRESS = re.compile(r"\b10\.(?:96|244)\.\d{1,3}\.\d{1,3}\b")
@@ -74,12 +84,18 @@ def compare(recorded: Evidence, live: Evidence) -> list[Difference]:
 
 
 def compare_folders(
-    recorded_folder: Path, live_folder: Path, notebooks: Iterable[str], *, not_everywhere: Collection[str] = ()
+    recorded_folder: Path,
+    live_folder: Path,
+    notebooks: Iterable[str],
+    *,
+    not_everywhere: Collection[str] = (),
+    only: Collection[str] = (),
 ) -> list[Difference]:
     """Compare all of some notebooks: every recorded experiment must have run, every run one must be recorded.
 
     Args:
         not_everywhere: experiments that take what not every computer can have; nobody misses either half of them.
+        only: the trials that were asked to be live, where not all were; nobody misses the others.
 
     Raises:
         EvidenceError: a file cannot be read.
@@ -91,9 +107,11 @@ def compare_folders(
         for experiment in sorted(names | live.keys()):
             if experiment in not_everywhere and not (experiment in names and experiment in live):
                 continue
+            if only and split_experiment(experiment)[1] not in only:
+                continue
             seen = live.get(experiment)
-            recorded = find_recorded(recorded_folder, experiment, like=seen) if experiment in names else None
-            found += _pair(experiment, recorded, seen)
+            recorded = recorded_of(recorded_folder, experiment, seen.backend if seen else "")
+            found += _nearest(experiment, recorded, seen)
     return found
 
 
@@ -102,7 +120,7 @@ def against_ledger(ledger: Ledger, evidence: Sequence[Evidence]) -> list[Disagre
     found = []
     for one in evidence:
         for record in one.verdicts:
-            verdict = None if record.verdict == "unclear" else Verdict(record.verdict)
+            verdict = None if record.verdict == UNCLEAR else Verdict(record.verdict)
             disagreement = ledger.compare(record.claim, verdict, one.experiment)
             if disagreement is not None:
                 found.append(disagreement)
@@ -110,8 +128,8 @@ def against_ledger(ledger: Ledger, evidence: Sequence[Evidence]) -> list[Disagre
 
 
 def unsupported(ledger: Ledger, evidence: Sequence[Evidence]) -> list[str]:
-    """Every claim settled, or shown in its mechanism, by an experiment whose evidence is not there."""
-    judged = {(record.claim, one.experiment) for one in evidence for record in one.verdicts}
+    """Every claim settled, or shown in its mechanism, by an experiment whose evidence is not there, or cannot tell."""
+    judged = {(claim, one.experiment) for one in evidence for claim in one.settled}
     ran = {one.experiment for one in evidence}
     lacking = [
         (claim, "settled it")
@@ -136,8 +154,9 @@ def promote(
     *,
     may_be_unclear: Collection[str] = (),
     not_everywhere: Collection[str] = (),
+    only: Collection[str] = (),
 ) -> list[Path]:
-    """Make the evidence of a whole live run the recorded evidence of a notebook; return its files.
+    """Make the evidence of a live run the recorded evidence of a notebook; return its files.
 
     A file whose experiment was seen again, the same but for the day and a little time, stays as it is. Experiments
     of the same backend that no longer exist lose their files. Nothing is written when any file is bad.
@@ -145,11 +164,14 @@ def promote(
     Args:
         may_be_unclear: claims that need what is not everywhere, so that a run here may not be able to tell.
         not_everywhere: experiments that take what not every computer can have; theirs stays when they did not run.
+        only: the trials that were asked to be live, where not all were; the evidence of the others stays as it is.
 
     Raises:
         EvidenceError: there is none, a trial left a claim unjudged or unclear, a check failed, or a file is bad.
     """
     evidence = list(read_folder(live_folder / notebook))
+    if missing := sorted({*only} - {one.trial for one in evidence}):
+        raise _not_fit(notebook, f"there is no live evidence of {', '.join(missing)}")
     if not evidence:
         raise _not_fit(notebook, f"there is no live evidence in {live_folder / notebook}")
     for one in evidence:
@@ -158,7 +180,7 @@ def promote(
     for one, path in zip(evidence, written, strict=True):
         if not _seen_again(path, one):
             write(one, path)
-    for backend in {one.backend for one in evidence}:
+    for backend in {one.backend for one in evidence} if not only else ():
         kept = [recorded_path(recorded_folder, experiment, backend) for experiment in not_everywhere]
         for path in (recorded_folder / notebook).glob(f"*@{backend}.json"):
             if path not in written and path not in kept:
@@ -178,7 +200,7 @@ def _seen_again(path: Path, live: Evidence) -> bool:
 
 
 def _refuse_unfit(notebook: str, one: Evidence, may_be_unclear: Collection[str]) -> None:
-    unclear = [record.claim for record in one.verdicts if record.verdict == "unclear"]
+    unclear = [record.claim for record in one.verdicts if record.verdict == UNCLEAR]
     open_claims = [*one.unjudged, *(claim for claim in unclear if claim not in may_be_unclear)]
     if open_claims:
         raise _not_fit(notebook, f"{one.experiment} left {', '.join(open_claims)} unjudged or unclear")
@@ -187,9 +209,14 @@ def _refuse_unfit(notebook: str, one: Evidence, may_be_unclear: Collection[str])
         raise _not_fit(notebook, f"{one.experiment}: a check does not hold: {'; '.join(failed)}")
 
 
-def _pair(experiment: str, recorded: Evidence | None, live: Evidence | None) -> list[Difference]:
-    if recorded is not None and live is not None:
-        return compare(recorded, live)
+def _nearest(experiment: str, recorded: Sequence[Evidence], live: Evidence | None) -> list[Difference]:
+    """Return how live evidence differs from what was recorded; of several, from that to which it is nearest.
+
+    What was seen depends on what a kernel has: a run that saw what was seen on one of them has seen nothing new.
+    """
+    if recorded and live is not None:
+        compared = (compare(one, live) for one in recorded)
+        return min(compared, key=lambda differences: sum(one.matters for one in differences))
     if live is not None:
         return [Difference(Kind.NOT_RECORDED, experiment, "the experiment", "nothing", "it ran: `./lab record` it")]
     return [Difference(Kind.NOT_RUN, experiment, "the experiment", "there", "it did not run")]

@@ -18,9 +18,11 @@ from pydantic import BaseModel, ConfigDict, Field, PlainSerializer, ValidationEr
 from labsupport.errors import EvidenceError, UsageError
 
 SCHEMA_VERSION = 1
+UNCLEAR = "unclear"
 TRIAL_NAME = re.compile(r"[a-z0-9]+(?:-[a-z0-9]+)*")
-# What replay shows first: a virtual machine has a kernel with all that any experiment takes.
-PREFERRED_BACKENDS = ("vm", "private", "embedded", "kind", "own")
+PREFERRED_BACKENDS = ("private", "embedded", "kind", "own", "vm")
+# A virtual machine of the lab's own: its kernel has what that of a computer may lack.
+VIRTUAL = "vm"
 
 # One line of output is one line of the file, so that recording anew shows what changed.
 Text = Annotated[str, PlainSerializer(lambda text: text.split("\n"), return_type=list[str])]
@@ -57,12 +59,14 @@ class Provenance(_Record):
     @property
     def versions(self) -> tuple[str, ...]:
         """What a banner names."""
-        return tuple(text for text in (self.engine, self.cluster, self.kernel) if text)
+        where = f"{self.kernel} in a virtual machine" if self.machine == VIRTUAL else self.kernel
+        return tuple(text for text in (self.engine, self.cluster, where) if text)
 
 
 def versions_of(all_seen_on: Sequence[Provenance]) -> tuple[str, ...]:
     """What a banner over several trials names: each engine, cluster and kernel that took part in any of them, once."""
-    fields = [[getattr(one, field) or "" for one in all_seen_on] for field in ("engine", "cluster", "kernel")]
+    fields = [[getattr(one, field) or "" for one in all_seen_on] for field in ("engine", "cluster")]
+    fields.append([one.versions[-1] for one in all_seen_on])
     parts = [dict.fromkeys(part for text in texts for part in text.split(" and ") if part) for texts in fields]
     return tuple(" and ".join(names) for names in parts if names)
 
@@ -132,13 +136,20 @@ class Evidence(_Record):
     @property
     def seen_on(self) -> str:
         """On which engine and cluster, and when, in a few words."""
-        systems = [text for text in (self.provenance.engine, self.provenance.cluster) if text]
+        # A kernel is named where it is not that of an ordinary computer.
+        kernel = self.provenance.versions[-1] if self.backend == VIRTUAL else ""
+        systems = [text for text in (self.provenance.engine, self.provenance.cluster, kernel) if text]
         return f"{', '.join(systems).replace(' (built here)', '')}; {self.recorded}"
 
     @property
     def is_empty(self) -> bool:
         """Whether nothing was seen and nothing was meant to be settled: such a trial leaves no file."""
         return not (self.steps or self.observations or self.checks or self.settles)
+
+    @property
+    def settled(self) -> frozenset[str]:
+        """Claims it judged one way or the other."""
+        return frozenset(record.claim for record in self.verdicts if record.verdict != UNCLEAR)
 
     @property
     def unjudged(self) -> tuple[str, ...]:
@@ -256,17 +267,20 @@ def read_folder(folder: Path) -> Iterator[Evidence]:
         yield read(path)
 
 
-def find_recorded(folder: Path, experiment: str, like: Evidence | None = None) -> Evidence | None:
-    """Read the recorded evidence of an experiment: of the preferred backend that has any; None when there is none.
-
-    Args:
-        like: prefer what its backend has, and then what every backend without a kernel of its own has.
-    """
+def recorded_of(folder: Path, experiment: str, backend: str = "") -> list[Evidence]:
+    """Read all recorded evidence of an experiment: that of `backend` first, then as backends are preferred."""
     notebook, trial = split_experiment(experiment)
-    found = {path.stem.partition("@")[2]: path for path in sorted((folder / notebook).glob(f"{trial}@*.json"))}
-    first = (like.backend, *PREFERRED_BACKENDS[1:]) if like else PREFERRED_BACKENDS
-    order = [*(backend for backend in first if backend in found), *sorted(found)]
-    return read(found[order[0]]) if order else None
+    paths = {path.stem.partition("@")[2]: path for path in sorted((folder / notebook).glob(f"{trial}@*.json"))}
+    order = dict.fromkeys([*(each for each in (backend, *PREFERRED_BACKENDS) if each in paths), *paths])
+    return [read(paths[each]) for each in order]
+
+
+def find_recorded(folder: Path, experiment: str) -> Evidence | None:
+    """Read what replay shows of an experiment: of its backends' evidence the one in which most claims are settled.
+
+    Of several as good, that of the preferred backend; None when there is none.
+    """
+    return max(recorded_of(folder, experiment), key=lambda one: len(one.settled), default=None)
 
 
 def all_recorded(folder: Path, notebook: str) -> list[Evidence]:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from labsupport.errors import LedgerError, UsageError
-from labsupport.experiments.claims import NEEDS, Claim, Ledger, Status
+from labsupport.experiments.claims import Claim, Ledger, Status
 from labsupport.experiments.evidence import (
     Evidence,
     Provenance,
@@ -29,7 +29,8 @@ class Live:
     """Trials run for real on `runner`, and their evidence goes to `folder`.
 
     `provenance` is asked when a trial ends. `on_close` gets each ended trial, to remove its objects. `replayed` are
-    trials that cannot run here, each with the reason; they are answered from evidence in `recorded`.
+    trials that cannot run here, each with the reason; they are answered from evidence in `recorded`. So are all but
+    those in `only`, where it names any.
     """
 
     runner: Runner
@@ -40,10 +41,17 @@ class Live:
     on_close: Callable[[Trial], None] = lambda trial: None
     replayed: Mapping[str, str] = field(default_factory=dict)
     recorded: Path = Path()
+    only: tuple[str, ...] = ()
 
     def source(self, name: str) -> "Live | Recorded":
         """Where the answers of a trial come from."""
-        return Recorded(self.recorded, self.replayed[name]) if name in self.replayed else self
+        because = self.replayed.get(name) or not_asked_for(name, self.only)
+        return Recorded(self.recorded, because) if because else self
+
+
+def not_asked_for(name: str, only: Sequence[str]) -> str:
+    """Why a trial is replayed where some were asked to be live: the end of “not live: …”; empty for one of those."""
+    return "" if not only or name in only else f"--trials {','.join(only)} was asked for"
 
 
 @dataclass(frozen=True)
@@ -236,7 +244,9 @@ def _line_of_mechanism(claim: Claim) -> str:
 def _line(judgement: Judgement) -> str:
     claim = judgement.claim
     shown = f" (simulated: {', '.join(judgement.simulated)})" if judgement.simulated else ""
+    if claim.verdict is not None and claim.takes:
+        # The same wherever it runs: a run that cannot tell has said so at its trial.
+        return f"{claim.id:<8} {claim.verdict:<11} {claim.sentence} (takes {claim.takes})"
     if judgement.verdict is None:
-        why = f"{NEEDS}{claim.takes}" if claim.takes else claim.status
-        return f"{claim.id:<8} {judgement.word:<11} {claim.sentence} ({why})"
+        return f"{claim.id:<8} {judgement.word:<11} {claim.sentence} ({claim.status})"
     return f"{claim.id:<8} {judgement.word:<11} {claim.sentence}{shown}"

@@ -1,8 +1,10 @@
 """The notebooks of the course and what each needs to run live. Data only."""
 
 import difflib
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+import operator
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import reduce
 from importlib import import_module
 from typing import Any
 
@@ -21,6 +23,8 @@ class Lesson:
     `not_everywhere` are experiments of it that take what not every computer can have, such as the internet.
     `real_nodes` says of its trials why they take real nodes, as the end of “not live: …”; where nodes are simulated
     they are replayed, as are all trials of lessons whose needs do not say `simulated_nodes`.
+    `apart` has what a trial takes, where that is not all of `needs`.
+    `asked` are the only trials that somebody wants to be live; all, where it names none.
     """
 
     slug: str
@@ -31,12 +35,24 @@ class Lesson:
     on_a_machine: tuple[str, ...] = ()
     not_everywhere: tuple[str, ...] = ()
     real_nodes: Mapping[str, str] = field(default_factory=dict)
+    apart: Mapping[str, Needs] = field(default_factory=dict)
+    asked: tuple[str, ...] = ()
+
+    def asked_for(self, trials: Sequence[str]) -> "Lesson":
+        """Return it with these trials as the only ones that are wanted live, and what they take; all, where none is."""
+        if not trials:
+            return self
+        needs = reduce(operator.or_, [self.apart.get(trial, self.needs) for trial in trials])
+        return replace(self, needs=needs, asked=tuple(trials))
 
 
 IN_PODS = "it looks into containers, and on simulated nodes none runs"
 ON_NODES = "it looks at what a node runs, and behind a simulated one there is no machine"
 YOUR_FOLDERS = "it has folders of nodes removed, and where nodes are simulated they would be your own computer's"
 SIMULATION_WOULD_ANSWER = "it asks what a kubelet does, and the simulation would answer in its place"
+
+_TOOLBOX = Needs(engine=True, images=("lab/toolbox",))
+_TWO_NODES = Needs(nodes=2, images=("lab/agnhost",))
 
 LESSONS = (
     Lesson(
@@ -51,6 +67,14 @@ LESSONS = (
         "Cgroup drivers, limits, and the daemon's settings",
         "labsupport.lessons.cgroups",
         Needs(engine=True, nodes=1, images=("lab/toolbox", "lab/registry"), engines=("old", "systemd")),
+        apart={
+            **dict.fromkeys(("two-drivers", "what-systemd-knows"), _TOOLBOX | Needs(engines=("systemd",))),
+            "default": _TOOLBOX | Needs(engines=("old", "systemd")),
+            "unified": _TOOLBOX | Needs(engines=("old",)),
+            **dict.fromkeys(("hierarchies", "limits", "shares", "inside", "live-restore", "three-judges"), _TOOLBOX),
+            "keys": _TOOLBOX | Needs(images=("lab/registry",)),
+            "limits-by-hand": _TOOLBOX,
+        },
     ),
     Lesson(
         "02-log-drivers",
@@ -63,6 +87,7 @@ LESSONS = (
         "What storage drivers do with your bytes",
         "labsupport.lessons.storage",
         Needs(engine=True, images=("lab/toolbox",), engines=("old",), tools=("btrfs",)),
+        apart={"blocks": _TOOLBOX | Needs(engines=("old",))},
     ),
     Lesson(
         "04-network-drivers",
@@ -79,6 +104,14 @@ LESSONS = (
             images=("lab/agnhost",),
             tools=("flannel", "bgp", "cilium", "ebpf", "openvswitch", "mesh", "capture"),
         ),
+        apart={
+            "by-hand": _TWO_NODES,
+            "none": _TWO_NODES,
+            "flannel": _TWO_NODES | Needs(tools=("flannel", "capture")),
+            "bgp": _TWO_NODES | Needs(tools=("bgp", "capture")),
+            "ovs": _TWO_NODES | Needs(tools=("openvswitch", "capture")),
+            "mesh": _TWO_NODES | Needs(tools=("mesh", "capture")),
+        },
         not_everywhere=tuple(f"05-cni-plugins/product-{name}" for name in ("calico", "antrea", "cilium", "flannel")),
     ),
     Lesson(

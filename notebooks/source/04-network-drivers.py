@@ -388,23 +388,38 @@ trial.run(
     "--gateway 10.200.0.1 --ip-range 10.200.0.192/27 lan",
     on="alpha",
 )
-shared = trial.run(
-    "docker run --rm --network lan lab/toolbox ip -oneline link show eth0", on="alpha"
-)
+look = "lab/toolbox ip -oneline link show eth0"
+shared = trial.run(f"docker run --rm --network lan {look}", on="alpha")
 shared
 
+# %% [markdown]
+# That is its mode *L2*, in which containers are on the wire's own network. In the mode *L3* the parent is a router for
+# a network of theirs:
+
 # %%
+trial.run("docker network rm lan", on="alpha")
+trial.run(
+    "docker network create --driver ipvlan --opt parent=eth0 --opt ipvlan_mode=l3 "
+    "--subnet 10.201.0.0/24 routed",
+    on="alpha",
+)
+routed = trial.run(f"docker run --rm --network routed {look}", on="alpha")
+routed
+
+# %%
+of_parent = network.macs_in(of_alpha)
+of_containers, what = network.macs_in(shared) + network.macs_in(routed), "MAC in mode L2 and in L3"
 trial.expect(
     "nw-07",
-    confirmed=equals(network.macs_in(shared), network.macs_in(of_alpha), "MAC of a container"),
-    refuted=differs(network.macs_in(shared), network.macs_in(of_alpha), "MAC of a container"),
-    given=exit_code_is(shared, 0),
+    confirmed=equals(of_containers, of_parent * 2, what),
+    refuted=differs(of_containers, of_parent * 2, what),
+    given=all_of(exit_code_is(shared, 0), exit_code_is(routed, 0)),
 )
 
 # %% [markdown]
-# *unclear* above means: this kernel has no ipvlan. Docker makes the network all the same, and notices only when the
-# first container wants an interface: `failed to create the ipvlan port: operation not supported`. The ledger says
-# what the claim still needs. On a kernel that can, the same cell judges it.
+# Where that says *unclear*, the kernel has no ipvlan. Docker makes the network all the same, and notices only when the
+# first container wants an interface: `failed to create the ipvlan port: operation not supported`. The ledger has what
+# a kernel that can has shown.
 
 # %%
 refusal = "failed to create the ipvlan port: operation not supported"
@@ -502,8 +517,7 @@ trial.check(equals(shop_behind_docker_user.output, "", what))
 # he see, those of the containers or those of the machines? Can he read the page?
 
 # %%
-claims = ["nw-04", "nw-11-a", "nw-11-b", "nw-09", "nw-02-b"]
-trial = lab.trial("swarm", settles=claims)
+trial = lab.trial("swarm", settles=["nw-04", "nw-11-a", "nw-11-b"])
 trial.predict("")
 
 # %% [markdown]
@@ -622,9 +636,9 @@ trial.expect(
 )
 
 # %% [markdown]
-# *unclear* means: no answer came, for this kernel has no ESP. Docker makes the network and starts the containers
-# without a word. Its log says `function not implemented`, and the rules it did set drop every datagram that is not
-# encrypted. At least it fails on the safe side:
+# *unclear* means: no answer came, for this kernel has no ESP (the ledger has what one that can has shown). Docker
+# makes the network and starts the containers without a word. Its log says `function not implemented`, and the rules
+# it did set drop every datagram that is not encrypted. At least it fails on the safe side:
 
 # %%
 trial.check(unread)
@@ -639,10 +653,21 @@ trial.check(unread)
 # **Predict.** Fill in one row of the grid before you look: who is reached from a bridge of your own? And from outside?
 
 # %%
+trial = lab.trial("grid", settles=["nw-09", "nw-02-b"])
 trial.predict("")
 
 # %% [markdown]
-# **Do.**
+# **Do.** Both machines anew, with a swarm and its network:
+
+# %%
+alpha = lab.start_machine(trial, "alpha")["address"]
+beta = lab.start_machine(trial, "beta")["address"]
+lab.start_engine(trial, "alpha", settings, images=["lab/toolbox"])
+lab.start_engine(trial, "beta", settings, images=["lab/toolbox"])
+trial.run(f"docker swarm init --advertise-addr {alpha}", on="alpha")
+token = trial.run("docker swarm join-token --quiet worker", on="alpha").output
+trial.run(f"docker swarm join --token {token} {alpha}:2377", on="beta")
+trial.run("docker network create --driver overlay --attachable mesh", on="alpha")
 
 # %%
 trial.run("docker network create --opt com.docker.network.bridge.name=br-mine mine", on="alpha")

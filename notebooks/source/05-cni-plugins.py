@@ -729,6 +729,12 @@ trial.run("kubectl wait --for=condition=Ready pod --all --timeout=60s")
 switch = trial.run("ovs-vsctl show", on="node-1")
 switch
 
+# %% [markdown]
+# Who forwards here? `system@…` is the kernel, `netdev@…` Open vSwitch itself.
+
+# %%
+trial.run("ovs-appctl dpif/show", on="node-1")
+
 # %%
 recording = cni.record_path(lab, trial, "ovs")
 open_to_all = cni.ask(trial, and_node=True)

@@ -23,6 +23,7 @@ from labsupport.experiments.evidence import (
     live_path,
     read,
     read_folder,
+    recorded_of,
     recorded_path,
     split_experiment,
     versions_of,
@@ -173,7 +174,6 @@ def test_a_full_disk_is_one_clear_message(tmp_path: Path) -> None:
 
 
 # The backend of a live run → that of the recorded evidence it is held against, of private and vm.
-BACKENDS = {"private": "private", "vm": "vm", "kind": "private"}
 
 
 def test_evidence_can_be_read_by_others(tmp_path: Path) -> None:
@@ -182,13 +182,30 @@ def test_evidence_can_be_read_by_others(tmp_path: Path) -> None:
     assert path.stat().st_mode & 0o777 == 0o644
 
 
-def test_a_run_is_held_against_its_own_backend_and_replay_shows_a_kernel_of_its_own(tmp_path: Path) -> None:
-    for backend in ("private", "vm"):
-        write(evidence(backend=backend), recorded_path(tmp_path, "06-dockerfile/override", backend))
-    like = {live: find_recorded(tmp_path, "06-dockerfile/override", like=evidence(backend=live)) for live in BACKENDS}
-    assert {live: found and found.backend for live, found in like.items()} == BACKENDS
-    shown = find_recorded(tmp_path, "06-dockerfile/override")
-    assert shown is not None and shown.backend == "vm"
+def unclear(backend: str) -> Evidence:
+    found = evidence(backend=backend)
+    record = found.verdicts[0].model_copy(update={"verdict": "unclear"})
+    return found.model_copy(update={"verdicts": (record,)})
+
+
+@pytest.mark.parametrize(("private", "shown"), [(evidence(), "private"), (unclear("private"), "vm")])
+def test_replay_shows_the_evidence_in_which_more_is_settled(tmp_path: Path, private: Evidence, shown: str) -> None:
+    for one in (evidence(backend="vm"), private):
+        write(one, recorded_path(tmp_path, one.experiment, one.backend))
+    found = find_recorded(tmp_path, private.experiment)
+    assert found is not None and found.backend == shown
+    assert [one.backend for one in recorded_of(tmp_path, private.experiment)] == ["private", "vm"]
+    assert [one.backend for one in recorded_of(tmp_path, private.experiment, "vm")] == ["vm", "private"]
+
+
+def test_a_kernel_of_a_virtual_machine_is_named_as_one() -> None:
+    provenance = Provenance(engine="Docker 29.0.1", kernel="Linux 6.1", machine="vm")
+    assert provenance.versions == ("Docker 29.0.1", "Linux 6.1 in a virtual machine")
+    here = Provenance(engine="Docker 29.0.1", kernel="Linux 6.18")
+    assert versions_of([here, provenance]) == ("Docker 29.0.1", "Linux 6.18 and Linux 6.1 in a virtual machine")
+    assert "Linux 6.18" not in evidence().seen_on
+    there = evidence(backend="vm").model_copy(update={"provenance": provenance})
+    assert there.seen_on == "Docker 29.0.1, Linux 6.1 in a virtual machine; 2026-01-02"
 
 
 def test_the_private_backend_is_preferred(tmp_path: Path) -> None:

@@ -236,6 +236,46 @@ def test_what_not_every_computer_can_have_is_missed_by_nobody_and_kept(tmp_path:
     assert not recorded_path(recorded, "06-x/rare", "private").exists()
 
 
+def test_a_run_is_held_against_the_recording_that_it_is_nearest_to(tmp_path: Path) -> None:
+    """One kernel lacks what another has: what was seen on either is nothing new, and a mixture of both is."""
+    recorded = tmp_path / "recorded"
+    lacks = {"verdicts": (verdict("unclear"),), "steps": (step(exit_code=1),)}
+    has = {"verdicts": (verdict(),), "steps": (step(),)}
+    write(evidence(**lacks), recorded_path(recorded, "06-x/t", "private"))
+    write(evidence(backend="vm", **has), recorded_path(recorded, "06-x/t", "vm"))
+
+    def found(backend: str, seen: dict[str, Any]) -> list[Kind]:
+        write(evidence(backend=backend, **seen), live_path(tmp_path / "live", "06-x/t"))
+        return [one.kind for one in compare_folders(recorded, tmp_path / "live", ["06-x"])]
+
+    assert found("private", lacks) == found("vm", has) == []
+    assert found("private", has) == [Kind.BACKEND]
+    assert found("private", {**lacks, "steps": (step(),)})[0] is Kind.EXIT_CODE
+
+
+def test_of_trials_that_were_asked_for_nobody_misses_the_others_and_theirs_stays(tmp_path: Path) -> None:
+    live, recorded = tmp_path / "live", tmp_path / "recorded"
+    for name in ("06-x/t", "06-x/other"):
+        write(evidence(name), recorded_path(recorded, name, "private"))
+    write(evidence(steps=(step(stdout="b\n"),)), live_path(live, "06-x/t"))
+    assert any(one.matters for one in compare_folders(recorded, live, ["06-x"]))
+    assert not any(
+        one.matters and one.experiment != "06-x/t" for one in compare_folders(recorded, live, ["06-x"], only=["t"])
+    )
+    other = recorded_path(recorded, "06-x/other", "private").read_bytes()
+    assert promote(live, recorded, "06-x", only=["t"]) == [recorded_path(recorded, "06-x/t", "private")]
+    assert recorded_path(recorded, "06-x/other", "private").read_bytes() == other
+    assert compare_folders(recorded, live, ["06-x"], only=["t"]) == []
+    with pytest.raises(EvidenceError, match="no live evidence of other"):
+        promote(live, recorded, "06-x", only=["t", "other"])
+
+
+def test_what_could_not_tell_settles_nothing() -> None:
+    rests = ledger("refuted", "06-x/t")
+    assert unsupported(rests, [evidence()]) == []
+    assert "df-08" in unsupported(rests, [evidence(verdicts=(verdict("unclear"),))])[0]
+
+
 def test_recording_again_mends_a_broken_file(tmp_path: Path) -> None:
     recorded = recorded_path(tmp_path / "recorded", "06-x/t", "private")
     recorded.parent.mkdir(parents=True)

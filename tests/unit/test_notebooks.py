@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from labsupport.errors import UsageError
-from labsupport.notebooks import find_notebooks, generate, generate_all, with_stored_output
+from labsupport.notebooks import find_notebooks, find_trials, generate, generate_all, trials_of, with_stored_output
 from labsupport.project import Project
 
 SOURCE = """\
@@ -124,3 +124,20 @@ def test_only_the_compared_cell_keeps_its_output() -> None:
     assert kept == stored
     assert [bool(cell["outputs"]) for cell in code] == [False, False, True]
     assert [cell["execution_count"] for cell in code] == [None, None, 3]
+
+
+def test_trials_are_found_in_the_notebooks_that_open_them(course: Project) -> None:
+    opens = '# %%\ntrial = lab.trial("{}", settles=["nw-01"])\n\n# %%\nother = lab.trial(\n    "{}",\n)\n'
+    for slug, first in (("01-cgroup-drivers", "limits"), ("02-log-drivers", "rotation")):
+        (course.notebooks / f"{slug}.ipynb").write_text(generate(opens.format(first, "shared"), None))
+    assert trials_of(course.notebooks / "01-cgroup-drivers.ipynb") == ["limits", "shared"]
+
+    def found(names: list[str], *trials: str) -> list[str]:
+        return [one.slug[:2] for one in find_trials(course, names, trials)]
+
+    assert found([], "rotation") == found(["02"], "rotation") == ["02"]
+    assert found([], "shared", "limits") == ["01", "02"]
+    assert found([]) == ["01", "02", "06"]
+    for names, trial in (([], "limit"), (["02"], "limits")):
+        with pytest.raises(UsageError, match=f"find the trial '{trial}'"):
+            found(names, trial)

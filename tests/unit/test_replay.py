@@ -301,3 +301,38 @@ def test_a_live_notebook_replays_the_trials_that_cannot_run_there(tmp_path: Path
     assert book.trial("other").run("docker ps").stdout == "live"
     book.close()
     assert list(book.written) == ["other"]
+
+
+def test_only_the_trials_that_were_asked_for_are_live(tmp_path: Path) -> None:
+    record(tmp_path, lambda trial: trial.run("docker ps"), {"docker ps": (0, "recorded", "")})
+    runner = ScriptedRunner({"docker ps": (0, "live", "")})
+    provenance = Provenance(engine="Docker 29.0.1", kernel="Linux 6.18")
+    live = Live(
+        runner, tmp_path / "again", "vm", lambda: provenance, recorded=tmp_path / "recorded", only=("other", "more")
+    )
+    book = Logbook("06-x", LEDGER, live)
+    replayed = book.trial("t", settles="df-08")
+    assert replayed.run("docker ps").stdout == "recorded"
+    assert replayed.recorded is not None
+    assert replayed.recorded.reason == "--trials other,more was asked for"
+    assert book.trial("other").run("docker ps").stdout == "live"
+    book.close()
+    assert list(book.written) == ["other"]
+
+
+TAKES = {**CLAIM, "status": "settled", "verdict": "refuted", "experiment": "06-x/t", "takes": "a kernel with x"}
+
+
+@pytest.mark.parametrize("can_tell", [True, False])
+def test_what_is_settled_reads_alike_where_a_kernel_can_tell_and_where_it_cannot(
+    tmp_path: Path, *, can_tell: bool
+) -> None:
+    ledger = parse_ledger(
+        {"topics": {"d": {"prefix": "df", "title": "D", "notebook": "06-x"}}, "claims": [TAKES]}, Path("x")
+    )
+    live = Live(ScriptedRunner({}), tmp_path, "private", lambda: Provenance(kernel="Linux 6.18"))
+    book = Logbook("06-x", ledger, live)
+    worked, saw = equals(can_tell, True, "worked"), [equals(1, 2, "n"), equals(1, 1, "n")]
+    judged = book.trial("t", settles="df-08").expect("df-08", confirmed=saw[0], refuted=saw[1], given=worked)
+    assert judged.word == ("refuted" if can_tell else "unclear")
+    assert book.settled() == "df-08    refuted     ENTRYPOINT is never overridden. (takes a kernel with x)"

@@ -130,15 +130,15 @@ def read_book(claims: Path | None = None, recorded: Path | None = None) -> Book:
 
 
 def book_of(ledger: Ledger, evidences: Iterable[Evidence]) -> Book:
-    """Put each claim beside the evidence of its experiment; of several backends', the first that judged it."""
+    """Put each claim beside the evidence of its experiment; of several backends', the first that settled it."""
     by_experiment: dict[str, list[Evidence]] = {}
     for evidence in evidences:
         by_experiment.setdefault(evidence.experiment, []).append(evidence)
     entries = []
     for claim in ledger.claims:
         found = by_experiment.get(claim.experiment or "", [])
-        judging = [each for each in found if any(record.claim == claim.id for record in each.verdicts)]
-        entries.append(Entry(claim, next(iter(judging or found), None)))
+        settling = [each for each in found if claim.id in each.settled]
+        entries.append(Entry(claim, next(iter(settling or found), None)))
     return Book(tuple(entries), {name: topic.title for name, topic in ledger.topics.items()})
 
 

@@ -26,7 +26,7 @@ KERNELS = {"debian": "linux-image-{arch}", "ubuntu": "linux-image-generic"}
 PACKAGES = (
     *ORDINARY_PACKAGES,
     *("apt", "busybox-static", "ca-certificates", "conntrack", "dbus", "diffutils", "dmsetup", "dpkg", "e2fsprogs"),
-    *("ethtool", "kmod", "less", "libdevmapper1.02.1", "openssh-server", "psmisc", "python3", "systemd"),
+    *("ethtool", "ipset", "kmod", "less", "libdevmapper1.02.1", "openssh-server", "psmisc", "python3", "systemd"),
     *("systemd-sysv", "udev", "xfsprogs"),
 )
 # Sets of versions.toml that are no part of it: unpacked beside it all the same, or of this computer's only.
