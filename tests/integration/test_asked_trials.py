@@ -34,11 +34,15 @@ print("SEEN " + json.dumps(seen))
 
 
 def test_only_those_are_live_and_only_what_they_take_runs(project: Project, tmp_path: Path) -> None:
-    environment = {TRIALS_VARIABLE: "hierarchies", EVIDENCE_VARIABLE: str(tmp_path), "PYTHONDONTWRITEBYTECODE": "1"}
+    answer = tmp_path / "assets/01-cgroup-drivers/my-daemon.json"
+    answer.parent.mkdir(parents=True)
+    answer.write_text('{"log-level": "warn"}')
+    evidence = tmp_path / "evidence"
+    environment = {TRIALS_VARIABLE: "hierarchies", EVIDENCE_VARIABLE: str(evidence), "PYTHONDONTWRITEBYTECODE": "1"}
     ran = LocalRunner().run(
         [str(project.python), "-c", NOTEBOOK],
         within_seconds=240,
-        invocation=Invocation(environment=environment, folder=project.notebooks),
+        invocation=Invocation(environment=environment, folder=tmp_path),
     )
     seen = json.loads(ran.or_raise().stdout.rpartition("SEEN ")[2])
     assert "all others" in seen["card"] and "--trials hierarchies was asked for" in seen["card"]
@@ -48,4 +52,4 @@ def test_only_those_are_live_and_only_what_they_take_runs(project: Project, tmp_
     assert 0 not in (seen["typed first"], seen["replayed"][2], seen["typed last"])
     assert (seen["machines"], seen["cluster"]) == ([], True)
     assert "--trials hierarchies" in seen["exercise"]
-    assert [path.name for path in tmp_path.rglob("*.json")] == ["hierarchies.json"]
+    assert [path.name for path in evidence.rglob("*.json")] == ["hierarchies.json"]
