@@ -415,7 +415,8 @@ trial.expect("st-10-b", confirmed=more_than(ratio, 3, what), refuted=less_than(r
 # ### devicemapper: blocks instead of files
 #
 # 20.10 knows one more driver, `devicemapper`, and the kernel has to know it too (`./lab doctor` says whether yours
-# does). It is said to copy *blocks* on write, where `overlay2` copies the whole file. The same one line more, on both:
+# does). It is said to copy *blocks* on write, where `overlay2` copies the whole file. The same one line more, on both
+# (its `storage-opts` say that on this machine no udev makes device nodes: the engine does):
 
 # %%
 trial = lab.trial("blocks", settles="st-06-b")

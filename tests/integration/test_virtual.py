@@ -32,13 +32,15 @@ pytestmark = [pytest.mark.needs("vm"), pytest.mark.timeout(1200)]
 # What other machines here may lack, and experiments take.
 WANTED = ("ipvlan", "ip_vs", "IPsec (ESP)", "device-mapper", "openvswitch", "netem", "BPF type information")
 # What of other suites runs in there: each machine, engine and cluster that starts takes a minute or two.
-MACHINES, ENGINES, CLUSTERS = (f"tests/contract/test_{name}.py::test_" for name in ("machine", "engines", "clusters"))
+MACHINES, ENGINES = (f"tests/contract/test_{name}.py::test_" for name in ("machine", "engines"))
+# One node, on which a pod runs and a Service leads to it.
+MODES = "tests/integration/test_kube_proxy.py::test_a_service_is_rules_of_the_mode_and_answers"
 IN_THERE = (
     f"{MACHINES}memory_is_limited_where_its_cgroup_says[outer]",
     f"{ENGINES}a_container_runs_and_its_exit_code_and_streams_come_back[private]",
     f"{ENGINES}names_resolve_between_containers_of_a_network[private]",
-    f"{CLUSTERS}nodes_are_ready_and_of_the_pinned_version[embedded]",
-    f"{CLUSTERS}exec_passes_streams_and_exit_code[embedded]",
+    f"{MODES}[iptables]",
+    f"{MODES}[ipvs]",
 )
 BOOT_ID = "/proc/sys/kernel/random/boot_id"
 

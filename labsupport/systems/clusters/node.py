@@ -10,6 +10,7 @@ from typing import Any
 
 import yaml
 
+from labsupport.process.waiting import patiently
 from labsupport.systems.clusters.certificates import Authority, Identity, write_private
 from labsupport.systems.clusters.images import PAUSE_IMAGE
 from labsupport.systems.clusters.kubeconfig import kubeconfig
@@ -41,10 +42,7 @@ KUBELET_SETTINGS = {
     "imageGCHighThresholdPercent": 100,
     "localStorageCapacityIsolation": False,
     "serializeImagePulls": False,
-    # It renews its lease four times in this time: see LOST_AFTER_SECONDS of the control plane.
-    "nodeLeaseDurationSeconds": 4,
-    # How soon a node that was lost says that it is back; how often one that is well says so stays as it was.
-    "nodeStatusUpdateFrequency": "1s",
+    # How often a node that is well says so stays as it was.
     "nodeStatusReportFrequency": "5m",
     "kubeAPIQPS": 200,
     "kubeAPIBurst": 400,
@@ -217,6 +215,17 @@ SystemdCgroup = false
 """
 
 
+def kubelet_settings() -> dict[str, Any]:
+    """Say how a kubelet of a lab runs, whatever its cluster; where this computer is slow, it lives more slowly too."""
+    return {
+        **KUBELET_SETTINGS,
+        # It renews its lease four times in this time: see LOST_AFTER_SECONDS of the control plane.
+        "nodeLeaseDurationSeconds": round(patiently(4)),
+        # How soon a node that was lost says that it is back; and how long it waits for the API server to hear it.
+        "nodeStatusUpdateFrequency": f"{patiently(1):g}s",
+    }
+
+
 def kubelet_configuration(folder: Path, plan: NetworkPlan) -> dict[str, Any]:
     """Make kubelet's configuration."""
     return {
@@ -234,7 +243,7 @@ def kubelet_configuration(folder: Path, plan: NetworkPlan) -> dict[str, Any]:
         "clusterDomain": CLUSTER_DOMAIN,
         "clusterDNS": [plan.dns_service],
         "cgroupDriver": "cgroupfs",
-        **KUBELET_SETTINGS,
+        **kubelet_settings(),
         "healthzPort": 10248,
     }
 

@@ -44,6 +44,8 @@ SETTINGS = {
     "etc/systemd/system.conf.d/lab.conf": "[Manager]\nDefaultTimeoutStopSec=5s\nStatusUnitFormat=name\n",
     "etc/profile.d/lab.sh": "export SYSTEMD_PAGER= SYSTEMD_COLORS=0\n",
 }
+# As every Debian has them once its base-files is set up: what writes to /var/run means a place that lasts till the end.
+LINKS = {"var/run": "/run", "var/lock": "/run/lock"}
 FILES = {
     "usr/lib/lab/settle": "settle",
     "etc/systemd/system/lab-settle.service": "lab-settle.service",
@@ -138,6 +140,9 @@ def _make(root: Path, made: Path, work: Path) -> None:
 
 def _set_up(root: Path) -> None:
     set_up(root, accounts=ACCOUNTS, groups=GROUPS, settings=SETTINGS, switched_off=SWITCHED_OFF)
+    for name, target in LINKS.items():
+        shutil.rmtree(root / name, ignore_errors=True)
+        (root / name).symlink_to(target)
     for name, source in FILES.items():
         (root / name).parent.mkdir(parents=True, exist_ok=True)
         (root / name).write_bytes(_file(source))
@@ -186,6 +191,6 @@ def _file(name: str) -> bytes:
 
 def _key() -> str:
     files = [_file(name) for name in ("init", *FILES.values())]
-    settings = [ACCOUNTS, GROUPS, sorted(SETTINGS.items()), SWITCHED_OFF, LEFT_OUT, UNREAD, DISK_GIGABYTES]
+    settings = [ACCOUNTS, GROUPS, LINKS, sorted(SETTINGS.items()), SWITCHED_OFF, LEFT_OUT, UNREAD, DISK_GIGABYTES]
     inputs = [recipe_of(packages()), files, settings, str(Platform.here())]
     return hashlib.sha256(repr(inputs).encode()).hexdigest()[:12]

@@ -8,11 +8,11 @@ from typing import Any
 import yaml
 
 from labsupport.systems.clusters import dns
-from labsupport.systems.clusters.control_plane import CONTROLLER_MANAGER_SETTINGS, SCHEDULER_SETTINGS
+from labsupport.systems.clusters.control_plane import SCHEDULER_SETTINGS, controller_manager_settings
 from labsupport.systems.clusters.kind.dns import PORT_ON_NODES
 from labsupport.systems.clusters.kind.image import IMAGES, PLUGINS, PROGRAMS
 from labsupport.systems.clusters.network import SERVER_PORT, NetworkPlan
-from labsupport.systems.clusters.node import KUBELET_SETTINGS, PROXY_CONNECTION_TRACKING
+from labsupport.systems.clusters.node import PROXY_CONNECTION_TRACKING, kubelet_settings
 from labsupport.systems.clusters.startup import MEMORY_LIMITS
 from labsupport.systems.clusters.storage import SHARED_VOLUMES
 
@@ -198,7 +198,7 @@ def kubeadm_patches(plan: KindPlan) -> list[dict[str, Any]]:
         "controllerManager": {
             "extraArgs": _arguments(
                 {
-                    **CONTROLLER_MANAGER_SETTINGS,
+                    **controller_manager_settings(),
                     "pv-recycler-pod-template-filepath-hostpath": str(plan.folder / RECYCLER),
                     # Each node's network stands before anyone could be asked for a range.
                     "allocate-node-cidrs": "false",
@@ -215,7 +215,7 @@ def kubeadm_patches(plan: KindPlan) -> list[dict[str, Any]]:
     return [
         cluster,
         {"kind": "InitConfiguration", "skipPhases": [*KUBEADM_SKIPS, *(FOR_NODES_THAT_JOIN if plan.size == 1 else ())]},
-        {"kind": "KubeletConfiguration", **KUBELET_SETTINGS, "cgroupRoot": "/", **cgroups},
+        {"kind": "KubeletConfiguration", **kubelet_settings(), "cgroupRoot": "/", **cgroups},
         {"kind": "KubeProxyConfiguration", "conntrack": {**PROXY_CONNECTION_TRACKING, "tcpBeLiberal": False}},
     ]
 
