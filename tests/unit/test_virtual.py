@@ -11,6 +11,8 @@ from labsupport.process.ownership import GUEST_VARIABLE
 from labsupport.process.waiting import PATIENCE_VARIABLE, patiently, wait_until
 from labsupport.project import Project
 from labsupport.systems.capabilities import Capability
+from labsupport.systems.clusters.control_plane import controller_manager_settings
+from labsupport.systems.clusters.node import kubelet_settings
 from labsupport.systems.virtual import hardware
 from labsupport.systems.virtual.computer import MOST_MEGABYTES, memory_for, shared_folders
 from labsupport.systems.virtual.first_files import archive, dependencies, in_order
@@ -97,6 +99,18 @@ def test_a_virtual_machine_is_a_guest_that_is_asked_for_by_name(monkeypatch: pyt
     monkeypatch.setenv(GUEST_VARIABLE, "lab-000000")
     assert not takes_a_guest(LabOptions(machine="vm"))
     assert plan(LabOptions(machine="vm"), Capability("it", True, "")).machine == "namespaces"
+
+
+def test_where_a_processor_is_emulated_nodes_have_longer_to_say_that_they_live(monkeypatch: pytest.MonkeyPatch) -> None:
+    def told() -> tuple[object, ...]:
+        kubelet, controllers = kubelet_settings(), controller_manager_settings()
+        names = ("nodeLeaseDurationSeconds", "nodeStatusUpdateFrequency")
+        return (*(kubelet[name] for name in names), controllers["node-monitor-grace-period"])
+
+    monkeypatch.delenv(PATIENCE_VARIABLE, raising=False)
+    assert told() == (4, "1s", "6s")
+    monkeypatch.setenv(PATIENCE_VARIABLE, "8.0")
+    assert told() == (32, "8s", "48s")
 
 
 def test_where_a_processor_is_emulated_waits_are_longer_and_end_all_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
