@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from labsupport.experiments.evidence import VIRTUAL
 from labsupport.process.commands import CommandResult, LocalRunner
 from labsupport.project import Project, this_project
 from labsupport.systems.toolchain import Toolchain
@@ -77,3 +78,10 @@ def test_the_cache_of_the_toolchain_goes_by_its_versions() -> None:
     for path in WORKFLOWS:
         text = path.read_text()
         assert text.count("hashFiles('toolchain/**')") == text.count("uses: actions/cache@") > 0, path.name
+
+
+def test_each_week_the_trials_run_again_that_were_recorded_in_a_virtual_machine(project: Project) -> None:
+    jobs = yaml.safe_load(next(path for path in WORKFLOWS if path.stem == "notebooks").read_text())["jobs"]
+    asked = [step["env"]["TRIALS"] for step in jobs["vm"]["steps"] if "TRIALS" in step.get("env", {})]
+    recorded = {path.name.partition("@")[0] for path in project.recorded_evidence.rglob(f"*@{VIRTUAL}.json")}
+    assert [each.split(",") for each in asked] == [sorted(recorded)]
