@@ -15,6 +15,9 @@ from labsupport.experiments.evidence import read_folder
 from labsupport.project import Project
 from labsupport.systems.toolchain.catalogue import read_catalogue
 
+# The project's own, and that of the hub's image.
+LOCKS = ("requirements.lock", "deploy/jupyterhub/requirements.lock")
+
 
 @pytest.fixture(scope="module")
 def package(project: Project) -> dict[str, Any]:
@@ -24,8 +27,14 @@ def package(project: Project) -> dict[str, Any]:
 
 @pytest.fixture(scope="module")
 def locked(project: Project) -> dict[str, Version]:
-    lines = re.findall(r"^(\S+)==([^\s;]+)", (project.root / "requirements.lock").read_text(), re.MULTILINE)
-    return {canonicalize_name(name): Version(version) for name, version in lines}
+    return {pin.partition("==")[0]: Version(pin.partition("==")[2]) for pin in entries(project, LOCKS[0])}
+
+
+def entries(project: Project, lock: str) -> dict[str, str]:
+    """What is locked, as name==version, each with all that the lock says of it."""
+    text = (project.root / lock).read_text()
+    found = (entry for entry in re.split(r"^(?=\S+==)", text, flags=re.MULTILINE) if entry.strip())
+    return {entry.split()[0]: entry for entry in found}
 
 
 def test_the_lock_satisfies_pyproject(package: dict[str, Any], locked: dict[str, Version]) -> None:
@@ -34,12 +43,21 @@ def test_the_lock_satisfies_pyproject(package: dict[str, Any], locked: dict[str,
         assert locked[canonicalize_name(requirement.name)] in requirement.specifier, requirement
 
 
-def test_every_locked_package_has_hashes_and_no_address(project: Project) -> None:
-    text = (project.root / "requirements.lock").read_text()
-    entries = re.split(r"^(?=\S+==)", text, flags=re.MULTILINE)
-    assert not [entry.split()[0] for entry in entries if entry.strip() and "--hash=sha256:" not in entry]
+@pytest.mark.parametrize("lock", LOCKS)
+def test_every_locked_package_has_hashes_and_no_address(project: Project, lock: str) -> None:
+    assert not [pin for pin, entry in entries(project, lock).items() if "--hash=sha256:" not in entry]
+    text = (project.root / lock).read_text()
     assert "://" not in text
     assert "--index" not in text
+
+
+def test_the_hub_has_the_packages_of_the_lock_and_its_own(project: Project, package: dict[str, Any]) -> None:
+    ours, hubs = (entries(project, lock) for lock in LOCKS)
+    names = {pin.partition("==")[0] for pin in ours}
+    assert {pin: entry for pin, entry in hubs.items() if pin.partition("==")[0] in names}.items() <= ours.items()
+    asked = (project.root / "deploy/jupyterhub/requirements.in").read_text()
+    wanted = [*package["dependencies"], *re.findall(r"^[a-z].*", asked, re.MULTILINE)]
+    assert {canonicalize_name(Requirement(one).name) for one in wanted} <= {pin.partition("==")[0] for pin in hubs}
 
 
 def test_conda_has_the_packages_of_pyproject(project: Project, package: dict[str, Any]) -> None:

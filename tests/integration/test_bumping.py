@@ -38,6 +38,7 @@ dependencies = [
 ]
 """
 LOCK = "pyyaml==6.0.1 \\\n    --hash=sha256:aa\nrequests==2.32.0 \\\n    --hash=sha256:bb\n"
+HUB_LOCK = f"jupyterhub==6.1.1 \\\n    --hash=sha256:cc\n{LOCK}"
 
 
 def publish(proxy: Path, path: str, version: str, *, requires: Sequence[str] = (), go: str = "1.21") -> None:
@@ -73,11 +74,13 @@ def proxy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def clone(tmp_path: Path) -> Project:
     """A clone with one tool at 1.0.0, three Python packages, and evidence of notebook 06, seen with that tool."""
     root = tmp_path / "clone"
-    for folder in ("toolchain", "binder"):
+    for folder in ("toolchain", "binder", "deploy/jupyterhub"):
         (root / folder).mkdir(parents=True)
     tiny_toolchain(root / "toolchain", requires="example.com/first@v1.0.0")
     (root / "toolchain/go-requirements.txt").write_text("# Go, fetched.\ngo-bin==1.27.3 --hash=sha256:aa\n")
     (root / "toolchain/uv-requirements.txt").write_text("uv==0.13.9 --hash=sha256:aa\n")
+    (root / "deploy/jupyterhub/requirements.in").write_text("jupyterhub\n")
+    (root / "deploy/jupyterhub/requirements.lock").write_text(HUB_LOCK)
     for name, text in (("pyproject.toml", PYPROJECT), ("requirements.lock", LOCK)):
         (root / name).write_text(text)
     for name in ("environment.yml", "binder/environment.yml"):
@@ -200,14 +203,15 @@ def test_an_own_program_has_only_its_number(clone: Project, proxy: Path) -> None
     assert [str(path) for path in bump(clone, "tiny", "1.1.0").files] == ["toolchain/versions.toml"]
 
 
-def uv(lock: str, exit_code: int = 0, said: str = "") -> ScriptedRunner:
-    """A computer without uv: pip fetches one, which locks so."""
+def uv(lock: str, exit_code: int = 0, said: str = "", *, hub: str = HUB_LOCK) -> ScriptedRunner:
+    """A computer without uv: pip fetches one, which locks so, and for the hub's image so."""
 
     def answer(argv: Sequence[str], _: Invocation) -> Answer:
         if argv[1:3] != ["pip", "compile"]:
             return 0, "", ""
         if exit_code == 0:
-            Path(argv[-1]).write_text(lock)
+            out = Path(argv[-1])
+            out.write_text(hub if out.parent.name == "jupyterhub" else lock)
         return exit_code, "", said
 
     return ScriptedRunner({(): answer})
@@ -221,14 +225,22 @@ def no_uv(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 
 
 def test_a_python_package_changes_in_the_lock_and_where_it_is_asked_for(clone: Project, no_uv: None) -> None:
-    runner = uv(LOCK.replace("6.0.1", "6.0.3"))
+    runner = uv(LOCK.replace("6.0.1", "6.0.3"), hub=HUB_LOCK.replace("6.0.1", "6.0.3"))
     done = bump(clone, "PyYAML", "6.0.3", runner=runner)
     now = contents(clone)
-    assert len(done.files) == 4
+    assert len(done.files) == 5
     assert now["environment.yml"] == now["binder/environment.yml"] == CONDA.replace("PyYAML>=6", "PyYAML>=6.0.3")
     assert now["pyproject.toml"] == PYPROJECT.replace('"PyYAML>=6"', '"PyYAML>=6.0.3"')
     assert "--require-hashes" in runner.asked[0]
     assert "PyYAML==6.0.3" in runner.asked[1]
+    assert now["deploy/jupyterhub/requirements.lock"] == HUB_LOCK.replace("6.0.1", "6.0.3")
+
+
+def test_a_package_of_the_hub_alone_changes_in_its_lock_alone(clone: Project, no_uv: None) -> None:
+    runner = uv("never asked for", hub=HUB_LOCK.replace("6.1.1", "6.2.0"))
+    done = bump(clone, "jupyterhub", "6.2.0", runner=runner)
+    assert [str(path) for path in done.files] == ["deploy/jupyterhub/requirements.lock"]
+    assert "--constraint requirements.lock --upgrade-package jupyterhub==6.2.0" in " ".join(runner.asked[1])
 
 
 @pytest.mark.parametrize(
