@@ -117,7 +117,7 @@ def serve(project: Project, lab_environment: Mapping[str, str], *, port: int) ->
     for folder in (private / "runtime", private / "config", private / "data", private / "ipython"):
         folder.mkdir(parents=True, exist_ok=True)
     private.chmod(0o700)
-    _configure(project, account, private / "config")
+    configure(project, account, private / "config")
     log = private / "server.log"
     log.write_text("")
     give_folders_to_caller(project)
@@ -133,8 +133,8 @@ def serve(project: Project, lab_environment: Mapping[str, str], *, port: int) ->
         _stop(process)
 
 
-def _configure(project: Project, account: Account, folder: Path) -> None:
-    """Write what JupyterLab reads at its start; a layout of the learner's own stays."""
+def configure(project: Project, account: Account, folder: Path) -> None:
+    """Write what JupyterLab reads at its start into `folder`; a layout of the learner's own stays."""
     # Left to itself, a server without a terminal of its own starts login shells, which begin with a PATH of the system:
     # docker and kubectl of the lab would not be on it.
     shell = {"ServerApp": {"terminado_settings": {"shell_command": [account.shell]}}}

@@ -16,6 +16,7 @@ from labsupport.systems.clusters.kind import KindCluster, KindTools, start_kind_
 from labsupport.systems.clusters.simulated import SimulatedCluster, start_simulated_cluster
 from labsupport.systems.clusters.started import StartedCluster
 from labsupport.systems.clusters.tools import ClusterTools
+from labsupport.systems.dataplanes.plain import PLAIN
 from labsupport.systems.engines.private import start_private_engine
 from labsupport.systems.engines.tools import EngineTools
 from labsupport.systems.images import archives_of, missing_images
@@ -68,10 +69,20 @@ def archives() -> tuple[Path, ...]:
 
 
 @contextmanager
-def embedded_cluster(*, nodes: int = 1, listener: Listener = silent, **machine: Any) -> Iterator[EmbeddedCluster]:
-    """Give a cluster on a machine of its own; fail if it leaves anything behind."""
-    with machine_under_test(tools=machine_tools(), **machine) as own:
-        cluster = start_embedded_cluster(own, tools(), nodes=nodes, archives=archives(), listener=listener)
+def embedded_cluster(
+    *, nodes: int = 1, dataplane: str = PLAIN, listener: Listener = silent, **machine: Any
+) -> Iterator[EmbeddedCluster]:
+    """Give a cluster on a machine of its own; fail if it leaves anything behind.
+
+    Args:
+        dataplane: how its pods are connected; one with a group of tools of its own has the name of that.
+    """
+    groups = [] if dataplane == PLAIN else [dataplane]
+    toolchain().ensure(*groups)
+    shown = [*machine_tools(), *(toolchain().bin_folder(group) for group in groups)]
+    with machine_under_test(tools=shown, **machine) as own:
+        options = {"nodes": nodes, "archives": archives(), "dataplane": dataplane, "listener": listener}
+        cluster = start_embedded_cluster(own, tools(), **options)
         yield cluster
         cluster.close()
 

@@ -42,6 +42,10 @@ def _no_binder() -> str:
     return "" if "binder" in required() else "it takes minutes and the network; LAB_REQUIRE=binder has it run"
 
 
+def _no_hub() -> str:
+    return "" if "hub" in required() else "it takes minutes and the network; LAB_REQUIRE=hub has it run"
+
+
 def _no_vm() -> str:
     # Where its processor is emulated it takes minutes, and the first start makes a system of 1 GB.
     asked = "" if "vm" in required() else "it takes minutes and a system of 1 GB; `./lab test --vm` runs these alone"
@@ -60,6 +64,7 @@ WHY_NOT: dict[str, Callable[[], str]] = {
     "helm": _no_helm,
     "actionlint": _no_actionlint,
     "binder": _no_binder,
+    "hub": _no_hub,
     "vm": _no_vm,
 }
 

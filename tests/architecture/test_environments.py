@@ -60,6 +60,13 @@ def test_the_hub_has_the_packages_of_the_lock_and_its_own(project: Project, pack
     assert {canonicalize_name(Requirement(one).name) for one in wanted} <= {pin.partition("==")[0] for pin in hubs}
 
 
+def test_the_hub_is_of_this_version(project: Project) -> None:
+    folder = project.root / "deploy/jupyterhub"
+    [image] = yaml.safe_load((folder / "kustomization.yaml").read_text())["images"]
+    assert image == {"name": "labs-hub", "newTag": project.version}
+    assert f"--tag labs-hub:{project.version} ." in (folder / "Dockerfile").read_text()
+
+
 def test_conda_has_the_packages_of_pyproject(project: Project, package: dict[str, Any]) -> None:
     python, *others = yaml.safe_load((project.root / "environment.yml").read_text())["dependencies"]
     assert others == ["pip", {"pip": package["dependencies"]}]

@@ -1,0 +1,21 @@
+"""A learner's server: brings the notebooks in their home up to date, then becomes what JupyterHub calls and watches.
+
+Theirs is on the volume: work/ with their copies, and build/ with what they saw. All else is in the image.
+"""
+
+import os
+import sys
+from pathlib import Path
+
+from labsupport.notebooks import all_notebooks
+from labsupport.project import this_project
+from labsupport.starting import calling_account, configure
+from labsupport.workspace import hand_out
+
+project = this_project()
+for folder in (project.work, project.build):
+    folder.resolve().mkdir(exist_ok=True)
+for name in hand_out(project, all_notebooks(project)).kept:
+    print(f"work/{name} was edited, so its newer edition was not put in its place.", flush=True)
+configure(project, calling_account(), Path.home() / ".jupyter")
+os.execvp("jupyterhub-singleuser", ["jupyterhub-singleuser", *sys.argv[1:]])
