@@ -29,6 +29,8 @@ CACHE, TAR = "cache/", ".tar"
 CHUNK_BYTES = 1 << 20
 # A higher one takes four times as long to make, and saves a tenth.
 COMPRESSION = 1
+# How the library says that what a file holds, or what it says of itself, cannot be.
+UNREADABLE = (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError)
 
 Advance = Callable[[int], None]
 
@@ -139,7 +141,7 @@ class BundleReader:
             self._zip = zipfile.ZipFile(path)
         except OSError as problem:
             raise UsageError(f"read {path}", problem.strerror or str(problem), "name the file of a bundle") from None
-        except zipfile.BadZipFile as problem:
+        except UNREADABLE as problem:
             raise self._broken(f"it is no bundle, or only the beginning of one ({problem})") from None
         self.manifest = self._read_manifest()
         if {*self._zip.namelist()} != {*self.manifest.members, MANIFEST}:
@@ -208,13 +210,19 @@ class BundleReader:
     @contextmanager
     def _read(self, name: str) -> Iterator["_Digesting"]:
         try:
-            with self._zip.open(name) as stream:
+            with self._opened(name) as stream:
                 digesting = _Digesting(stream, self.advance)
                 yield digesting
-        except (zipfile.BadZipFile, zlib.error, EOFError) as problem:
+        except UNREADABLE as problem:
             raise self._broken(f"{name}: {problem}") from None
         if digesting.member != self.manifest.members[name]:
             raise self._broken(f"{name} is not what its manifest says")
+
+    def _opened(self, name: str) -> IO[bytes]:
+        try:
+            return self._zip.open(name)
+        except OSError as problem:  # it is said to begin where no file can
+            raise self._broken(f"{name}: {problem}") from None
 
     def _read_manifest(self) -> Manifest:
         try:
@@ -223,7 +231,7 @@ class BundleReader:
                 raise ValueError(f"it is a {said['schema']}, and this edition reads {SCHEMA}")
             said["members"] = {name: Member(**each) for name, each in said["members"].items()}
             return Manifest(**{**said, "notebooks": tuple(said["notebooks"])})
-        except (KeyError, TypeError, ValueError, AttributeError, zipfile.BadZipFile, zlib.error) as problem:
+        except (KeyError, TypeError, ValueError, AttributeError, OSError, *UNREADABLE) as problem:
             self._zip.close()
             raise UsageError(
                 f"read {self.path}", f"it is no bundle of this project: {problem}", "name one that `./lab bundle` made"
