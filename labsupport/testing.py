@@ -22,8 +22,8 @@ TESTED = Needs(
     engines=("old", "systemd"),
     tools=("kind", "checks"),
 )
-# A test file waits as often as it computes: two at once, in the order that tests/conftest.py gives them.
-TWO_FILES_AT_ONCE = ("-n", "2", "--dist", "loadfile", "--no-loadscope-reorder")
+# A test file waits as often as it computes: three at once, in the order that tests/conftest.py gives them.
+FILES_AT_ONCE = ("-n", "3", "--dist", "loadfile", "--no-loadscope-reorder")
 
 
 @dataclass(frozen=True)
@@ -86,7 +86,7 @@ def ensure_browser(listener: Listener) -> None:
 def _checks(project: Project, pytest_arguments: Sequence[str]) -> list[Check]:
     programs = project.python.parent
     root = str(project.root)
-    words = pytest_arguments or [*TWO_FILES_AT_ONCE, root]
+    words = pytest_arguments or [*FILES_AT_ONCE, root]
     tests = Check("tests", (str(project.python), "-P", "-m", "pytest", "--rootdir", root, *words))
     if pytest_arguments:
         return [tests]
