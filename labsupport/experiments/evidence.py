@@ -16,13 +16,12 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, PlainSerializer, ValidationError, ValidationInfo, field_validator
 
 from labsupport.errors import EvidenceError, UsageError
+from labsupport.process.ownership import VIRTUAL_KIND
 
 SCHEMA_VERSION = 1
 UNCLEAR = "unclear"
 TRIAL_NAME = re.compile(r"[a-z0-9]+(?:-[a-z0-9]+)*")
-PREFERRED_BACKENDS = ("private", "embedded", "kind", "own", "vm")
-# A virtual machine of the lab's own: its kernel has what that of a computer may lack.
-VIRTUAL = "vm"
+PREFERRED_BACKENDS = ("private", "embedded", "kind", "own", VIRTUAL_KIND)
 
 # One line of output is one line of the file, so that recording anew shows what changed.
 Text = Annotated[str, PlainSerializer(lambda text: text.split("\n"), return_type=list[str])]
@@ -59,7 +58,7 @@ class Provenance(_Record):
     @property
     def versions(self) -> tuple[str, ...]:
         """What a banner names."""
-        where = f"{self.kernel} in a virtual machine" if self.machine == VIRTUAL else self.kernel
+        where = f"{self.kernel} in a virtual machine" if self.machine == VIRTUAL_KIND else self.kernel
         return tuple(text for text in (self.engine, self.cluster, where) if text)
 
 
@@ -137,7 +136,7 @@ class Evidence(_Record):
     def seen_on(self) -> str:
         """On which engine and cluster, and when, in a few words."""
         # A kernel is named where it is not that of an ordinary computer.
-        kernel = self.provenance.versions[-1] if self.backend == VIRTUAL else ""
+        kernel = self.provenance.versions[-1] if self.backend == VIRTUAL_KIND else ""
         systems = [text for text in (self.provenance.engine, self.provenance.cluster, kernel) if text]
         return f"{', '.join(systems).replace(' (built here)', '')}; {self.recorded}"
 

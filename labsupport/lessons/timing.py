@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from labsupport.errors import UsageError
-from labsupport.experiments.evidence import VIRTUAL, Evidence, read_folder
+from labsupport.experiments.evidence import Evidence, read_folder
+from labsupport.process.ownership import VIRTUAL_KIND
 
 WORDS_A_MINUTE = 150
 MINUTES_A_PREDICTION = 2
@@ -99,7 +100,7 @@ def notes_with_timing(pages: Mapping[Path, Path], recorded: Path) -> dict[Path, 
     for page, notebook in pages.items():
         folder = recorded / notebook.stem
         # Seconds of a virtual machine are those of its processor, which may be emulated.
-        evidence = [one for one in read_folder(folder) if one.backend != VIRTUAL] if folder.is_dir() else []
+        evidence = [one for one in read_folder(folder) if one.backend != VIRTUAL_KIND] if folder.is_dir() else []
         before, begin, rest = page.read_text(encoding="utf-8").partition(BEGIN)
         _, end, after = rest.partition(END)
         if not begin or not end:

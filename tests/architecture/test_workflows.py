@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from labsupport.experiments.evidence import VIRTUAL
 from labsupport.process.commands import CommandResult, LocalRunner
+from labsupport.process.ownership import VIRTUAL_KIND
 from labsupport.project import Project, this_project
 from labsupport.systems.toolchain import Toolchain
 
@@ -83,5 +83,5 @@ def test_the_cache_of_the_toolchain_goes_by_its_versions() -> None:
 def test_each_week_the_trials_run_again_that_were_recorded_in_a_virtual_machine(project: Project) -> None:
     jobs = yaml.safe_load(next(path for path in WORKFLOWS if path.stem == "notebooks").read_text())["jobs"]
     asked = [step["env"]["TRIALS"] for step in jobs["vm"]["steps"] if "TRIALS" in step.get("env", {})]
-    recorded = {path.name.partition("@")[0] for path in project.recorded_evidence.rglob(f"*@{VIRTUAL}.json")}
+    recorded = {path.name.partition("@")[0] for path in project.recorded_evidence.rglob(f"*@{VIRTUAL_KIND}.json")}
     assert [each.split(",") for each in asked] == [sorted(recorded)]
