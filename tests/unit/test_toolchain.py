@@ -22,6 +22,23 @@ from tests.tiny_toolchain import tiny_toolchain
 
 TOOLCHAIN = this_project().root / "toolchain"
 HASH = "ab" * 32
+BESIDE_TINY = """
+[projects.beside]
+version = "1.0.0"
+module = "example.com/tiny"
+folder = "tiny"
+[projects.beside.tools.beside]
+groups = ["rare"]
+package = "beside"
+[projects.not-here]
+version = "1.0.0"
+module = "example.com/tiny"
+folder = "tiny"
+systems = []
+[projects.not-here.tools.elsewhere]
+groups = ["rare"]
+package = "elsewhere"
+"""
 
 
 def test_go_modules_require_exactly_the_versions_in_the_one_place() -> None:
@@ -147,6 +164,29 @@ def test_a_full_disk_while_compiling_gives_back_what_the_build_took(
 def test_a_compilers_refusal_is_quoted_with_a_command_to_paste(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(ToolchainError, match=r"cd .*tiny && .*go build(.|\n)*undefined: x"):
         _build_with(tmp_path, monkeypatch, (1, "go: downloading a v1\n./main.go:3: undefined: x\n", ""))
+
+
+def test_what_is_built_in_one_folder_is_built_together_and_what_is_there_is_not_built_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tiny_toolchain(tmp_path)
+    with (tmp_path / "versions.toml").open("a") as versions:
+        versions.write(BESIDE_TINY)
+    monkeypatch.setenv("PATH", str(_program(tmp_path / "bin" / "go").parent))
+    built: list[list[str]] = []
+
+    def compile_it(argv: Sequence[str], _: Invocation) -> tuple[int, str, str]:
+        if "build" in argv:
+            out = argv.index("-o") + 1
+            built.append([_program(Path(argv[out]) / Path(package).name).name for package in argv[out + 1 :]])
+        return (0, "go1.99.0" if "env" in argv else "", "")
+
+    toolchain = Toolchain(tmp_path / "cache", ScriptedRunner({(): compile_it}), catalogue=read_catalogue(tmp_path))
+    toolchain.ensure("small")
+    assert toolchain.missing("beside") == []
+    (toolchain.path("beside")).unlink()
+    toolchain.ensure("beside")
+    assert built == [["tiny", "beside"], ["beside"]]
 
 
 def test_an_old_go_is_replaced_by_the_pinned_one_with_its_hash_checked(

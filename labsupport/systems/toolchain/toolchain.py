@@ -200,7 +200,7 @@ class Toolchain:
         same = re.search(rf"(?<![\d.]){re.escape(tool.version)}(?![\w.+-])", answer.stdout + answer.stderr)
         return Path(found) if answer.succeeded and same else None
 
-    def _in_cache(self, tool: Tool) -> Path | None:
+    def _in_cache(self, tool: Tool) -> Path:
         if tool.debian:
             return self._unpacked_folder(tool.debian.set) / "bin" / tool.command
         return self.cache / self._area() / self._catalogue.key(tool) / tool.command
@@ -260,6 +260,7 @@ class Toolchain:
     def _build(self, tools: list[Tool], workspace: Path) -> None:
         if not tools:
             return
+        tools = self._with_those_beside(tools)
         builds = GoBuilds(self._catalogue, self.store, self._runner, self._listener)
         builds.prepare(tools)
         for folder, members in groupby(sorted(tools, key=_folder), key=_folder):
@@ -272,6 +273,13 @@ class Toolchain:
                 self._publish(tool, programs[tool.go.package], made, [sources / name for name in tool.beside])
         if not os.environ.get(KEEP_VARIABLE):
             self.store.remove_build_area()
+
+    def _with_those_beside(self, tools: Sequence[Tool]) -> list[Tool]:
+        """Add what is built in the same folders: little work beside them, all of it again at a later time."""
+        folders = {tool.go.folder for tool in tools if tool.go}
+        built_there = (tool for tool in self._catalogue.tools.values() if tool.go and tool.go.folder in folders)
+        here = [tool for tool in built_there if self._platform.os in tool.systems]
+        return [tool for tool in here if tool in tools or not self._in_cache(tool).is_file()]
 
     def _publish(self, tool: Tool, program: Path, provenance: Provenance, beside: Sequence[Path] = ()) -> None:
         if not program.is_file():
