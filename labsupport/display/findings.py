@@ -11,7 +11,7 @@ from labsupport.display.style import AVAILABILITY, VERDICTS, Mark, chip, verdict
 from labsupport.display.tables import Cell, Column, facts, table
 from labsupport.errors import EvidenceError
 from labsupport.experiments.claims import Claim, Ledger, Status
-from labsupport.experiments.evidence import Evidence, VerdictRecord, read
+from labsupport.experiments.evidence import Evidence, VerdictRecord, read, shown_in_replay
 
 Pages = Mapping[str, str]
 
@@ -103,13 +103,12 @@ def collect_recorded(recorded: Path | None) -> Findings:
 
 
 def _as_replayed(found: Findings) -> Findings:
-    """Keep what replay shows of each experiment: of several backends' evidence that in which most is settled."""
-    shown: dict[str, tuple[Evidence, bool]] = {}
-    for evidence, is_live in found.evidence:
-        before = shown.get(evidence.experiment)
-        if before is None or len(evidence.settled) > len(before[0].settled):
-            shown[evidence.experiment] = evidence, is_live
-    return Findings(tuple(shown.values()), found.unreadable)
+    """Keep what replay shows of each experiment."""
+    recorded: dict[str, list[Evidence]] = {}
+    for evidence, _ in found.evidence:
+        recorded.setdefault(evidence.experiment, []).append(evidence)
+    shown = (shown_in_replay(each) for each in recorded.values())
+    return Findings(tuple((evidence, False) for evidence in shown if evidence), found.unreadable)
 
 
 def _read_all(paths: Iterable[tuple[Path, bool]]) -> Findings:

@@ -9,7 +9,7 @@ import json
 import os
 import re
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -269,17 +269,22 @@ def read_folder(folder: Path) -> Iterator[Evidence]:
 def recorded_of(folder: Path, experiment: str, backend: str = "") -> list[Evidence]:
     """Read all recorded evidence of an experiment: that of `backend` first, then as backends are preferred."""
     notebook, trial = split_experiment(experiment)
-    paths = {path.stem.partition("@")[2]: path for path in sorted((folder / notebook).glob(f"{trial}@*.json"))}
-    order = dict.fromkeys([*(each for each in (backend, *PREFERRED_BACKENDS) if each in paths), *paths])
-    return [read(paths[each]) for each in order]
+    paths = {path.stem.partition("@")[2]: path for path in (folder / notebook).glob(f"{trial}@*.json")}
+    return [read(paths[each]) for each in sorted(paths, key=lambda each: (each != backend, _preference(each)))]
 
 
-def find_recorded(folder: Path, experiment: str) -> Evidence | None:
-    """Read what replay shows of an experiment: of its backends' evidence the one in which most claims are settled.
+def shown_in_replay(recorded: Iterable[Evidence]) -> Evidence | None:
+    """Choose what replay shows of one experiment's evidence: the backend's in which most claims are settled.
 
     Of several as good, that of the preferred backend; None when there is none.
     """
-    return max(recorded_of(folder, experiment), key=lambda one: len(one.settled), default=None)
+    preferred = sorted(recorded, key=lambda one: _preference(one.backend))
+    return max(preferred, key=lambda one: len(one.settled), default=None)
+
+
+def find_recorded(folder: Path, experiment: str) -> Evidence | None:
+    """Read what replay shows of an experiment; None when there is none."""
+    return shown_in_replay(recorded_of(folder, experiment))
 
 
 def all_recorded(folder: Path, notebook: str) -> list[Evidence]:
@@ -292,6 +297,12 @@ def forget_live(folder: Path, notebook: str) -> None:
     """Remove what earlier live runs of a notebook wrote, so that the next comparison sees this run only."""
     for path in (folder / notebook).glob("*.json"):
         path.unlink(missing_ok=True)
+
+
+def _preference(backend: str) -> tuple[int, str]:
+    """Sort backends by: the preferred ones in their order, then others by name."""
+    known = backend in PREFERRED_BACKENDS
+    return PREFERRED_BACKENDS.index(backend) if known else len(PREFERRED_BACKENDS), backend
 
 
 def _unreadable(path: Path, happened: str) -> EvidenceError:
