@@ -374,12 +374,12 @@ def bench(
 ) -> None:
     """Measure how long labs take to start and end and what they weigh; write build/bench/index.html.
 
-    Subjects: `kind` `cluster` `floor` `flannel` `engine` `beside` `pods` `disk` `notebooks`. Each round measures them
-    one after the other, every other round in reverse, so that those a ratio compares take turns. Median and range of
-    each measure are shown with its target. All but the notebooks take about 8 minutes on 2 cores that have nothing
-    else to do. **Ctrl-C** keeps what was measured.
+    Subjects: `kind` `cluster` `floor` `flannel` `engine` `beside` `pods` `disk`, about 8 minutes on 2 cores that have
+    nothing else to do; `vm` and `notebooks` only where they are named. Each round measures them one after the other,
+    every other round in reverse, so that those a ratio compares take turns. Median and range of each measure are shown
+    with its target. **Ctrl-C** keeps what was measured.
 
-    Examples: `./lab bench` · `./lab bench cluster floor --rounds 10` · `./lab bench --check --json`
+    Examples: `./lab bench` · `./lab bench cluster floor --rounds 10` · `./lab bench vm` · `./lab bench --check --json`
     """
     from labsupport import benchmark
 

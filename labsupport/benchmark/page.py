@@ -27,6 +27,7 @@ TITLES = {
     "beside": "Labs beside each other",
     "pods": "From one pod to a hundred",
     "disk": "The cache on disk",
+    "vm": "The virtual machine",
     "notebooks": "The notebooks",
 }
 

@@ -14,6 +14,7 @@ from labsupport.benchmark.kind import measure_kind
 from labsupport.benchmark.measures import MEASURES
 from labsupport.benchmark.pods import measure_pods
 from labsupport.benchmark.sizes import measure_cache
+from labsupport.benchmark.virtual import measure_virtual
 from labsupport.errors import RequirementMissing, UsageError
 from labsupport.keeping import needs_of
 from labsupport.lessons.needs import Needs
@@ -29,6 +30,12 @@ def _kind_cluster() -> "Capability":
     from labsupport.systems.capabilities import kind_cluster
 
     return kind_cluster()
+
+
+def _virtual_machine() -> "Capability":
+    from labsupport.systems.capabilities import virtual_machine
+
+    return virtual_machine()
 
 
 @dataclass(frozen=True)
@@ -69,6 +76,16 @@ SUBJECTS = (
     Subject("beside", "five clusters, one after the other", 20, measure_beside, _CLUSTER),
     Subject("pods", "a cluster and 100 pods", 30, measure_pods, _CLUSTER, rounds=2),
     Subject("disk", "nothing: it weighs the cache", 1, measure_cache, rounds=1),
+    Subject(
+        "vm",
+        "a virtual machine, and in it an engine and a cluster",
+        240,
+        measure_virtual,
+        _CLUSTER | Needs(engine=True),
+        rounds=1,
+        by_default=False,
+        possible=_virtual_machine,
+    ),
     Subject("notebooks", "every notebook", 240, measure_course, needs_of(), rounds=1, by_default=False),
 )
 

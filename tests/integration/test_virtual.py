@@ -13,8 +13,8 @@ import pytest
 
 from labsupport.errors import MachineError
 from labsupport.process.commands import Invocation, LocalRunner
-from labsupport.process.ownership import GUEST_VARIABLE, Owner
-from labsupport.process.waiting import PATIENCE_VARIABLE, wait_until
+from labsupport.process.ownership import Owner
+from labsupport.process.waiting import wait_until
 from labsupport.project import Project
 from labsupport.systems.kernel_features import FEATURES
 from labsupport.systems.toolchain import Toolchain
@@ -102,8 +102,7 @@ def test_the_clone_is_written_to_and_the_cache_is_not(project: Project, sessions
 
 def test_engine_and_cluster_keep_their_promises_on_cgroup_v2(project: Project, sessions: Sessions) -> None:
     command = ["sh", str(project.root / "lab"), "test", "--timeout", "1000", *IN_THERE]
-    known = {GUEST_VARIABLE: sessions.computer.name, "LAB_CACHE": str(sessions.cache), "LAB_REQUIRE": "engine,cluster"}
-    known[PATIENCE_VARIABLE] = str(sessions.computer.patience)
+    known = sessions.settings | {"LAB_REQUIRE": "engine,cluster"}
     result = sessions.run(command, within_seconds=1100, invocation=Invocation(environment=known, folder=project.root))
     assert result.succeeded, result.stdout[-3000:] + result.stderr[-1000:]
     assert re.search(rf"{len(IN_THERE)} passed", result.stdout), result.stdout[-1000:]

@@ -170,7 +170,8 @@ def test_subjects_are_chosen_by_their_name_or_a_measures() -> None:
     assert names("cluster-to-floor") == ["cluster", "floor"]
     assert names("kind-to-statefulset") == ["kind", "cluster"]
     assert names("kind-delete") == ["kind"]
-    assert "notebooks" not in names()
+    assert not {"notebooks", "vm"} & set(names())
+    assert names("vm-ready") == ["vm"]
     assert names(notebooks=True) == [*names(), "notebooks"]
     assert names("disk", notebooks=True) == ["disk", "notebooks"]
     with pytest.raises(UsageError, match="did you mean engine"):

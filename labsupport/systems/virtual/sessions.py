@@ -79,11 +79,16 @@ class Sessions:
     def _who(self) -> str:
         return f"root@{self.computer.address}"
 
-    def _words(self, argv: Sequence[str], as_user: bool, pid_file: str) -> list[str]:
+    @property
+    def settings(self) -> dict[str, str]:
+        """The environment by which `./lab` knows in there where it runs, for whom, and how patient it has to be."""
         person = caller()
         known = environment_there(self.computer.name, person.uid, person.gid, cache=str(self.cache))
         known |= {"PATH": SYSTEM_PATH, GUEST_KIND_VARIABLE: VIRTUAL_KIND}
-        known[PATIENCE_VARIABLE] = str(self.computer.patience)
+        return known | {PATIENCE_VARIABLE: str(self.computer.patience)}
+
+    def _words(self, argv: Sequence[str], as_user: bool, pid_file: str) -> list[str]:
+        person, known = caller(), self.settings
         other: list[str] = []
         if as_user and person.uid:
             known["HOME"] = HOME
