@@ -46,6 +46,10 @@ def _no_hub() -> str:
     return "" if "hub" in required() else "it takes minutes and the network; LAB_REQUIRE=hub has it run"
 
 
+def _no_offline() -> str:
+    return "" if "offline" in required() else "it takes minutes and gigabytes; LAB_REQUIRE=offline has it run"
+
+
 def _no_vm() -> str:
     # Where its processor is emulated it takes minutes, and the first start makes a system of 1 GB.
     asked = "" if "vm" in required() else "it takes minutes and a system of 1 GB; `./lab test --vm` runs these alone"
@@ -65,6 +69,7 @@ WHY_NOT: dict[str, Callable[[], str]] = {
     "actionlint": _no_actionlint,
     "binder": _no_binder,
     "hub": _no_hub,
+    "offline": _no_offline,
     "vm": _no_vm,
 }
 

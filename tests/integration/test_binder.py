@@ -3,7 +3,6 @@
 import os
 import re
 import shlex
-import shutil
 import sys
 import tempfile
 import tomllib
@@ -16,13 +15,13 @@ import pytest
 from labsupport.process.commands import CommandResult, Invocation, LocalRunner
 from labsupport.process.waiting import wait_until
 from labsupport.project import Project
+from tests.clones import copy_clone
 
 NOBODY = 65534
 GIBIBYTE = 1 << 30
 LIMIT = 2 * GIBIBYTE
 # What Binder has not, wherever it is on this computer.
 NOT_ON_PATH = re.compile(r"(docker|containerd|podman|runc|go|gofmt|kube|kind|helm|kwok|etcd|coredns|sudo).*")
-LEFT_OUT = (".git", ".venv", "build", "work", "__pycache__", ".mypy_cache", ".ruff_cache", ".pytest_cache")
 REPO2DOCKER = "jupyter-repo2docker==2026.4.0"
 
 
@@ -103,7 +102,7 @@ def place() -> Iterator[Path]:
 def server(place: Path, project: Project) -> Iterator[Server]:
     home = place / "home"
     clone, environment, programs = home / "clone", place / "conda", place / "programs"
-    shutil.copytree(project.root, clone, ignore=shutil.ignore_patterns(*LEFT_OUT), symlinks=True)
+    copy_clone(project, clone)
     # Stands for conda's: the packages of this project's own environment, and what postBuild installs.
     own = next((project.python.parent.parent / "lib").glob("python*/site-packages"))
     mounts = {Path(sys.base_prefix): place / "python", own: place / "packages"}
@@ -168,7 +167,7 @@ def test_more_memory_than_the_group_has_would_be_seen() -> None:
 @pytest.mark.needs("binder")
 def test_repo2docker_plans_what_is_written_here(project: Project, tmp_path: Path) -> None:
     clone = tmp_path / "clone"
-    shutil.copytree(project.root, clone, ignore=shutil.ignore_patterns(*LEFT_OUT), symlinks=True)
+    copy_clone(project, clone)
     LocalRunner().run([sys.executable, "-m", "venv", str(tmp_path / "venv")]).or_raise()
     programs = tmp_path / "venv" / "bin"
     pip = [str(programs / "pip"), "install", "--quiet", REPO2DOCKER]
