@@ -42,7 +42,8 @@ def observation_shown(observation: Observation) -> Shown:
 
 def checks_shown(checks: Sequence[Check]) -> Shown:
     """Show checks as a list, one a line: whether it holds, what was looked at, and what was expected and seen."""
-    return Shown(_list_of(map(_check_item, checks)), "\n".join(str(check) for check in checks))
+    predicted = [_predicted(check.prediction) for check in checks]
+    return Shown(join([*predicted, _list_of(map(_check_item, checks))]), "\n".join(str(check) for check in checks))
 
 
 def judgement_shown(judgement: Judgement) -> Shown:
@@ -60,7 +61,7 @@ def judgement_shown(judgement: Judgement) -> Shown:
         "div",
         above.html if above else None,
         element("p", chip(mark), " ", element("code", claim.id), " ", prose(claim.sentence), class_="lab-heading"),
-        element("p", "You predicted: ", element("q", judgement.prediction)) if judgement.prediction else None,
+        _predicted(judgement.prediction),
         element("p", prose(unclear)) if unclear else None,
         _list_of(rows),
         class_=f"lab-panel lab-edge lab-hue-{mark.hue}",
@@ -104,6 +105,10 @@ def _stream(name: str, text: str) -> Markup | None:
         summary = element("summary", f"{len(lines) - LINES_AT_ONCE} more lines of {name}")
         rest = element("details", summary, element("pre", "\n".join(lines[LINES_AT_ONCE:])))
     return join([element("div", label, shown, class_="lab-stream"), rest])
+
+
+def _predicted(prediction: str | None) -> Markup | None:
+    return element("p", "You predicted: ", element("q", prediction)) if prediction else None
 
 
 def _list_of(items: Iterable[Markup]) -> Markup:

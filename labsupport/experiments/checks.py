@@ -23,7 +23,8 @@ class Check:
 
     `about` and `negated` say what is compared, so that a check and its exact opposite can be recognised. `what` is what
     was looked at, uncut: it is shown above `expected` and `seen`; `sentence` is for where one line must do. `parts` are
-    the checks that were joined into this one, and `what` then says how many of them must hold.
+    the checks that were joined into this one, and `what` then says how many of them must hold. `prediction` is what the
+    learner had written down, where it is to be shown above.
     """
 
     sentence: str
@@ -34,6 +35,7 @@ class Check:
     negated: bool = field(default=False, repr=False)
     what: str = field(default="", repr=False)
     parts: tuple["Check", ...] = field(default=(), repr=False)
+    prediction: str | None = field(default=None, repr=False)
 
     @property
     def is_met_exactly(self) -> bool:
@@ -58,7 +60,7 @@ class Check:
         )
 
     def __str__(self) -> str:
-        return "\n".join(self.lines())
+        return "\n".join([*([f"you predicted: {self.prediction}"] if self.prediction else []), *self.lines()])
 
     def lines(self, before: str = "") -> list[str]:
         """As text: whether it holds, `before`, what was looked at; below that what was expected and seen, or parts."""

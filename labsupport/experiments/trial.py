@@ -5,7 +5,7 @@ Must not know what an engine or cluster is, nor decide where evidence goes: the 
 
 import shlex
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -69,6 +69,7 @@ class Trial:
         self.experiment = experiment
         self.settles = tuple(settles)
         self.prediction: str | None = None
+        self._prediction_told_by: Check | Judgement | None = None
         self.judgements: dict[str, Judgement] = {}
         self.checks: list[Check] = []
         self.is_open = True
@@ -98,13 +99,13 @@ class Trial:
     def predict(self, text: str) -> None:
         """Keep the learner's prediction beside the verdict. It is shown, never judged, and not written to evidence.
 
-        An empty text, as the notebooks come with, predicts nothing.
+        An empty text, as the notebooks come with, predicts nothing: what was predicted before was about something else.
         """
         self._refuse_if_ended(f"predict {text!r}")
-        if not text.strip():
-            return
-        self.prediction = text
-        self._on_predict(self)
+        self.prediction = text if text.strip() else None
+        self._prediction_told_by = None
+        if self.prediction:
+            self._on_predict(self)
 
     def when_predicted(self, listener: Callable[["Trial"], None]) -> None:
         """Have someone told of every prediction."""
@@ -182,10 +183,15 @@ class Trial:
         return Observation(self.experiment, name, value, self.recorded, self.simulated)
 
     def check(self, check: Check) -> Check:
-        """Keep a check that is no claim of the ledger; one that does not hold is an error when the notebook settles."""
+        """Keep a check that is no claim of the ledger; one that does not hold is an error when the notebook settles.
+
+        The first after a prediction shows it, where no verdict has.
+        """
         self._refuse_if_ended(check.sentence)
         self.checks.append(check)
-        return check
+        if self._prediction_told_by is None:
+            self._prediction_told_by = check
+        return replace(check, prediction=self.prediction) if self._prediction_told_by == check else check
 
     def expect(
         self,
@@ -223,6 +229,8 @@ class Trial:
             Verdict(otherwise) if otherwise else None, because, self.prediction, self.recorded, self.simulated,
         )  # fmt: skip
         self.judgements[claim] = judgement
+        if self._prediction_told_by is None:
+            self._prediction_told_by = judgement
         return judgement
 
     def end(self) -> None:

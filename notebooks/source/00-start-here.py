@@ -55,8 +55,8 @@ start.memory_table(seen)
 # %% [markdown]
 # **Explain.** A *machine* here is a group of Linux namespaces with a process number 1 of its own: processes, network
 # and mounts inside are apart from yours, on the same kernel. The cluster's node is a machine within the machine. When
-# process 1 ends, however it ends, the kernel ends all that is in its box. So nothing can be left behind: not when you
-# close the notebook, not when you kill it.
+# process 1 ends, however it ends, the kernel ends all that is in its box. It ends with what started the lab: `./lab
+# start`, else this notebook. So nothing can be left behind: not when you close that, not when you kill it.
 
 # %% [markdown]
 # ## 2. What works on this computer
@@ -132,10 +132,11 @@ pods = trial.run("kubectl get deployments --output name")
 trial.check(equals([left.output, volumes.output, pods.output], ["", "", ""], "what is left"))
 
 # %% [markdown]
-# Is the engine itself broken? Run the first cell of the notebook again: the lab it opens is a new one. With `./lab
-# start` the lab is the server's: `./lab reset` in a terminal takes everything back, and a new start is a new lab.
+# Is the engine itself broken? Run the cell with `open_lab` again: the lab it opens is a new one. With `./lab start` the
+# lab is the server's: `./lab reset` in a terminal takes everything back, and a new start is a new lab.
 #
-# Where next? Any notebook from 01 on, in any order. Each takes 25 to 40 minutes and says at its top what it is about.
+# Where next? Any notebook from 01 on, in any order. Each says at its top what it is about and how long it takes: 25
+# minutes to an hour. (09, the ledger, takes less.)
 # `lab.progress()` says which predictions and exercises you did so far, in all of them; with your name between the
 # parentheses, in quotes, it also writes a file to hand in to a class.
 

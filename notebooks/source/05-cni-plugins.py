@@ -974,7 +974,11 @@ trial.check(equals(meanwhile, "cut off", "a pod that asks while “deny” is ad
 # cluster's range. Where it cannot be reached, the table says so, and nothing is shown in their place.
 #
 # **Predict.** Which of the four will cut off a pod that keeps asking when “deny” comes?
-#
+
+# %%
+trial.predict("")
+
+# %% [markdown]
 # **Do.** For each, `cni.try_products` opens a trial, applies the manifest, waits for the product's configuration on
 # both nodes, asks the pods as above, adds `deny.yaml`, asks again, and removes it all.
 

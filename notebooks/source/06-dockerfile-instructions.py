@@ -189,6 +189,12 @@ trial.expect(
 # the server has changed.
 
 # %%
+trial.predict("")
+
+# %% [markdown]
+# **Do.**
+
+# %%
 build = (
     "docker build --progress plain --file "
     "assets/06-dockerfile-instructions/sources/cache.Dockerfile "
@@ -495,6 +501,9 @@ trial.check(equals(layers.found, where, "where the credential still is"))
 #
 # **Predict.** Look at the Dockerfile again: `one-run`, `multi-stage`, `mount`, `argument`. One of the four still
 # leaks.
+
+# %%
+trial.predict("")
 
 # %% [markdown]
 # **Do.** Build them.

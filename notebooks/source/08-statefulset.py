@@ -796,7 +796,11 @@ trial.expect(
 # %% [markdown]
 # **Predict.** Now the others in turn. For each: at which step does the new pod stop? Is a container that ends started
 # again? Does the client still get its page, by address, by name?
-#
+
+# %%
+trial.predict("")
+
+# %% [markdown]
 # **Do.** Each time we wait until the pod has come as far as it should, and then as long as another container takes to
 # end and start again: what could go further would have gone. (Meanwhile a node without its kubelet may come to count as
 # lost: that is section 10.)

@@ -53,6 +53,9 @@ ledger.verdicts_figure(book)
 #
 # **Predict.** How many rows, would you say?
 
+# %%
+trial.predict("")
+
 # %% [markdown]
 # **See.** The check compares each verdict of the list with the one in the recorded evidence of the experiment that the
 # row names.

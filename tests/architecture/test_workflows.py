@@ -67,7 +67,7 @@ def test_a_workflow_may_read_only_unless_a_job_says_more(workflow: Path) -> None
 
 
 def test_what_ci_requires_is_what_it_can_have(project: Project) -> None:
-    """The suite's list on GitHub is the one of .ci/run, but for the browser, which Ubuntu has only as a snap."""
+    """The suite's list on GitHub is the one of .ci/run, but for the browser, which not each image there has."""
     required = re.search(r'LAB_REQUIRE-([^}"]+)', (project.root / ".ci/run").read_text())
     on_github = re.search(r"require: (\S+)", (project.root / ".github/workflows/tests.yml").read_text())
     assert required and on_github

@@ -100,6 +100,16 @@ def test_what_is_judged_is_seen(path: Path) -> None:
     assert not hidden
 
 
+def test_every_prediction_has_a_place_before_what_is_run(path: Path) -> None:
+    """A cell to write it in, right below what is asked."""
+    missing = [
+        named(cell)
+        for cell, below in itertools.pairwise(read(path).cells)
+        if "**Predict.**" in cell.source and not re.search(r'^trial\.predict\(""\)$', below.source, re.MULTILINE)
+    ]
+    assert not missing
+
+
 def test_pictures_are_described_and_nothing_is_raw_html(path: Path) -> None:
     for cell in markdown_cells(path):
         assert not re.findall(r"!\[\s*\]\(", cell.source), named(cell)

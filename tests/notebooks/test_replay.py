@@ -18,6 +18,7 @@ from labsupport.process.commands import CommandResult, Invocation, LocalRunner
 from labsupport.project import Project, this_project
 from labsupport.systems.clusters.simulated import SIMULATED
 from tests.clusters import simulated_tools
+from tests.figures import figures_in, seen_only
 from tests.notebooks.keeping_outputs import KEPT
 
 pytestmark = pytest.mark.timeout(900)
@@ -62,6 +63,14 @@ def test_every_output_says_where_it_comes_from(notebook: NotebookFile, replays: 
     cells = replays[notebook.slug].result().cells
     assert cells
     assert not silent_about_their_origin(cells)
+
+
+@pytest.mark.parametrize("notebook", NOTEBOOKS, ids=lambda one: one.slug)
+def test_every_figure_has_a_name_and_a_table_that_says_the_same(notebook: NotebookFile, replays: Replays) -> None:
+    cells = replays[notebook.slug].result().cells
+    shown = [output.get("data", {}).get("text/html", "") for cell in cells for output in cell["outputs"]]
+    assert any(map(figures_in, shown))
+    assert [each for html in shown for each in seen_only(html)] == []
 
 
 @pytest.mark.needs("cluster")

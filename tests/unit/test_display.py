@@ -3,6 +3,7 @@
 import datetime
 import re
 import shlex
+from dataclasses import replace
 from html.parser import HTMLParser
 from typing import Any
 
@@ -332,6 +333,12 @@ def test_what_is_empty_is_called_nothing() -> None:
     assert "<dt>seen, as expected</dt><dd>nothing</dd>" in shown.html
     assert "<dt>expected</dt><dd>nothing</dd><dt>seen</dt><dd>shop</dd>" in shown.html
     assert "    seen, as expected: nothing" in shown.text and "    expected: nothing" in shown.text
+
+
+def test_a_check_that_has_a_prediction_shows_it_first_and_escaped() -> None:
+    shown = checks_shown([replace(equals("1", "1", "what it says"), prediction="<b>")])
+    assert shown.html.startswith("<p>You predicted: <q>&lt;b&gt;</q></p><ul")
+    assert shown.text.startswith("you predicted: <b>\n")
 
 
 def test_checks_that_were_joined_are_told_one_by_one_and_uncut() -> None:

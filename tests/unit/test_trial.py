@@ -281,6 +281,20 @@ def test_a_judgement_reads_well(desk: MakeDesk) -> None:
     ]
 
 
+def test_a_prediction_stands_above_the_first_check_where_no_verdict_shows_it(desk: MakeDesk) -> None:
+    trial = desk().logbook.trial("override", settles="df-08")
+    first, second = equals(1, 1, "one"), equals(2, 2, "two")
+    assert "predicted" not in str(trial.check(first))
+    trial.predict("one, I think")
+    # Whoever runs the cell again sees it again.
+    for _ in range(2):
+        assert str(trial.check(first)).splitlines()[:2] == ["you predicted: one, I think", "✓ holds: one"]
+    assert "predicted" not in str(trial.check(second))
+    trial.predict("it is refuted")
+    assert "you predicted" in repr(trial.expect("df-08", confirmed=shown("a"), refuted=shown("seen")))
+    assert "predicted" not in str(trial.check(first))
+
+
 # What a notebook settles
 
 
@@ -529,6 +543,13 @@ def test_an_empty_prediction_is_none(desk: MakeDesk) -> None:
     trial = book.trial("override")
     trial.predict(" ")
     assert trial.prediction is None
+
+
+def test_an_empty_prediction_takes_back_the_one_before_which_was_about_something_else(desk: MakeDesk) -> None:
+    trial = desk().logbook.trial("override", settles="df-08")
+    trial.predict("it cannot")
+    trial.predict("")
+    assert "predicted" not in repr(trial.expect("df-08", confirmed=shown("a"), refuted=shown("seen")))
 
 
 def test_a_kernel_that_ends_writes_the_last_trial(tmp_path: Path) -> None:
