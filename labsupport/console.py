@@ -72,7 +72,7 @@ def execute(
         RequirementMissing: this computer cannot run what `options` ask for.
     """
     from labsupport import keeping
-    from labsupport.backends import ALLOW_VARIABLE
+    from labsupport.backends import ALLOW_VARIABLE, ATTACH_VARIABLE
     from labsupport.notebooks import find_trials
 
     chosen = find_trials(project, names, trials)
@@ -94,7 +94,7 @@ def execute(
             chosen,
             {name: value for name, value in asked.items() if value != "auto"},
             environment,
-            jobs,
+            1 if os.environ.get(ATTACH_VARIABLE) else jobs,  # in a lab that stays they take turns
         )
         try:
             return run_notebooks(project, plan, show)

@@ -3,6 +3,7 @@
 `open_lab` is the one name learners need. Wires experiments, lessons and display to the backends.
 """
 
+import atexit
 import os
 import platform
 import time
@@ -18,11 +19,13 @@ from labsupport.backends import (
     Backends,
     Existing,
     LabOptions,
+    Turn,
     attach_backends,
     end_and_look,
     have_images,
     plan,
     start_backends,
+    take_turn,
 )
 from labsupport.describing import card_of_live, card_of_replay, replayed_trials
 from labsupport.display.cards import Card, closing
@@ -101,9 +104,9 @@ def open_lab(
     if before := _open_labs.pop(about.slug, None):
         before.close()
     install()
-    backends = _backends(LabOptions(engine, cluster, machine).or_from_environment(), about.needs)
+    backends, turn = _backends(LabOptions(engine, cluster, machine).or_from_environment(), about)
     try:
-        opened = Lab(about, backends, seed)
+        opened = Lab(about, backends, seed, turn)
     except BaseException:
         backends.close()
         raise
@@ -116,23 +119,26 @@ def open_lab(
     return opened
 
 
-def _backends(options: LabOptions, needs: Needs) -> Backends:
-    name = os.environ.get(ATTACH_VARIABLE)
+def _backends(options: LabOptions, about: Lesson) -> tuple[Backends, Turn | None]:
+    """What runs for a notebook; and its turn, where it is in a lab that stays."""
+    name, needs = os.environ.get(ATTACH_VARIABLE), about.needs
     if name and "replay" not in (options.engine, options.cluster):
         attached = attach_backends(name)
         if attached.plan.why_not(needs):  # on what is the user's, say; shown from its recorded evidence as a whole
             attached.close()
-            return Backends(attached.plan)
+            return Backends(attached.plan), None
         attached.images = needs.images
         for each in attached.mended:
             print(f"A notebook that was killed had left {each}. It is mended.")
+        turn, told = take_turn(attached, about.slug)
+        print(*told, sep="\n", end="\n" if told else "")
         if attached.engine is not None:
             have_images(attached.engine, needs.images, _tell)
-        return attached
+        return attached, turn
     chosen = plan(options)
     # A notebook of which a part cannot be live is shown from its recorded evidence as a whole.
     needed = Needs() if chosen.why_not(needs) else needs
-    return start_backends(chosen, needed, owner=Owner.this_process(), listener=_tell)
+    return start_backends(chosen, needed, owner=Owner.this_process(), listener=_tell), None
 
 
 def _tell(progress: Progress) -> None:
@@ -144,7 +150,7 @@ def _tell(progress: Progress) -> None:
 class Lab:
     """One notebook's lab. Made by `open_lab`."""
 
-    def __init__(self, about: Lesson, backends: Backends, seed: int) -> None:
+    def __init__(self, about: Lesson, backends: Backends, seed: int, turn: Turn | None = None) -> None:
         self.notebook = about.slug
         self.seed = seed
         self._about = about
@@ -152,6 +158,10 @@ class Lab:
         self._project = this_project()
         self._progress = ProgressFile(self._project.work / "progress.json")
         self._before = backends.snapshot()
+        self._turn = turn
+        if turn:
+            turn.note(self._before)
+            atexit.register(turn.end)  # after the logbook, which is registered later
         self._path = os.environ["PATH"]
         self._ends_with_its_machine = False
         self._exercises: dict[str, Exercise[Any]] = {}
@@ -333,6 +343,7 @@ class Lab:
 
     def trial(self, name: str, settles: str | Sequence[str] = ()) -> Trial:
         """Open a trial; it ends the one before, whose evidence is written and whose objects are removed."""
+        self._require_turn(f"open the trial {name}")
         opened = self._logbook.trial(name, settles)
         if self._about.asked:
             self.let_shells_reach_it()
@@ -506,6 +517,7 @@ class Lab:
 
     def reset(self) -> None:
         """Remove everything trials have made; the engine goes on."""
+        self._require_turn("lab.reset()")
         self._logbook.end_trial()
         if self._about.asked:
             self.let_shells_reach_it()
@@ -547,6 +559,9 @@ class Lab:
             exercise.close()
         if self._backends.attached:
             self._remove_objects()
+        if self._turn:
+            atexit.unregister(self._turn.end)
+            self._turn.end()
 
     def __repr__(self) -> str:
         return str(self.card())
@@ -564,6 +579,7 @@ class Lab:
         before: list[Existing] = []
 
         def look_after_noting() -> Any:
+            self._require_turn(f"check {name}")
             before.append(backends.snapshot())
             return look()
 
@@ -603,10 +619,15 @@ class Lab:
             replayed=replayed_trials(self._about, backends),
             recorded=self._project.recorded_evidence,
             only=self._about.asked,
+            require=self._require_turn,
         )
 
+    def _require_turn(self, tried: str) -> None:
+        if self._turn:
+            self._turn.require(tried)
+
     def _remove_objects(self) -> None:
-        if not self._ends_with_its_machine:
+        if not self._ends_with_its_machine and not (self._turn and self._turn.is_over):
             self._backends.remove_since(self._before)
 
     def _nothing_live(self, tried: str) -> NoReturn:

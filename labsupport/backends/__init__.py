@@ -20,6 +20,7 @@ from labsupport.backends.starting import (
     start_backends,
     tool_groups,
 )
+from labsupport.backends.turns import Turn, take_turn
 
 __all__ = [
     "ALLOW_VARIABLE",
@@ -32,6 +33,7 @@ __all__ = [
     "LabOptions",
     "Looks",
     "Plan",
+    "Turn",
     "attach_backends",
     "attach_machine",
     "attach_to_end",
@@ -42,6 +44,7 @@ __all__ = [
     "plan",
     "running_backends",
     "start_backends",
+    "take_turn",
     "takes_a_guest",
     "tool_groups",
 ]

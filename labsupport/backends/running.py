@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from labsupport.backends.choosing import KIND, NO_MACHINE_FOR_A_TRIAL, SIMULATED, Plan
 from labsupport.backends.places import Places, PlacesRunner
 from labsupport.errors import UsageError
-from labsupport.process.ownership import VIRTUAL_KIND, is_virtual
+from labsupport.process.ownership import VIRTUAL_KIND, give_to_caller, is_virtual
 
 if TYPE_CHECKING:
     from labsupport.systems.clusters.lab_cluster import LabCluster
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from labsupport.systems.visits import Visit
 
 BASELINE_FILE = "baseline.json"
+TURN_FILE = "turn.json"
 
 
 @dataclass
@@ -190,6 +191,9 @@ class Backends:
         """Note what is there now: what `back_to_baseline` brings back, for whoever attaches later."""
         if self.home is not None:
             (self.home.folder / BASELINE_FILE).write_text(self.snapshot().as_json())
+            # Written to by notebooks, which are the caller's where the lab is root's.
+            (self.home.folder / TURN_FILE).touch()
+            give_to_caller(self.home.folder / TURN_FILE)
 
     def back_to_baseline(self) -> list[str]:
         """Remove all that came since `keep_baseline`; say what."""
@@ -199,8 +203,11 @@ class Backends:
             raise UsageError(
                 f"reset {self.home.name}", "it is still starting, or belongs to a notebook", "end it, or wait for it"
             )
-        undone = [*self.mended, *self.undo_faults(also_others=True)]
-        return undone + self.remove_since(Existing.from_json(baseline.read_text())) + self.places.end_all()
+        return self.mended + self.back_to(Existing.from_json(baseline.read_text()))
+
+    def back_to(self, before: "Existing") -> list[str]:
+        """Undo and remove all that came since, whoever made it; say what."""
+        return self.undo_faults(also_others=True) + self.remove_since(before) + self.places.end_all()
 
     def close(self) -> None:
         """End what was started here; what was found running stays."""

@@ -30,7 +30,7 @@ class Live:
 
     `provenance` is asked when a trial ends. `on_close` gets each ended trial, to remove its objects. `replayed` are
     trials that cannot run here, each with the reason; they are answered from evidence in `recorded`. So are all but
-    those in `only`, where it names any.
+    those in `only`, where it names any. `require` is called with what a trial is about to do, and may refuse it.
     """
 
     runner: Runner
@@ -42,6 +42,7 @@ class Live:
     replayed: Mapping[str, str] = field(default_factory=dict)
     recorded: Path = Path()
     only: tuple[str, ...] = ()
+    require: Callable[[str], None] = lambda tried: None
 
     def source(self, name: str) -> "Live | Recorded":
         """Where the answers of a trial come from."""
@@ -171,7 +172,7 @@ class Logbook:
         scrubber = self.scrubber.fresh()
         mode = self.mode.source(split_experiment(experiment)[1])
         if isinstance(mode, Live):
-            return RecordingRunner(mode.runner, scrubber, (*mode.simulated, *simulated))
+            return RecordingRunner(mode.runner, scrubber, (*mode.simulated, *simulated), mode.require)
         evidence = find_recorded(mode.folder, experiment)
         if evidence is None:
             return NothingRecorded(experiment, mode.reason)

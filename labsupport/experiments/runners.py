@@ -45,25 +45,37 @@ class Source(Runner, Protocol):
 
 
 class RecordingRunner:
-    """Runs commands on another runner and writes down, scrubbed, what they left."""
+    """Runs commands on another runner and writes down, scrubbed, what they left.
+
+    `require` is called with what is about to be done, and may refuse it.
+    """
 
     recorded: Recording | None = None
     is_live = True
 
-    def __init__(self, inner: Runner, scrubber: Scrubber | None = None, simulated: Sequence[str] = ()) -> None:
+    def __init__(
+        self,
+        inner: Runner,
+        scrubber: Scrubber | None = None,
+        simulated: Sequence[str] = (),
+        require: Callable[[str], None] = lambda tried: None,
+    ) -> None:
         self.inner = inner
+        self._require = require
         self.scrubber = scrubber or Scrubber()
         self.simulated = tuple(simulated)
         self.steps: list[StepRecord] = []
         self.observations: list[ObservationRecord] = []
 
     def run(self, argv: Sequence[str], *, within_seconds: float = 60, invocation: Invocation = PLAIN) -> CommandResult:
+        self._require(shlex.join(argv))
         run = partial(self.inner.run, argv, within_seconds=within_seconds, invocation=invocation)
         return self._written_down(argv, within_seconds, invocation, run)
 
     def run_at_once(
         self, argv: Sequence[str], *, within_seconds: float, invocations: Sequence[Invocation]
     ) -> list[CommandResult]:
+        self._require(shlex.join(argv))
         with ThreadPoolExecutor(max_workers=len(invocations) or 1) as pool:
             run = partial(self.inner.run, argv, within_seconds=within_seconds)
             running = [pool.submit(run, invocation=each) for each in invocations]
@@ -96,6 +108,7 @@ class RecordingRunner:
 
     def observe(self, name: str, look: Callable[[], Any], *, repeatable: bool = False) -> Any:
         del repeatable
+        self._require(f"observe {name}")
         value = json_value(name, look())
         self.observations.append(ObservationRecord(name=name, value=self.scrubber.value(value)))
         return value
