@@ -11,7 +11,7 @@ from labsupport.display.style import AVAILABILITY, VERDICTS, Mark, chip, verdict
 from labsupport.display.tables import Cell, Column, facts, table
 from labsupport.errors import EvidenceError
 from labsupport.experiments.claims import Claim, Ledger, Status
-from labsupport.experiments.evidence import Evidence, VerdictRecord, read, shown_in_replay
+from labsupport.experiments.evidence import UNCLEAR, Evidence, VerdictRecord, read, shown_in_replay
 
 Pages = Mapping[str, str]
 
@@ -23,6 +23,12 @@ class Finding:
     verdict: VerdictRecord
     evidence: Evidence
     live: bool
+
+    @property
+    def word(self) -> str:
+        """The verdict; "untold" where this computer lacks what its experiment takes, so that nothing was judged."""
+        given = self.verdict.given
+        return "untold" if self.verdict.verdict == UNCLEAR and given and not given.passed else self.verdict.verdict
 
 
 @dataclass(frozen=True)
@@ -50,9 +56,7 @@ class Findings:
 
     def count(self, notebook: str) -> list[tuple[str, int]]:
         """Verdict word and how often, in the order of the words."""
-        words: Counter[str] = Counter(
-            each.verdict.verdict for each in self.verdicts if each.evidence.notebook == notebook
-        )
+        words: Counter[str] = Counter(each.word for each in self.verdicts if each.evidence.notebook == notebook)
         return [(word, words[word]) for word in VERDICTS if words[word]]
 
     def sources(self, notebook: str) -> list[Mark]:
@@ -138,8 +142,8 @@ def settled_shown(findings: Findings, pages: Pages, ledger: Ledger | None) -> Ma
     rows: list[list[Cell]] = [
         [
             finding.verdict.claim,
-            verdict_mark(finding.verdict.verdict),
-            _decided(finding.verdict, sentences),
+            verdict_mark(finding.word),
+            _decided(finding, sentences),
             _experiment(finding.evidence.experiment, pages),
             _source(finding),
         ]
@@ -232,7 +236,7 @@ def _ledger_row(claim: Claim, findings: Findings, pages: Pages, shelf: Findings)
         sentence,
         claim.status,
         verdict_mark(str(claim.verdict)) if claim.verdict else None,
-        verdict_mark(found.verdict.verdict) if found else None,
+        verdict_mark(found.word) if found else None,
         _experiment(claim.experiment, pages) if claim.experiment else None,
         join([chip(AVAILABILITY["live" if seen[1] else "recorded"]), " ", seen[0].seen_on]) if seen else None,
     ]
@@ -245,9 +249,12 @@ def _experiment(experiment: str, pages: Pages) -> Cell:
     return element("a", name, href=pages[notebook]) if notebook in pages else name
 
 
-def _decided(record: VerdictRecord, sentences: Mapping[str, str]) -> Markup:
+def _decided(finding: Finding, sentences: Mapping[str, str]) -> Markup:
+    record = finding.verdict
     check = record.alternatives.get(record.verdict)
     because = check.sentence if check else "none of the stated alternatives held alone"
+    if finding.word == "untold" and record.given:
+        because = f"what the experiment takes is not here: {record.given.sentence}"
     reason = element("span", prose(because), class_="lab-seen lab-muted lab-small")
     return join([prose(sentences.get(record.claim, "")), " ", reason])
 

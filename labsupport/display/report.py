@@ -115,7 +115,7 @@ def _notebooks(notebooks: Sequence[ExecutedNotebook], findings: Findings) -> Mar
             join((chip(mark) for mark in findings.sources(notebook.slug)), " ") or None,
             join(
                 (
-                    element("span", chip(verdict_mark(word), f"{count} {word}"))
+                    element("span", chip(verdict_mark(word), f"{count} {verdict_mark(word).word}"))
                     for word, count in findings.count(notebook.slug)
                 ),
                 " ",

@@ -68,6 +68,7 @@ VERDICTS = {
     "conditional": Mark("◐", "conditional", "careful"),
     "outdated": Mark("↺", "outdated", "plain"),
     "unclear": Mark("?", "unclear", "bad"),
+    "untold": Mark("○", "not to be told here", "plain"),
 }
 CHECKED = {True: Mark("✓", "holds", "good"), False: Mark("✗", "does not hold", "plain")}
 PREDICTED = {True: Mark("✓", "as predicted", "good"), False: Mark("≠", "not as predicted", "strange")}

@@ -151,7 +151,7 @@ def test_states_differ_in_symbol_or_word_never_in_colour_alone(marks: dict[objec
 
 
 def test_every_verdict_of_the_ledger_has_a_mark() -> None:
-    assert {verdict.value for verdict in Verdict} | {"unclear"} == set(VERDICTS)
+    assert {verdict.value for verdict in Verdict} | {"unclear", "untold"} == set(VERDICTS)
 
 
 def test_the_stylesheet_defines_every_colour_it_uses_and_loads_nothing() -> None:

@@ -10,6 +10,7 @@ import nbformat
 import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 
+from labsupport.display.findings import Findings, settled_shown
 from labsupport.display.report import ExecutedNotebook, write_report
 from labsupport.experiments.evidence import (
     CheckRecord,
@@ -225,6 +226,21 @@ def test_every_row_of_the_ledger_has_status_verdict_experiment_and_versions(page
     assert "unsettled" in rows["df-09"] and "Docker" not in rows["df-09"]
     # It was no part of this run: what it rests on is on the shelf.
     assert "settled ✓ confirmed - 08 · elsewhere ▤ recorded Docker 29.0.1; 2026-11-23" in rows["df-10"]
+
+
+def test_what_a_computer_cannot_tell_is_not_called_unclear(tmp_path: Path) -> None:
+    unclear = evidence("06-x/t", "df-08", "unclear")
+    given = CheckRecord(sentence="`modprobe ipvlan` exits with 0", expected="0", seen="1", passed=False)
+    lacks = unclear.verdicts[0].model_copy(update={"given": given})
+    found = Findings(((unclear.model_copy(update={"verdicts": (lacks,)}), True),))
+    assert found.count("06-x") == [("untold", 1)]
+    said = text_of(settled_shown(found, {}, None))
+    assert "○ not to be told here" in said and "is not here: modprobe ipvlan exits with 0" in said
+    # Where it could have told, it is.
+    able = lacks.model_copy(update={"given": given.model_copy(update={"passed": True})})
+    found = Findings(((unclear.model_copy(update={"verdicts": (able,)}), True),))
+    assert found.count("06-x") == [("unclear", 1)]
+    assert "? unclear" in text_of(settled_shown(found, {}, None))
 
 
 def test_the_versions_name_tools_and_their_source(pages: dict[str, str]) -> None:
