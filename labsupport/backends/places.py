@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from labsupport.backends.choosing import KIND, NO_MACHINE
 from labsupport.errors import MachineError, RequirementMissing, UsageError
+from labsupport.process.at_once import each_at_once
 from labsupport.process.commands import CommandResult, Invocation, LocalRunner, Runner
 from labsupport.process.ownership import Owner, locked
 from labsupport.project import this_project
@@ -220,8 +221,7 @@ class Places:
     def tidy(self) -> list[str]:
         """End what the trial started, and remove what it made on kept engines; say what."""
         ended = [*_undone(self._to_undo), *(f"the engine {name}" for name in self._of_trial)]
-        with ThreadPoolExecutor() as pool:
-            list(pool.map(EngineAt.end, self._of_trial.values()))
+        each_at_once(EngineAt.end, self._of_trial.values())
         self._of_trial.clear()
         self._used.clear()
         removed = []

@@ -18,18 +18,18 @@ from labsupport.project import Project
 
 pytestmark = [pytest.mark.needs("engine"), pytest.mark.timeout(300)]
 
-FIRST, SECOND = "00-start-here", "06-dockerfile-instructions"
+FIRST, SECOND = "04-network-drivers", "06-dockerfile-instructions"
 RUN = "docker run --detach --name {} lab/toolbox sleep 100"
 KILLED = f"""
 import os, signal
 from labsupport import open_lab
 trial = open_lab("{FIRST}").trial("hello")
-trial.run("{RUN.format("of-the-killed")}").or_raise()
+trial.run("{RUN.format("of-the-killed")}")
 os.kill(os.getpid(), signal.SIGKILL)
 """
 LEAVES = f"""
 from labsupport import open_lab
-open_lab("{FIRST}").trial("hello").run("{RUN.format("of-one-that-left")}").or_raise()
+open_lab("{FIRST}").trial("hello").run("{RUN.format("of-one-that-left")}")
 """
 
 

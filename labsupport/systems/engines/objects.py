@@ -1,12 +1,12 @@
 """What exists on an engine, and removing what came since. Never touches what was there before."""
 
 from collections.abc import Callable, Iterable
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from labsupport.errors import EngineError
+from labsupport.process.at_once import each_at_once
 
 if TYPE_CHECKING:
     import docker
@@ -126,8 +126,7 @@ def remove_containers(
         return refusals.attempt(f"container {_name_of(each)}", removal)
 
     # Each takes as long as its processes and mounts take to end.
-    with ThreadPoolExecutor(max_workers=AT_ONCE) as pool:
-        ended = list(pool.map(remove, new))
+    ended = each_at_once(remove, new, most=AT_ONCE)
     return tuple(_name_of(each) for each, gone in zip(new, ended, strict=True) if gone)
 
 

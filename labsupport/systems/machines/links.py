@@ -8,12 +8,12 @@ namespace of its own inside the machine: packets between inner machines never me
 import ipaddress
 import re
 from collections.abc import Collection, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from labsupport.errors import MachineError, WaitExpired
+from labsupport.process.at_once import each_at_once
 from labsupport.process.commands import Invocation, Runner
 from labsupport.process.ownership import locked
 from labsupport.process.waiting import wait_until
@@ -103,8 +103,7 @@ def cut(name: str) -> None:
         wait_until(lambda: not interface.exists(), f"{name} to go by itself", within_seconds=0.05, every_seconds=0.002)
     except WaitExpired:
         # In a thread: pyroute2 runs an event loop of its own, which a notebook's thread, having one, refuses.
-        with ThreadPoolExecutor(max_workers=1) as thread:
-            thread.submit(_delete, name).result()
+        each_at_once(_delete, [name])
         wait_until(lambda: not interface.exists(), f"the interface {name} to go", within_seconds=60, every_seconds=0.01)
 
 
