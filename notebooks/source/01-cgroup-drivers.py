@@ -858,6 +858,7 @@ killed = trial.run(
 )
 
 # %%
+trial.run("timeout 60 sh -c 'until pgrep -x dd; do sleep 0.2; done'", on="worker-machine")
 inside = trial.run(
     "sh -c 'grep -E \"memory|^0\" /proc/$(pgrep -o -x dd)/cgroup'", on="worker-machine"
 )
