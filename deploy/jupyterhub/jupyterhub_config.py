@@ -16,6 +16,7 @@ from kubespawner import KubeSpawner
 HERE = Path("/etc/labs")
 NAMESPACE = os.environ["NAMESPACE"]
 HOME = "/home/learner"
+PROGRAMS = "/opt/labs/deploy/jupyterhub"
 # All that is of the hub, learners' namespaces too, has this label.
 LABELS = {"app.kubernetes.io/part-of": "labs-hub"}
 BOUNDS = "bounds"
@@ -46,7 +47,8 @@ async def bound(spawner: KubeSpawner, pod: object) -> object:
     await have(spawner, spawner.api, "limit_range", {"limits": [container]})
     await have(spawner, network, "network_policy", {"podSelector": {}, "ingress": [{"from": [only_the_hub]}]})
     # Until its use has been counted once, a quota refuses every pod.
-    await exponential_backoff(partial(is_counted, spawner), f"the quota of {spawner.namespace} was not counted")
+    late = f"the quota of {spawner.namespace} was not counted"
+    await exponential_backoff(partial(is_counted, spawner), late, timeout=spawner.start_timeout)
     return pod
 
 
@@ -76,18 +78,24 @@ c.JupyterHub.cookie_secret_file = "/srv/hub/cookie_secret"
 # Learners' servers run on while the hub is exchanged for a newer one.
 c.JupyterHub.cleanup_servers = False
 c.ConfigurableHTTPProxy.pid_file = "/tmp/proxy.pid"
+# A newer JupyterHub may take its database in another form; it keeps a copy of the one before.
+c.JupyterHub.upgrade_db = True
+# What an Ingress says of a request, as that it came by HTTPS, is handed on as it is.
+c.ConfigurableHTTPProxy.command = ["python", "-P", f"{PROGRAMS}/proxy.py", "--no-x-forward"]
 
 c.Authenticator.admin_users = set(settings["teachers"])
 c.Authenticator.allowed_users = set(settings["learners"])
 load_subconfig(str(HERE / "sign_in.py"))  # noqa: F821 - JupyterHub provides it
 
 c.JupyterHub.spawner_class = LearnersSpawner
-c.Spawner.cmd = ["python", "-P", "/opt/labs/deploy/jupyterhub/serve.py"]
+c.Spawner.cmd = ["python", "-P", f"{PROGRAMS}/serve.py"]
 c.Spawner.notebook_dir = f"{HOME}/work"
 c.Spawner.default_url = "/lab"
 c.Spawner.mem_limit, c.Spawner.mem_guarantee = server["memory"], server["memory_kept"]
 c.Spawner.cpu_limit, c.Spawner.cpu_guarantee = server["cpu"], server["cpu_kept"]
 
+# The first server on a node waits for the image, and each learner's first for their volume.
+c.Spawner.start_timeout = 300
 c.KubeSpawner.image = os.environ["IMAGE"]
 c.KubeSpawner.image_pull_policy = "IfNotPresent"
 c.KubeSpawner.enable_user_namespaces = True

@@ -3,11 +3,14 @@
 import json
 import shutil
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from time import monotonic
 from typing import Any
 
 import pytest
+import requests
 
 from labsupport.process.waiting import wait_until
 from labsupport.project import Project
@@ -19,6 +22,8 @@ pytestmark = [pytest.mark.needs("root", "hub"), pytest.mark.timeout(1800)]
 LEARNERS = ["ana", "ben"]
 OF_THE_HUB = ("--selector", "app.kubernetes.io/part-of=labs-hub")
 FIRST_CELLS = 8
+# More than the proxy's library has answered at a time, and longer than it waits for an answer, unless it is told.
+WAITING, WAITING_SECONDS = 12, 22
 # A dataplane that enforces network policies, on one node too.
 ENFORCING = "bgp"
 # Asked from within a pod, where no account of the cluster is.
@@ -90,6 +95,13 @@ def test_only_who_is_listed_and_knows_the_password_comes_in(course: Course) -> N
     assert [Visitor(course.url, *each).sign_in() for each in wrong] == [403, 403, 403]
 
 
+def test_the_cookie_of_who_signs_in_by_https_goes_by_https_alone(course: Course) -> None:
+    course.ana.browser.headers["X-Forwarded-Proto"] = "https"
+    for who, alone in ((course.ana, True), (course.ben, False)):
+        assert who.sign_in() == 302
+        assert {each.secure for each in who.browser.cookies if each.name == "jupyterhub-hub-login"} == {alone}
+
+
 def test_each_learner_has_a_namespace_a_quota_and_a_server_with_the_notebooks(course: Course) -> None:
     for learner in (course.ana, course.ben):
         learner.have_server()
@@ -104,6 +116,31 @@ def test_each_learner_has_a_namespace_a_quota_and_a_server_with_the_notebooks(co
     assert all(pod["spec"]["automountServiceAccountToken"] is False for pod in pods)
 
 
+    may_take, is_kept = {"cpu": "1", "memory": str(1 << 30)}, {"cpu": "100m", "memory": str(256 << 20)}
+    resources = [pod["spec"]["containers"][0]["resources"] for pod in pods]
+    assert resources == [{"limits": may_take, "requests": is_kept}] * 2
+
+
+def test_while_many_wait_for_a_server_everybody_else_goes_on(course: Course) -> None:
+    [node] = course.hub.names("nodes")
+    course.ana.have_server()
+    course.ana.stop_server()
+    course.hub.kubectl("cordon", node).or_raise()
+    with ThreadPoolExecutor(WAITING) as waiting:
+        try:
+            assert course.ana.ask("POST", "/hub/api/users/ana/server").status_code == 202
+            progress = ("GET", "/hub/api/users/ana/server/progress")
+            told = [waiting.submit(course.ana.ask, *progress) for _ in range(WAITING)]
+            began = monotonic()
+
+            def others_went_on() -> bool:
+                assert requests.get(f"{course.url}/hub/health", timeout=5).status_code == 200
+                return monotonic() - began > WAITING_SECONDS
+
+            wait_until(others_went_on, "those who wait to have waited", within_seconds=60, every_seconds=1)
+        finally:
+            course.hub.kubectl("uncordon", node).or_raise()
+        assert all('"ready": true' in each.result().text for each in told)
 def test_a_notebook_runs_there_on_recorded_evidence_and_says_so(course: Course) -> None:
     course.ana.have_server()
     notebook = course.ana.mine("GET", "contents/06-dockerfile-instructions.ipynb")["content"]
