@@ -24,7 +24,6 @@ BOUNDS = "bounds"
 settings = yaml.safe_load((HERE / "settings.yaml").read_text())
 server = settings["server"]
 limits = {"cpu": str(server["cpu"]), "memory": f"{server['memory']}i"}
-kept = {"cpu": str(server["cpu_kept"]), "memory": f"{server['memory_kept']}i"}
 
 
 class LearnersSpawner(KubeSpawner):
@@ -42,10 +41,12 @@ async def bound(spawner: KubeSpawner, pod: object) -> object:
     """Have a learner's namespace bounded as settings.yaml says, before a pod runs in it."""
     network = NetworkingV1Api(spawner.api.api_client)
     only_the_hub = {"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": NAMESPACE}}}
-    container = {"type": "Container", "default": limits, "defaultRequest": kept, "max": limits}
+    names = {"ports": [{"port": 53, "protocol": "UDP"}, {"port": 53, "protocol": "TCP"}]}
+    # Out, too: code of a learner reaches neither the internet nor what is beside the cluster, as a provider's keys.
+    ways = {"podSelector": {}, "ingress": [{"from": [only_the_hub]}], "egress": [{"to": [only_the_hub]}, names]}
     await have(spawner, spawner.api, "resource_quota", {"hard": settings["quota"]})
-    await have(spawner, spawner.api, "limit_range", {"limits": [container]})
-    await have(spawner, network, "network_policy", {"podSelector": {}, "ingress": [{"from": [only_the_hub]}]})
+    await have(spawner, spawner.api, "limit_range", {"limits": [{"type": "Container", "max": limits}]})
+    await have(spawner, network, "network_policy", {"policyTypes": ["Ingress", "Egress"], **ways})
     # Until its use has been counted once, a quota refuses every pod.
     late = f"the quota of {spawner.namespace} was not counted"
     await exponential_backoff(partial(is_counted, spawner), late, timeout=spawner.start_timeout)

@@ -165,20 +165,24 @@ def test_a_learner_reaches_neither_the_server_nor_the_namespace_of_another(cours
         assert course.hub.kubectl(*asked).stdout.strip() == "no"
     kernel = course.ana.kernel()
     assert kernel.run("import os; print(os.path.exists('/var/run/secrets'))") == "False\n"
-    pods = "https://kubernetes.default.svc/api/v1/namespaces/labs-ben/pods"
-    assert kernel.run(ASK.format(url=pods)) in ("answered 401\n", "answered 403\n")
     kernel.close()
 
 
-def test_between_servers_there_is_no_way_and_without_the_policy_the_server_refuses(course: Course) -> None:
+def test_a_server_reaches_the_hub_alone_and_without_the_policies_who_is_asked_refuses(course: Course) -> None:
     for learner in (course.ana, course.ben):
         learner.have_server()
     address = course.hub.of_learner("ben", "pod")["status"]["podIP"]
-    ask = ASK.format(url=f"http://{address}:8888/user/ben/api/contents")
+    bens = ASK.format(url=f"http://{address}:8888/user/ben/api/contents")
+    clusters = ASK.format(url="https://kubernetes.default.svc/api/v1/namespaces/labs-ben/pods")
     kernel = course.ana.kernel()
-    assert kernel.run(ask) == "no answer\n"
+    assert kernel.run(ASK.format(url=f"http://hub.{NAMESPACE}:8081/hub/api")) == "answered 200\n"
+    assert kernel.run(clusters) == "no answer\n"
+    course.hub.kubectl("delete", "networkpolicy", "bounds", "--namespace", "labs-ana").or_raise()
+    refused = ("answered 401\n", "answered 403\n")
+    wait_until(lambda: kernel.run(clusters) in refused, "the API server to refuse", within_seconds=60)
+    assert kernel.run(bens) == "no answer\n"
     course.hub.kubectl("delete", "networkpolicy", "bounds", "--namespace", "labs-ben").or_raise()
-    wait_until(lambda: kernel.run(ask) == "answered 403\n", "ben's server to refuse", within_seconds=60)
+    wait_until(lambda: kernel.run(bens) == "answered 403\n", "ben's server to refuse", within_seconds=60)
     kernel.close()
 
 
@@ -201,6 +205,13 @@ def test_the_quota_refuses_a_second_pod_and_the_range_a_larger_one(course: Cours
 
 def test_what_a_learner_wrote_outlives_the_server(course: Course) -> None:
     course.ana.have_server()
+def test_no_pod_beside_a_server_or_the_hub_has_more_than_the_restricted_standard(course: Course) -> None:
+    course.ana.have_server()
+    for namespace in ("labs-ana", NAMESPACE):
+        asked = ("run", "more", "--image=more", "--dry-run=server", "--namespace", namespace)
+        assert 'violates PodSecurity "restricted' in course.hub.kubectl(*asked).stderr
+
+
     note = {"type": "file", "format": "text", "content": "kept"}
     course.ana.mine("PUT", "contents/note.txt", json=note)
     course.ana.stop_server()
@@ -231,7 +242,10 @@ def test_the_hub_changes_nothing_but_namespaces_of_learners(course: Course) -> N
     assert "the hub may change only namespaces of learners" in refused.stderr
     refused = course.hub.kubectl("delete", "namespace", "local-path-storage", account)
     assert "the hub may change only namespaces of learners" in refused.stderr
-    for more in ("get secrets", "create rolebindings", "create pods --subresource=exec", "update pods", "get nodes"):
+    refused = course.hub.kubectl("create", "namespace", "labs-more", account)
+    assert "the hub may make only namespaces that hold their pods to the restricted standard" in refused.stderr
+    pods = ("create pods --subresource=exec", "update pods", "patch pods")
+    for more in (*pods, "get secrets", "create rolebindings", "get nodes", "update namespaces", "patch namespaces"):
         asked = ("auth", "can-i", *more.split(), "--all-namespaces", account)
         assert course.hub.kubectl(*asked).stdout.strip() == "no"
 
