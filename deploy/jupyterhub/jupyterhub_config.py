@@ -78,25 +78,27 @@ c.JupyterHub.db_url = "sqlite:////srv/hub/jupyterhub.sqlite"
 c.JupyterHub.cookie_secret_file = "/srv/hub/cookie_secret"
 # Learners' servers run on while the hub is exchanged for a newer one.
 c.JupyterHub.cleanup_servers = False
-c.ConfigurableHTTPProxy.pid_file = "/tmp/proxy.pid"
 # A newer JupyterHub may take its database in another form; it keeps a copy of the one before.
 c.JupyterHub.upgrade_db = True
 # What an Ingress says of a request, as that it came by HTTPS, is handed on as it is.
 c.ConfigurableHTTPProxy.command = ["python", "-P", f"{PROGRAMS}/proxy.py", "--no-x-forward"]
+c.ConfigurableHTTPProxy.pid_file = "/tmp/proxy.pid"
 
 c.Authenticator.admin_users = set(settings["teachers"])
 c.Authenticator.allowed_users = set(settings["learners"])
+# Those too whom a teacher has added at /hub/admin, whoever is listed.
+c.Authenticator.allow_existing_users = True
 load_subconfig(str(HERE / "sign_in.py"))  # noqa: F821 - JupyterHub provides it
 
 c.JupyterHub.spawner_class = LearnersSpawner
 c.Spawner.cmd = ["python", "-P", f"{PROGRAMS}/serve.py"]
 c.Spawner.notebook_dir = f"{HOME}/work"
 c.Spawner.default_url = "/lab"
+# The first server on a node waits for the image, and each learner's first for their volume.
+c.Spawner.start_timeout = 300
 c.Spawner.mem_limit, c.Spawner.mem_guarantee = server["memory"], server["memory_kept"]
 c.Spawner.cpu_limit, c.Spawner.cpu_guarantee = server["cpu"], server["cpu_kept"]
 
-# The first server on a node waits for the image, and each learner's first for their volume.
-c.Spawner.start_timeout = 300
 c.KubeSpawner.image = os.environ["IMAGE"]
 c.KubeSpawner.image_pull_policy = "IfNotPresent"
 c.KubeSpawner.enable_user_namespaces = True

@@ -108,14 +108,14 @@ def test_each_learner_has_a_namespace_a_quota_and_a_server_with_the_notebooks(co
         names = {each["name"] for each in learner.mine("GET", "contents")["content"]}
         assert {"00-start-here.ipynb", "09-claims.ipynb", "assets"} <= names
         assert "JupyterLab" in learner.ask("GET", f"/user/{learner.name}/lab").text
+        layout = learner.ask("GET", f"/user/{learner.name}/lab/api/workspaces/default").json()["data"]
+        assert "notebook:00-start-here.ipynb" in layout
         quota = course.hub.of_learner(learner.name, "resourcequota")["status"]
         assert quota["hard"]["pods"] == quota["used"]["pods"] == "1"
         assert (quota["hard"]["limits.memory"], quota["used"]["limits.memory"]) == ("1Gi", str(1 << 30))
     pods = [course.hub.of_learner(name, "pod") for name in LEARNERS]
     assert [pod["metadata"]["namespace"] for pod in pods] == ["labs-ana", "labs-ben"]
     assert all(pod["spec"]["automountServiceAccountToken"] is False for pod in pods)
-
-
     may_take, is_kept = {"cpu": "1", "memory": str(1 << 30)}, {"cpu": "100m", "memory": str(256 << 20)}
     resources = [pod["spec"]["containers"][0]["resources"] for pod in pods]
     assert resources == [{"limits": may_take, "requests": is_kept}] * 2
@@ -141,6 +141,8 @@ def test_while_many_wait_for_a_server_everybody_else_goes_on(course: Course) -> 
         finally:
             course.hub.kubectl("uncordon", node).or_raise()
         assert all('"ready": true' in each.result().text for each in told)
+
+
 def test_a_notebook_runs_there_on_recorded_evidence_and_says_so(course: Course) -> None:
     course.ana.have_server()
     notebook = course.ana.mine("GET", "contents/06-dockerfile-instructions.ipynb")["content"]
@@ -203,8 +205,6 @@ def test_the_quota_refuses_a_second_pod_and_the_range_a_larger_one(course: Cours
     assert "maximum memory usage per Container is 1Gi" in refusal("2Gi")
 
 
-def test_what_a_learner_wrote_outlives_the_server(course: Course) -> None:
-    course.ana.have_server()
 def test_no_pod_beside_a_server_or_the_hub_has_more_than_the_restricted_standard(course: Course) -> None:
     course.ana.have_server()
     for namespace in ("labs-ana", NAMESPACE):
@@ -212,6 +212,8 @@ def test_no_pod_beside_a_server_or_the_hub_has_more_than_the_restricted_standard
         assert 'violates PodSecurity "restricted' in course.hub.kubectl(*asked).stderr
 
 
+def test_what_a_learner_wrote_outlives_the_server(course: Course) -> None:
+    course.ana.have_server()
     note = {"type": "file", "format": "text", "content": "kept"}
     course.ana.mine("PUT", "contents/note.txt", json=note)
     course.ana.stop_server()
@@ -229,6 +231,7 @@ def test_a_changed_quota_comes_with_the_next_server_and_running_ones_go_on(cours
     course.hub.wait()
     with course.hub.reached(tmp_path / "again.log") as url:
         ana = Visitor(url, "ana", LEARNERS_PASSWORD)
+        assert course.ana.browser.get(f"{url}/hub/home", allow_redirects=False, timeout=30).status_code == 200
         assert ana.mine("GET", "contents/09-claims.ipynb")["name"] == "09-claims.ipynb"
         assert course.hub.of_learner("ana", "pod")["metadata"]["uid"] == began
         ana.stop_server()
@@ -261,6 +264,16 @@ def test_with_a_deleted_learner_goes_all_that_was_theirs(course: Course) -> None
 
     wait_until(lambda: not left(), "all of ben's to be gone", within_seconds=90, last_seen=lambda: f"left: {left()}")
     assert Visitor(course.url, "ben", LEARNERS_PASSWORD).sign_in() == 403
+
+
+def test_where_nobody_is_listed_a_teacher_adds_learners(course: Course, tmp_path: Path) -> None:
+    course.hub.apply(learners=[])
+    course.hub.wait()
+    with course.hub.reached(tmp_path / "again.log") as url:
+        dan = Visitor(url, "dan", LEARNERS_PASSWORD)
+        assert dan.sign_in() == 403
+        Visitor(url, "teacher", TEACHERS_PASSWORD).ask("POST", "/hub/api/users/dan").raise_for_status()
+        assert dan.sign_in() == 302
 
 
 def test_a_server_that_nobody_uses_is_stopped(course: Course) -> None:
