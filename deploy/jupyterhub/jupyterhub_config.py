@@ -16,6 +16,7 @@ from kubespawner import KubeSpawner
 HERE = Path("/etc/labs")
 NAMESPACE = os.environ["NAMESPACE"]
 HOME = "/home/learner"
+PROGRAMS = "/opt/labs/deploy/jupyterhub"
 # All that is of the hub, learners' namespaces too, has this label.
 LABELS = {"app.kubernetes.io/part-of": "labs-hub"}
 BOUNDS = "bounds"
@@ -23,7 +24,6 @@ BOUNDS = "bounds"
 settings = yaml.safe_load((HERE / "settings.yaml").read_text())
 server = settings["server"]
 limits = {"cpu": str(server["cpu"]), "memory": f"{server['memory']}i"}
-kept = {"cpu": str(server["cpu_kept"]), "memory": f"{server['memory_kept']}i"}
 
 
 class LearnersSpawner(KubeSpawner):
@@ -41,12 +41,15 @@ async def bound(spawner: KubeSpawner, pod: object) -> object:
     """Have a learner's namespace bounded as settings.yaml says, before a pod runs in it."""
     network = NetworkingV1Api(spawner.api.api_client)
     only_the_hub = {"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": NAMESPACE}}}
-    container = {"type": "Container", "default": limits, "defaultRequest": kept, "max": limits}
+    names = {"ports": [{"port": 53, "protocol": "UDP"}, {"port": 53, "protocol": "TCP"}]}
+    # Out, too: code of a learner reaches neither the internet nor what is beside the cluster, as a provider's keys.
+    ways = {"podSelector": {}, "ingress": [{"from": [only_the_hub]}], "egress": [{"to": [only_the_hub]}, names]}
     await have(spawner, spawner.api, "resource_quota", {"hard": settings["quota"]})
-    await have(spawner, spawner.api, "limit_range", {"limits": [container]})
-    await have(spawner, network, "network_policy", {"podSelector": {}, "ingress": [{"from": [only_the_hub]}]})
+    await have(spawner, spawner.api, "limit_range", {"limits": [{"type": "Container", "max": limits}]})
+    await have(spawner, network, "network_policy", {"policyTypes": ["Ingress", "Egress"], **ways})
     # Until its use has been counted once, a quota refuses every pod.
-    await exponential_backoff(partial(is_counted, spawner), f"the quota of {spawner.namespace} was not counted")
+    late = f"the quota of {spawner.namespace} was not counted"
+    await exponential_backoff(partial(is_counted, spawner), late, timeout=spawner.start_timeout)
     return pod
 
 
@@ -75,16 +78,24 @@ c.JupyterHub.db_url = "sqlite:////srv/hub/jupyterhub.sqlite"
 c.JupyterHub.cookie_secret_file = "/srv/hub/cookie_secret"
 # Learners' servers run on while the hub is exchanged for a newer one.
 c.JupyterHub.cleanup_servers = False
+# A newer JupyterHub may take its database in another form; it keeps a copy of the one before.
+c.JupyterHub.upgrade_db = True
+# What an Ingress says of a request, as that it came by HTTPS, is handed on as it is.
+c.ConfigurableHTTPProxy.command = ["python", "-P", f"{PROGRAMS}/proxy.py", "--no-x-forward"]
 c.ConfigurableHTTPProxy.pid_file = "/tmp/proxy.pid"
 
 c.Authenticator.admin_users = set(settings["teachers"])
 c.Authenticator.allowed_users = set(settings["learners"])
+# Those too whom a teacher has added at /hub/admin, whoever is listed.
+c.Authenticator.allow_existing_users = True
 load_subconfig(str(HERE / "sign_in.py"))  # noqa: F821 - JupyterHub provides it
 
 c.JupyterHub.spawner_class = LearnersSpawner
-c.Spawner.cmd = ["python", "-P", "/opt/labs/deploy/jupyterhub/serve.py"]
+c.Spawner.cmd = ["python", "-P", f"{PROGRAMS}/serve.py"]
 c.Spawner.notebook_dir = f"{HOME}/work"
 c.Spawner.default_url = "/lab"
+# The first server on a node waits for the image, and each learner's first for their volume.
+c.Spawner.start_timeout = 300
 c.Spawner.mem_limit, c.Spawner.mem_guarantee = server["memory"], server["memory_kept"]
 c.Spawner.cpu_limit, c.Spawner.cpu_guarantee = server["cpu"], server["cpu_kept"]
 

@@ -3,11 +3,14 @@
 import json
 import shutil
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from time import monotonic
 from typing import Any
 
 import pytest
+import requests
 
 from labsupport.process.waiting import wait_until
 from labsupport.project import Project
@@ -19,6 +22,8 @@ pytestmark = [pytest.mark.needs("root", "hub"), pytest.mark.timeout(1800)]
 LEARNERS = ["ana", "ben"]
 OF_THE_HUB = ("--selector", "app.kubernetes.io/part-of=labs-hub")
 FIRST_CELLS = 8
+# More than the proxy's library has answered at a time, and longer than it waits for an answer, unless it is told.
+WAITING, WAITING_SECONDS = 12, 22
 # A dataplane that enforces network policies, on one node too.
 ENFORCING = "bgp"
 # Asked from within a pod, where no account of the cluster is.
@@ -90,18 +95,52 @@ def test_only_who_is_listed_and_knows_the_password_comes_in(course: Course) -> N
     assert [Visitor(course.url, *each).sign_in() for each in wrong] == [403, 403, 403]
 
 
+def test_the_cookie_of_who_signs_in_by_https_goes_by_https_alone(course: Course) -> None:
+    course.ana.browser.headers["X-Forwarded-Proto"] = "https"
+    for who, alone in ((course.ana, True), (course.ben, False)):
+        assert who.sign_in() == 302
+        assert {each.secure for each in who.browser.cookies if each.name == "jupyterhub-hub-login"} == {alone}
+
+
 def test_each_learner_has_a_namespace_a_quota_and_a_server_with_the_notebooks(course: Course) -> None:
     for learner in (course.ana, course.ben):
         learner.have_server()
         names = {each["name"] for each in learner.mine("GET", "contents")["content"]}
         assert {"00-start-here.ipynb", "09-claims.ipynb", "assets"} <= names
         assert "JupyterLab" in learner.ask("GET", f"/user/{learner.name}/lab").text
+        layout = learner.ask("GET", f"/user/{learner.name}/lab/api/workspaces/default").json()["data"]
+        assert "notebook:00-start-here.ipynb" in layout
         quota = course.hub.of_learner(learner.name, "resourcequota")["status"]
         assert quota["hard"]["pods"] == quota["used"]["pods"] == "1"
         assert (quota["hard"]["limits.memory"], quota["used"]["limits.memory"]) == ("1Gi", str(1 << 30))
     pods = [course.hub.of_learner(name, "pod") for name in LEARNERS]
     assert [pod["metadata"]["namespace"] for pod in pods] == ["labs-ana", "labs-ben"]
     assert all(pod["spec"]["automountServiceAccountToken"] is False for pod in pods)
+    may_take, is_kept = {"cpu": "1", "memory": str(1 << 30)}, {"cpu": "100m", "memory": str(256 << 20)}
+    resources = [pod["spec"]["containers"][0]["resources"] for pod in pods]
+    assert resources == [{"limits": may_take, "requests": is_kept}] * 2
+
+
+def test_while_many_wait_for_a_server_everybody_else_goes_on(course: Course) -> None:
+    [node] = course.hub.names("nodes")
+    course.ana.have_server()
+    course.ana.stop_server()
+    course.hub.kubectl("cordon", node).or_raise()
+    with ThreadPoolExecutor(WAITING) as waiting:
+        try:
+            assert course.ana.ask("POST", "/hub/api/users/ana/server").status_code == 202
+            progress = ("GET", "/hub/api/users/ana/server/progress")
+            told = [waiting.submit(course.ana.ask, *progress) for _ in range(WAITING)]
+            began = monotonic()
+
+            def others_went_on() -> bool:
+                assert requests.get(f"{course.url}/hub/health", timeout=5).status_code == 200
+                return monotonic() - began > WAITING_SECONDS
+
+            wait_until(others_went_on, "those who wait to have waited", within_seconds=60, every_seconds=1)
+        finally:
+            course.hub.kubectl("uncordon", node).or_raise()
+        assert all('"ready": true' in each.result().text for each in told)
 
 
 def test_a_notebook_runs_there_on_recorded_evidence_and_says_so(course: Course) -> None:
@@ -128,20 +167,24 @@ def test_a_learner_reaches_neither_the_server_nor_the_namespace_of_another(cours
         assert course.hub.kubectl(*asked).stdout.strip() == "no"
     kernel = course.ana.kernel()
     assert kernel.run("import os; print(os.path.exists('/var/run/secrets'))") == "False\n"
-    pods = "https://kubernetes.default.svc/api/v1/namespaces/labs-ben/pods"
-    assert kernel.run(ASK.format(url=pods)) in ("answered 401\n", "answered 403\n")
     kernel.close()
 
 
-def test_between_servers_there_is_no_way_and_without_the_policy_the_server_refuses(course: Course) -> None:
+def test_a_server_reaches_the_hub_alone_and_without_the_policies_who_is_asked_refuses(course: Course) -> None:
     for learner in (course.ana, course.ben):
         learner.have_server()
     address = course.hub.of_learner("ben", "pod")["status"]["podIP"]
-    ask = ASK.format(url=f"http://{address}:8888/user/ben/api/contents")
+    bens = ASK.format(url=f"http://{address}:8888/user/ben/api/contents")
+    clusters = ASK.format(url="https://kubernetes.default.svc/api/v1/namespaces/labs-ben/pods")
     kernel = course.ana.kernel()
-    assert kernel.run(ask) == "no answer\n"
+    assert kernel.run(ASK.format(url=f"http://hub.{NAMESPACE}:8081/hub/api")) == "answered 200\n"
+    assert kernel.run(clusters) == "no answer\n"
+    course.hub.kubectl("delete", "networkpolicy", "bounds", "--namespace", "labs-ana").or_raise()
+    refused = ("answered 401\n", "answered 403\n")
+    wait_until(lambda: kernel.run(clusters) in refused, "the API server to refuse", within_seconds=60)
+    assert kernel.run(bens) == "no answer\n"
     course.hub.kubectl("delete", "networkpolicy", "bounds", "--namespace", "labs-ben").or_raise()
-    wait_until(lambda: kernel.run(ask) == "answered 403\n", "ben's server to refuse", within_seconds=60)
+    wait_until(lambda: kernel.run(bens) == "answered 403\n", "ben's server to refuse", within_seconds=60)
     kernel.close()
 
 
@@ -160,6 +203,13 @@ def test_the_quota_refuses_a_second_pod_and_the_range_a_larger_one(course: Cours
 
     assert "exceeded quota: bounds" in refusal("64Mi")
     assert "maximum memory usage per Container is 1Gi" in refusal("2Gi")
+
+
+def test_no_pod_beside_a_server_or_the_hub_has_more_than_the_restricted_standard(course: Course) -> None:
+    course.ana.have_server()
+    for namespace in ("labs-ana", NAMESPACE):
+        asked = ("run", "more", "--image=more", "--dry-run=server", "--namespace", namespace)
+        assert 'violates PodSecurity "restricted' in course.hub.kubectl(*asked).stderr
 
 
 def test_what_a_learner_wrote_outlives_the_server(course: Course) -> None:
@@ -181,6 +231,7 @@ def test_a_changed_quota_comes_with_the_next_server_and_running_ones_go_on(cours
     course.hub.wait()
     with course.hub.reached(tmp_path / "again.log") as url:
         ana = Visitor(url, "ana", LEARNERS_PASSWORD)
+        assert course.ana.browser.get(f"{url}/hub/home", allow_redirects=False, timeout=30).status_code == 200
         assert ana.mine("GET", "contents/09-claims.ipynb")["name"] == "09-claims.ipynb"
         assert course.hub.of_learner("ana", "pod")["metadata"]["uid"] == began
         ana.stop_server()
@@ -194,7 +245,10 @@ def test_the_hub_changes_nothing_but_namespaces_of_learners(course: Course) -> N
     assert "the hub may change only namespaces of learners" in refused.stderr
     refused = course.hub.kubectl("delete", "namespace", "local-path-storage", account)
     assert "the hub may change only namespaces of learners" in refused.stderr
-    for more in ("get secrets", "create rolebindings", "create pods --subresource=exec", "update pods", "get nodes"):
+    refused = course.hub.kubectl("create", "namespace", "labs-more", account)
+    assert "the hub may make only namespaces that hold their pods to the restricted standard" in refused.stderr
+    pods = ("create pods --subresource=exec", "update pods", "patch pods")
+    for more in (*pods, "get secrets", "create rolebindings", "get nodes", "update namespaces", "patch namespaces"):
         asked = ("auth", "can-i", *more.split(), "--all-namespaces", account)
         assert course.hub.kubectl(*asked).stdout.strip() == "no"
 
@@ -210,6 +264,16 @@ def test_with_a_deleted_learner_goes_all_that_was_theirs(course: Course) -> None
 
     wait_until(lambda: not left(), "all of ben's to be gone", within_seconds=90, last_seen=lambda: f"left: {left()}")
     assert Visitor(course.url, "ben", LEARNERS_PASSWORD).sign_in() == 403
+
+
+def test_where_nobody_is_listed_a_teacher_adds_learners(course: Course, tmp_path: Path) -> None:
+    course.hub.apply(learners=[])
+    course.hub.wait()
+    with course.hub.reached(tmp_path / "again.log") as url:
+        dan = Visitor(url, "dan", LEARNERS_PASSWORD)
+        assert dan.sign_in() == 403
+        Visitor(url, "teacher", TEACHERS_PASSWORD).ask("POST", "/hub/api/users/dan").raise_for_status()
+        assert dan.sign_in() == 302
 
 
 def test_a_server_that_nobody_uses_is_stopped(course: Course) -> None:

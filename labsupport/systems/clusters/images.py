@@ -28,6 +28,8 @@ CRI_PLUGINS = (
     "io.containerd.podsandbox.controller.v1.podsandbox",
 )
 CONTAINERD_NAMESPACE = "k8s.io"
+# An image of 1 GB, unpacked, on a disk that others use too.
+REMOVED_WITHIN_SECONDS = 300
 
 
 class ImageSeeds:
@@ -93,7 +95,7 @@ class ImageSeeds:
 def remove(machine: Machine, folder: Path) -> None:
     """Remove a folder in which root's files may be: outside there may be no root to do it."""
     with suppress(MachineError):  # it has ended, and what it left is for whoever sweeps
-        machine.runner.run(["rm", "-rf", str(folder)])
+        machine.runner.run(["rm", "-rf", str(folder)], within_seconds=REMOVED_WITHIN_SECONDS)
     shutil.rmtree(folder, ignore_errors=True)
 
 
