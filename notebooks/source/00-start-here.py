@@ -133,7 +133,8 @@ trial.check(equals([left.output, volumes.output, pods.output], ["", "", ""], "wh
 
 # %% [markdown]
 # Is the engine itself broken? Run the cell with `open_lab` again: the lab it opens is a new one. With `./lab start` the
-# lab is the server's: `./lab reset` in a terminal takes everything back, and a new start is a new lab.
+# lab is the server's: `./lab reset` in a terminal takes everything back, and a new start is a new lab. That lab is for
+# one notebook at a time: the next that opens it takes it over, and what the one before had made goes.
 #
 # Where next? Any notebook from 01 on, in any order. Each says at its top what it is about and how long it takes: 25
 # minutes to an hour. (09, the ledger, takes less.)
