@@ -1403,7 +1403,7 @@ lab.exercise("daemon-json")
 # {
 #   "data-root": "/var/lib/elsewhere",
 #   "log-driver": "local",
-#   "log-opts": { "max-size": "400k", "max-file": "2" },
+#   "log-opts": { "max-size": "500k", "max-file": "2" },
 #   "live-restore": true,
 #   "insecure-registries": ["10.200.0.1:5000"],
 #   "log-level": "warn"
