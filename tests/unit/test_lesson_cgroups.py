@@ -257,6 +257,13 @@ class TestExplorer:
         assert "wait in 7 periods" in explorer.explanation(self.record(throttled=7), position)
         assert "wait in" not in explorer.explanation(self.record(), position)
 
+    def test_the_last_sample_is_told_while_it_runs(self) -> None:
+        samples = self.record(throttled=7)["samples"]
+        assert explorer._told(samples[:1]) == "0.0 s: 1 MB, 2 processes, 0.0 s of processor time"
+        assert explorer._told(samples) == (
+            "1.0 s: 40 MB, 8 processes, 0.9 s of processor time, had to wait in 7 periods"
+        )
+
     def test_every_figure_says_what_it_shows(self) -> None:
         shown = explorer._drawn(self.record(), {"memory": "48m", "cpus": explorer.NONE, "pids": "8"})
         for words in ("Memory", "Processor time used", "Processes", "at most 40"):
