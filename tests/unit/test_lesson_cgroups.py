@@ -326,10 +326,10 @@ class TestExercise:
     def test_another_seed_asks_for_other_values(self) -> None:
         exercise.ANSWER.write_text("{}x")
         other = exercise.write_daemon_json(Bench(**self.GOOD), seed=1)
-        assert "/srv/engine" in other.task and "0.4 MB" in other.task
+        assert "/var/lib/engine" in other.task and "0.4 MB" in other.task
         outcome = other.check()
         assert outcome.unmet == "data elsewhere"
-        assert "/srv/engine" in outcome.message
+        assert "/var/lib/engine" in outcome.message
 
     def test_a_daemon_that_chatters_is_told(self) -> None:
         outcome = self.check(Bench(chatter="level=info\nlevel=info", **self.GOOD))

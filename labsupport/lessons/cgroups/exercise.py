@@ -28,7 +28,7 @@ class Wanted:
 
 VARIATIONS = (
     Wanted("/var/lib/elsewhere", 1_000_000, "10.200.0.1:5000"),
-    Wanted("/srv/engine", 400_000, "10.200.0.1:5443"),
+    Wanted("/var/lib/engine", 400_000, "10.200.0.1:5443"),
     Wanted("/var/lib/more-room", 6_000_000, "10.200.0.7:5000"),
 )
 
