@@ -74,7 +74,7 @@ LESSONS = (
             "unified": _TOOLBOX | Needs(engines=("old",)),
             **dict.fromkeys(("hierarchies", "limits", "shares", "inside", "live-restore", "three-judges"), _TOOLBOX),
             "keys": _TOOLBOX | Needs(images=("lab/registry",)),
-            "limits-by-hand": _TOOLBOX,
+            **dict.fromkeys(("limits-by-hand", "keys-by-hand"), _TOOLBOX),
         },
     ),
     Lesson(
