@@ -234,6 +234,7 @@ class Lab:
         flags: Sequence[str] = (),
         release: str = "today",
         images: Sequence[str] = (),
+        repeatable: bool = False,
     ) -> Observation:
         """Start an engine of this trial with exactly this daemon.json; then `trial.run(…, on=name)` talks to it.
 
@@ -244,15 +245,18 @@ class Lab:
             flags: more of the daemon's own flags.
             release: "today", or "old" for the engine of an older release.
             images: of the lab's own, such as "lab/toolbox", to have on it.
+            repeatable: in replay its recording may be shown as often as asked.
 
         Returns:
             {"started", "says"}: whether it answers, and what the daemon said if not.
         """
         content = Path(daemon_json) if isinstance(daemon_json, str) else daemon_json
         places = self._backends.places
-        return engine_started(
-            trial, name, lambda: places.start_engine(name, content, flags=flags, release=release, images=images)
-        )
+
+        def start() -> "Engine":
+            return places.start_engine(name, content, flags=flags, release=release, images=images)
+
+        return engine_started(trial, name, start, repeatable=repeatable)
 
     def join_node(
         self, trial: Trial, name: str, *, containerd: str, runtime: "Driver", kubelet: "Driver"

@@ -16,7 +16,7 @@ from labsupport.project import Project
 
 # Lines with `!` are comments in the source, and so are the marks around them.
 SOLUTION = re.compile(
-    r"^[ \t]*(?:# )?### BEGIN SOLUTION\n.*?^[ \t]*(?:# )?### END SOLUTION[ \t]*$", re.MULTILINE | re.DOTALL
+    r"^[ \t]*(?:# )?### BEGIN SOLUTION\n(.*?)^[ \t]*(?:# )?### END SOLUTION[ \t]*$", re.MULTILINE | re.DOTALL
 )
 # As the .ipynb, which is JSON, has it.
 TRIAL = re.compile(r'lab\.trial\((?:\\n",\s*"\s*)?\\"([a-z0-9-]+)\\"')
@@ -141,6 +141,12 @@ def generate(source: str, existing: str | None) -> str:
     notebook["nbformat"], notebook["nbformat_minor"] = 4, 5
     nbformat.validate(notebook)
     return str(nbformat.writes(notebook)).rstrip("\n") + "\n"
+
+
+def solution_in(source: str) -> str:
+    """Return the first solution in a percent-format source, as a learner would write it; empty where it has none."""
+    found = SOLUTION.search(source)
+    return "".join(f"{line.removeprefix('# ')}\n" for line in found[1].splitlines()) if found else ""
 
 
 def _slide_kind(cell: Any) -> str:

@@ -12,6 +12,7 @@ from labsupport.experiments.logbook import Logbook, Recorded
 from labsupport.experiments.steps import Observation, Step
 from labsupport.experiments.trial import Trial
 from labsupport.lessons import cgroups, cni, dockerfile, ledger, logs, network, reclaim, statefulset, storage
+from labsupport.observing.engines import engine_started
 from labsupport.observing.network import path_seen
 from labsupport.project import this_project
 
@@ -24,6 +25,9 @@ class NothingLive:
 
     def path(self, trial: Trial, engine: str, containers: Any, command: str) -> Observation:
         return path_seen(trial, None, engine, containers, command)  # type: ignore[arg-type]
+
+    def start_engine(self, trial: Trial, name: str, daemon_json: str, **how: Any) -> Observation:
+        return engine_started(trial, name, lambda: None, repeatable=how["repeatable"])  # type: ignore[arg-type, return-value]
 
     def start(self, *names: str) -> None:
         """Collectors are asked to start; there are none."""
@@ -51,10 +55,14 @@ def of_packets() -> Explorer:
     return cni.path_explorer(recorded("05-cni-plugins/mesh"), paths)
 
 
+# By the notebook's name; of a second widget there, with the function that makes it.
 EXPLORERS: Mapping[str, Callable[[], Explorer]] = {
     "01-cgroup-drivers": lambda: cgroups.limits_explorer(
         recorded("01-cgroup-drivers/limits-by-hand"),
         NothingLive(),  # type: ignore[arg-type]
+    ),
+    "01-cgroup-drivers.keys_explorer": lambda: cgroups.keys_explorer(
+        recorded("01-cgroup-drivers/keys-by-hand"), NothingLive()
     ),
     "02-log-drivers": lambda: logs.fate_explorer(recorded("02-log-drivers/try"), NothingLive()),
     "03-storage-drivers": lambda: storage.layers_explorer(
@@ -75,8 +83,18 @@ EXPLORERS: Mapping[str, Callable[[], Explorer]] = {
 }
 
 
+def notebook_of(widget: str) -> str:
+    return widget.partition(".")[0]
+
+
+def cell_of(widget: str) -> str:
+    """What stands in the cell that shows it, and in none before."""
+    function = widget.partition(".")[2]
+    return f".{function}(" if function else "lab.explore("
+
+
 @cache
-def swept(slug: str) -> tuple[Explorer, list[Attempt]]:
+def swept(widget: str) -> tuple[Explorer, list[Attempt]]:
     """The widget of a notebook, and an attempt at each of its positions."""
-    explorer = EXPLORERS[slug]()
+    explorer = EXPLORERS[widget]()
     return explorer, explorer.play_all()

@@ -69,12 +69,13 @@ function render({ model, el }) {
   const origin = make("div");
   origin.innerHTML = view.origin;
   const status = make("div", { class: "lab-status", role: "status", "aria-live": "polite" });
-  // Beside the status, and not read out: it would speak every second.
+  // Beside the status, and not read out: they would speak every second.
   const seconds = make("div", { class: "lab-muted lab-small", "aria-hidden": "true" });
+  const meanwhile = make("div", { class: "lab-small", "aria-hidden": "true" });
   const result = make("div", { class: "lab-result", "aria-live": "polite" });
   const form = make("form", { "aria-label": view.title }, controls, preview, predict);
   const panel = make("section", { class: "lab-explorer", "aria-label": view.title },
-    make("p", { class: "lab-heading", text: view.title }), origin, form, status, seconds, result);
+    make("p", { class: "lab-heading", text: view.title }), origin, form, status, seconds, meanwhile, result);
   el.classList.add("lab");
   el.append(panel);
 
@@ -124,6 +125,7 @@ function render({ model, el }) {
     busy: () => working(model.get("busy")),
     can_stop: () => { if (model.get("busy")) working(true); },
     status: () => { status.innerHTML = model.get("status"); },
+    meanwhile: () => { meanwhile.textContent = model.get("meanwhile"); },
     result: () => { result.innerHTML = model.get("result"); },
   };
   for (const [name, update] of Object.entries(follow)) {

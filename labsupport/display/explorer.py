@@ -147,6 +147,11 @@ class Explorer:
         if self._face is not None and self._face.busy:
             self._face.status = str(_working(progress.text, progress.fraction))
 
+    def show_meanwhile(self, text: str) -> None:
+        """Show what the position under way has come to. Not read out: it may change many times a second."""
+        if self._face is not None and self._face.busy:
+            self._face.meanwhile = text
+
     def table(self) -> Table:
         """What has been tried so far, one row an attempt."""
         columns = [*self.controls, "predicted", "it was"]
@@ -229,7 +234,7 @@ class Explorer:
             face.result = str(error_shown(error).html)
         finally:
             face.busy = False
-            face.status = ""
+            face.status = face.meanwhile = ""
 
     def _history(self) -> Markup | None:
         if len(self.attempts) < 2:
@@ -282,6 +287,7 @@ def _face_class() -> Any:
         busy = traitlets.Bool(False).tag(sync=True)
         can_stop = traitlets.Bool(False).tag(sync=True)
         status = traitlets.Unicode("").tag(sync=True)
+        meanwhile = traitlets.Unicode("").tag(sync=True)
         result = traitlets.Unicode("").tag(sync=True)
 
     return Face

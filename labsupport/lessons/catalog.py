@@ -10,6 +10,7 @@ from typing import Any
 
 from labsupport.errors import UsageError
 from labsupport.experiments.exercises import Exercise
+from labsupport.lessons.answers import SeedAnswer
 from labsupport.lessons.needs import Needs
 from labsupport.lessons.workbench import Workbench
 
@@ -73,7 +74,7 @@ LESSONS = (
             "unified": _TOOLBOX | Needs(engines=("old",)),
             **dict.fromkeys(("hierarchies", "limits", "shares", "inside", "live-restore", "three-judges"), _TOOLBOX),
             "keys": _TOOLBOX | Needs(images=("lab/registry",)),
-            "limits-by-hand": _TOOLBOX,
+            **dict.fromkeys(("limits-by-hand", "keys-by-hand"), _TOOLBOX),
         },
     ),
     Lesson(
@@ -182,3 +183,9 @@ def exercises_of(about: Lesson) -> Mapping[str, MakeExercise]:
     """Return what makes each exercise of a notebook, by name, from what it may use of a lab, and the seed."""
     made: Mapping[str, MakeExercise] = import_module(about.module).EXERCISES
     return made
+
+
+def answers_of(about: Lesson) -> Sequence[SeedAnswer]:
+    """Return what instructors get of a notebook's exercise, by seed; nothing where it has none."""
+    answers: Sequence[SeedAnswer] = import_module(f"{about.module}.exercise").ANSWERS if exercises_of(about) else ()
+    return answers

@@ -5,17 +5,15 @@ below, and said to be.
 """
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from labsupport.errors import UsageError
 from labsupport.experiments.evidence import Evidence, read_folder
 from labsupport.process.ownership import VIRTUAL_KIND
 
 WORDS_A_MINUTE = 150
 MINUTES_A_PREDICTION = 2
-BEGIN, END = "<!-- timing: made by ./lab generate -->", "<!-- end of timing -->"
 _TRIAL = re.compile(r'lab\.trial\(\s*"([\w-]+)"')
 _FENCE = re.compile(r"^```.*?^```", re.MULTILINE | re.DOTALL)
 
@@ -86,27 +84,12 @@ def timing_table(parts: Sequence[Part]) -> str:
     )
 
 
-def notes_with_timing(pages: Mapping[Path, Path], recorded: Path) -> dict[Path, str]:
-    """Return each page of notes with the table of its notebook in the place that is marked for it.
-
-    Args:
-        pages: page of notes → notebook.
-        recorded: folder of the recorded evidence.
-
-    Raises:
-        UsageError: a page has no such place.
-    """
-    made = {}
-    for page, notebook in pages.items():
-        folder = recorded / notebook.stem
-        # Seconds of a virtual machine are those of its processor, which may be emulated.
-        evidence = [one for one in read_folder(folder) if one.backend != VIRTUAL_KIND] if folder.is_dir() else []
-        before, begin, rest = page.read_text(encoding="utf-8").partition(BEGIN)
-        _, end, after = rest.partition(END)
-        if not begin or not end:
-            raise UsageError(f"put the timing into {page.name}", "its place is not marked", f"write {BEGIN} … {END}")
-        made[page] = f"{before}{BEGIN}\n\n{timing_table(parts_of(notebook, evidence))}\n\n{END}{after}"
-    return made
+def timing_of(notebook: Path, recorded: Path) -> str:
+    """The table of a notebook, with the seconds of its evidence in the folder of what was recorded."""
+    folder = recorded / notebook.stem
+    # Seconds of a virtual machine are those of its processor, which may be emulated.
+    evidence = [one for one in read_folder(folder) if one.backend != VIRTUAL_KIND] if folder.is_dir() else []
+    return timing_table(parts_of(notebook, evidence))
 
 
 def _seconds(part: Part) -> str:

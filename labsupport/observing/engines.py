@@ -17,9 +17,9 @@ Start = Callable[[], "Engine"]
 DaemonJson = Mapping[str, Any]
 
 
-def engine_started(trial: Trial, name: str, start: Start) -> Observation:
+def engine_started(trial: Trial, name: str, start: Start, *, repeatable: bool = False) -> Observation:
     """Start an engine; return {"started", "says"}: whether it answers, and what the daemon said if not."""
-    return trial.observe(f"start of the engine {name}", lambda: _outcome(start))
+    return trial.observe(f"start of the engine {name}", lambda: _outcome(start), repeatable=repeatable)
 
 
 def engines_started(trial: Trial, starts: Mapping[str, Start]) -> Observation:

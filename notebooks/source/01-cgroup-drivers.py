@@ -1378,12 +1378,25 @@ cgroups.effects_table(told)
 # %% [markdown]
 # ## Try it yourself
 #
+# ### Limits
+#
 # A workload that wants a whole core, twelve processes and 80 MB, step by step. Set the limits, say how it will end,
 # and watch. Where the engine is live, so is the container.
 
 # %%
 trial = lab.trial("limits-by-hand")
 lab.explore(cgroups.limits_explorer(trial, lab))
+
+# %% [markdown]
+# ### A key of daemon.json
+#
+# Choose a key and one of three files: it is right, or its form is wrong, or it asks for what there is not. The file
+# stands below the controls. Say how far it gets, and run it: `dockerd --validate` reads it, an engine of its own starts
+# with it, and a container on that engine, as far as each can.
+
+# %%
+trial = lab.trial("keys-by-hand")
+lab.explore(cgroups.keys_explorer(trial, lab))
 
 # %% [markdown]
 # ## Exercise: write a daemon.json
@@ -1403,7 +1416,7 @@ lab.exercise("daemon-json")
 # {
 #   "data-root": "/var/lib/elsewhere",
 #   "log-driver": "local",
-#   "log-opts": { "max-size": "400k", "max-file": "2" },
+#   "log-opts": { "max-size": "500k", "max-file": "2" },
 #   "live-restore": true,
 #   "insecure-registries": ["10.200.0.1:5000"],
 #   "log-level": "warn"

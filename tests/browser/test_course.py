@@ -10,25 +10,26 @@ import pytest
 from playwright.sync_api import expect
 
 from labsupport.notebooks import find_notebooks
-from labsupport.project import Project
+from labsupport.project import Project, this_project
 from tests.browser.jupyterlab_page import LabPage
 from tests.browser.slices import write_slice
-from tests.explorers import EXPLORERS
+from tests.explorers import EXPLORERS, cell_of, notebook_of
 
 pytestmark = [pytest.mark.needs("browser"), pytest.mark.timeout(1800)]
 
 LIVE_ELSEWHERE = "06-dockerfile-instructions"
-SLUGS = [slug for slug in EXPLORERS if slug != LIVE_ELSEWHERE]
-WIDGET_CELL = "lab.explore("
+WIDGETS = [widget for widget in EXPLORERS if widget != LIVE_ELSEWHERE]
 WITHIN_SECONDS = 240
 
 
 @pytest.fixture(scope="module")
 def in_lab(lab_page: LabPage, classroom: Project) -> LabPage:
-    for notebook in find_notebooks(classroom, SLUGS):
-        write_slice(notebook.path, WIDGET_CELL, classroom.work / f"{notebook.slug}.ipynb")
+    for widget in WIDGETS:
+        (notebook,) = find_notebooks(classroom, [notebook_of(widget)])
+        write_slice(notebook.path, cell_of(widget), classroom.work / f"{widget}.ipynb")
         if (classroom.assets / notebook.slug).is_dir():
-            shutil.copytree(classroom.assets / notebook.slug, classroom.work / "assets" / notebook.slug)
+            assets = classroom.work / "assets" / notebook.slug
+            shutil.copytree(classroom.assets / notebook.slug, assets, dirs_exist_ok=True)
     lab_page.open_lab()
     return lab_page
 
@@ -36,16 +37,17 @@ def in_lab(lab_page: LabPage, classroom: Project) -> LabPage:
 @pytest.fixture
 def page(in_lab: LabPage, request: pytest.FixtureRequest) -> Iterator[LabPage]:
     """The notebook that the test is about, run to its widget; closed afterwards, with its kernel."""
-    in_lab.open_from_list(f"{request.node.callspec.params['slug']}.ipynb")
+    in_lab.open_from_list(f"{request.node.callspec.params['widget']}.ipynb")
     in_lab.run_all(within_seconds=WITHIN_SECONDS)
     yield in_lab
     in_lab.close_notebook()
 
 
-@pytest.mark.parametrize("slug", SLUGS)
-def test_one_predicts_runs_and_reads_why(page: LabPage, slug: str) -> None:
+@pytest.mark.parametrize("widget", WIDGETS)
+def test_one_predicts_runs_and_reads_why(page: LabPage, widget: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(this_project().notebooks)
     assert page.tracebacks == []
-    swept = EXPLORERS[slug]()
+    swept = EXPLORERS[widget]()
     explorer = page.explorer()
     explorer.scroll_into_view_if_needed()
     question = explorer.get_by_label(swept.question.text, exact=True)
@@ -59,7 +61,7 @@ def test_one_predicts_runs_and_reads_why(page: LabPage, slug: str) -> None:
     page.page.keyboard.press("Enter")
     chip = explorer.locator(".lab-versus .lab-chip")
     expect(chip).to_contain_text("✓ as predicted", timeout=60_000)
-    expect(explorer).to_contain_text(f"Why: {first.played.explanation}"[:60])
+    expect(explorer).to_contain_text(f"Why: {first.played.explanation}"[:60].replace("`", ""))
     # What was recorded says so, and nothing of it looks live.
     if swept._origin.recorded:
         expect(explorer.get_by_role("note")).to_contain_text("Recorded, not live")

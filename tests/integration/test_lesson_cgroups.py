@@ -1,7 +1,6 @@
 """Notebook 01 on a real engine: its exercise takes the solution and leads wrong answers on, its widget meets limits."""
 
 import json
-import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -11,23 +10,17 @@ import pytest
 from labsupport.backends import Backends, LabOptions, plan, start_backends
 from labsupport.experiments.exercises import Answer, Exercise, faults_of_exercise
 from labsupport.lessons.cgroups import explorer
-from labsupport.lessons.cgroups.exercise import ANSWER, VARIATIONS, Seen, write_daemon_json
+from labsupport.lessons.cgroups.exercise import ANSWER, VARIATIONS, Seen, answer_to, write_daemon_json
 from labsupport.lessons.needs import Needs
 from labsupport.process.ownership import Owner
 from labsupport.project import this_project
 from labsupport.systems.inventory import leftovers, take_inventory
+from tests.lessons import solution
 
 pytestmark = pytest.mark.needs("engine")
 
 SLUG = "01-cgroup-drivers"
-GOOD = {
-    "data-root": "/var/lib/elsewhere",
-    "log-driver": "local",
-    "log-opts": {"max-size": "400k", "max-file": "2"},
-    "live-restore": True,
-    "insecure-registries": [VARIATIONS[0].registry],
-    "log-level": "warn",
-}
+GOOD = answer_to(VARIATIONS[0])
 WRONG = {
     "a key that there is not": (GOOD | {"log-drive": "local"}, "the engine starts"),
     "valid, and refused": (GOOD | {"exec-opts": ["native.cgroupdriver=unified"]}, "the engine starts"),
@@ -53,19 +46,18 @@ def backends() -> Iterator[Backends]:
 
 
 @pytest.fixture
-def exercise(backends: Backends, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Exercise[Seen]:
+def seed() -> int:
+    """Zero, where a test gives none."""
+    return 0
+
+
+@pytest.fixture
+def exercise(backends: Backends, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, seed: int) -> Exercise[Seen]:
     (tmp_path / ANSWER).parent.mkdir(parents=True)
     monkeypatch.chdir(tmp_path)
-    made = write_daemon_json(backends.runner)
+    made = write_daemon_json(backends.runner, seed)
     made.after_each_check = lambda: backends.places.tidy() and None
     return made
-
-
-def solution() -> str:
-    source = (this_project().sources / f"{SLUG}.py").read_text(encoding="utf-8")
-    found = re.search(r"### BEGIN SOLUTION\n(.*?)^# ### END SOLUTION", source, re.DOTALL | re.MULTILINE)
-    assert found, "the source of the notebook has no solution"
-    return "".join(f"{line.removeprefix('# ')}\n" for line in found[1].splitlines())
 
 
 def test_it_takes_the_solution_and_refuses_wrong_answers_with_a_step_each(exercise: Exercise[Seen]) -> None:
@@ -73,8 +65,17 @@ def test_it_takes_the_solution_and_refuses_wrong_answers_with_a_step_each(exerci
         Answer(name, lambda content=content: ANSWER.write_text(json.dumps(content)), leads_to)  # type: ignore[misc]
         for name, (content, leads_to) in WRONG.items()
     ]
-    answers.append(Answer("the solution", lambda: ANSWER.write_text(solution()) and None, None))
+    answers.append(Answer("the solution", lambda: ANSWER.write_text(solution(SLUG)) and None, None))
     assert faults_of_exercise(exercise, answers) == []
+
+
+@pytest.mark.parametrize("seed", range(1, len(VARIATIONS)))
+def test_the_answer_that_instructors_have_to_another_seed_is_right(exercise: Exercise[Seen], seed: int) -> None:
+    ANSWER.write_text(json.dumps(GOOD))
+    assert exercise.check().unmet == "data elsewhere"
+    ANSWER.write_text(json.dumps(answer_to(VARIATIONS[seed])))
+    outcome = exercise.check()
+    assert outcome.passed, outcome
 
 
 @pytest.mark.parametrize(
@@ -88,8 +89,10 @@ def test_the_workload_ends_as_its_limit_says(
     monkeypatch.chdir(this_project().notebooks)
     assert backends.engine is not None
     position = dict.fromkeys(("memory", "cpus", "pids"), explorer.NONE) | limits
-    record: dict[str, Any] = explorer.watch(backends.engine.client, position)
+    told: list[str] = []
+    record: dict[str, Any] = explorer.watch(backends.engine.client, position, told.append)
     assert explorer.outcome(record) == ends
     # One that ends early may have ended before it is looked at twice.
     assert limits or len(record["samples"]) >= 2
+    assert len(told) == len(record["samples"])
     assert backends.engine.client.containers.list(all=True) == []

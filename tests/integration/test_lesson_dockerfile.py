@@ -59,7 +59,7 @@ def test_it_takes_the_solution_and_refuses_wrong_answers_with_a_step_each(
     # The bad ones of other seeds are wrong answers to this one.
     answers += [
         Answer(name, lambda name=name: ANSWER.write_text((FOLDER / name).read_text()), "no credential in any layer")  # type: ignore[misc]
-        for name in BAD[1:]
+        for name in list(BAD)[1:]
     ]
     answers.append(Answer("the solution", lambda: ANSWER.write_text(solution(SLUG)) and None, None))
     assert faults_of_exercise(exercise, answers) == []

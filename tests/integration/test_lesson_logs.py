@@ -1,6 +1,5 @@
 """The exercise of notebook 02 on a real engine: takes the solution, and leads each wrong answer one step further."""
 
-import re
 import shutil
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -23,16 +22,11 @@ from labsupport.systems.machines.machine import Machine
 from labsupport.systems.machines.namespaces import start_namespaces_machine
 from labsupport.systems.receivers.receivers import Receivers
 from tests.engines import toolchain, tools
+from tests.lessons import solution
 
 pytestmark = [pytest.mark.needs("engine"), pytest.mark.timeout(600)]
 
 SLUG = "02-log-drivers"
-MENDED = {
-    1: ("max-sise", "max-size"),
-    2: ("--log-opt compress=true", "--log-opt max-file=2 --log-opt compress=true"),
-    3: ("--log-opt splunk-url", "--log-opt splunk-token=11111111-2222-3333-4444-555555555555 --log-opt splunk-url"),
-    4: ("--log-opt awslogs-group", "--log-opt awslogs-create-group=true --log-opt awslogs-group"),
-}
 
 
 class AtPlaces:
@@ -86,21 +80,13 @@ def assets(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
 
 
-def solution() -> str:
-    """The solution in the notebook's source, as the learner would have it in the file."""
-    source = (this_project().sources / f"{SLUG}.py").read_text(encoding="utf-8")
-    found = re.search(r"### BEGIN SOLUTION\n(.*?)^# ### END SOLUTION", source, re.DOTALL | re.MULTILINE)
-    assert found, "the source of the notebook has no solution"
-    return "".join(f"{line.removeprefix('# ')}\n" for line in found[1].splitlines())
-
-
 def write(text: str) -> Callable[[], None]:
     return lambda: ANSWER.write_text(text) and None  # type: ignore[func-returns-value]
 
 
 @pytest.mark.usefixtures("assets")
 def test_it_takes_the_solution_and_refuses_wrong_answers_with_a_step_each(places: AtPlaces) -> None:
-    good = solution()
+    good = solution(SLUG)
     other_port = good.replace("24224", "24226")
     answers = [
         Answer("another wrong port", write(other_port), "it starts"),
@@ -120,11 +106,11 @@ def test_it_takes_the_solution_and_refuses_wrong_answers_with_a_step_each(places
 
 
 @pytest.mark.usefixtures("assets")
-@pytest.mark.parametrize("seed", MENDED)
+@pytest.mark.parametrize("seed", range(1, len(FAULTS)))
 def test_every_fault_keeps_its_container_from_starting_and_can_be_mended(places: AtPlaces, seed: int) -> None:
     script = FOLDER / FAULTS[seed].script
     assert places.run(["sh", str(script)]).exit_code == 125
     places.run(["docker", "rm", "--force", "shop"])
-    write(script.read_text().replace(*MENDED[seed]))()
+    write(FAULTS[seed].mended.made_in(script.read_text()))()
     outcome = will_not_start(places, seed).check()
     assert outcome.passed, outcome

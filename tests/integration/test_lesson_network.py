@@ -8,7 +8,7 @@ import pytest
 
 from labsupport.experiments.exercises import Answer, Exercise, Standing, faults_of_exercise
 from labsupport.lessons.network import repair
-from labsupport.lessons.network.exercise import FAULTS, Found
+from labsupport.lessons.network.exercise import FAULTS, REPAIRS, Found
 from labsupport.project import this_project
 from labsupport.systems.engines.engine import Engine
 from tests.engines import private_engine
@@ -16,15 +16,8 @@ from tests.engines import private_engine
 pytestmark = pytest.mark.needs("engine")
 
 SLUG = "04-network-drivers"
-# For each fault a repair; below, what one might try first, and the requirement that this leads to.
-SOLUTIONS = (
-    "docker network connect back web",
-    "docker network disconnect back database; docker network connect --alias db back database",
-    "docker network connect back web; docker network connect back db",
-    "docker network create --label exercise=repair shop; docker network connect shop web; "
-    "docker network connect shop db; docker network disconnect back db",
-    "docker network disconnect none db; docker network connect back db",
-)
+SOLUTIONS = ["; ".join(commands) for _, commands in REPAIRS]
+# What one might try first, and the requirement that this leads to.
 WRONG_FOR_THE_FIRST = {
     "docker network connect front db": "nobody else reaches db",
     "docker network connect bridge web; docker network connect bridge db": "web knows the name db",

@@ -8,7 +8,7 @@ import pytest
 
 from labsupport.experiments.exercises import Answer, Exercise, faults_of_exercise
 from labsupport.lessons.statefulset import stuck
-from labsupport.lessons.statefulset.exercise import ANSWER, FOLDER, Attempt
+from labsupport.lessons.statefulset.exercise import ANSWER, FAULTS, FOLDER, MENDED, Attempt
 from labsupport.systems.clusters.embedded import EmbeddedCluster
 from tests.clusters import embedded_cluster, kubectl
 from tests.lessons import copy_assets, solution
@@ -20,17 +20,23 @@ SLUG = "08-statefulset"
 WITHIN_SECONDS = 30.0
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def cluster() -> Iterator[EmbeddedCluster]:
     with embedded_cluster() as started:
         yield started
 
 
 @pytest.fixture
-def exercise(cluster: EmbeddedCluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Exercise[Attempt]:
+def seed() -> int:
+    """Zero, where a test gives none."""
+    return 0
+
+
+@pytest.fixture
+def exercise(cluster: EmbeddedCluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, seed: int) -> Exercise[Attempt]:
     copy_assets(SLUG, tmp_path)
     monkeypatch.chdir(tmp_path)
-    return stuck(cluster.runner, within_seconds=WITHIN_SECONDS)
+    return stuck(cluster.runner, seed, within_seconds=WITHIN_SECONDS)
 
 
 def test_it_takes_the_solution_and_refuses_wrong_answers_with_a_step_each(
@@ -55,5 +61,19 @@ def test_it_takes_the_solution_and_refuses_wrong_answers_with_a_step_each(
     ]
     kubectl(cluster, f"apply -f {FOLDER}/stuck-0.yaml")
     assert faults_of_exercise(exercise, answers) == []
-    left = json.loads(kubectl(cluster, "get statefulsets,pods,pvc,services --selector app=db --output json"))
-    assert left["items"] == []
+    assert left_in(cluster) == []
+
+
+def left_in(cluster: EmbeddedCluster) -> list[object]:
+    found = json.loads(kubectl(cluster, "get statefulsets,pods,pvc,services --selector app=db --output json"))
+    return list(found["items"])
+
+
+@pytest.mark.parametrize("seed", range(1, len(FAULTS)))
+def test_what_mends_every_other_fault_is_right(
+    exercise: Exercise[Attempt], cluster: EmbeddedCluster, seed: int
+) -> None:
+    ANSWER.write_text(MENDED[seed][1].made_in((FOLDER / FAULTS[seed]).read_text()))
+    outcome = exercise.check()
+    assert outcome.passed, outcome
+    assert left_in(cluster) == []

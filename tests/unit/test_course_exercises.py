@@ -1,21 +1,24 @@
 """Every exercise of the course: a hint for all that can be wrong, and a variation for every seed of its notebook."""
 
+import json
 import re
 from typing import Any
 
 import pytest
+import yaml
 
 from labsupport.experiments.exercises import Exercise
 from labsupport.lessons import cgroups, cni, dockerfile, logs, network, reclaim, statefulset, storage
-from labsupport.lessons.catalog import LESSONS, exercises_of
+from labsupport.lessons.catalog import LESSONS, answers_of, exercises_of
 from labsupport.project import this_project
+from tests.lessons import solution
 from tests.scripted import ScriptedRunner
 
 # What the seed chooses from, by the number of the notebook.
 VARIATIONS = {
     "01": cgroups.exercise.VARIATIONS,
     "02": logs.exercise.FAULTS,
-    "03": storage.exercise.NUMBERS,
+    "03": storage.exercise.VARIATIONS,
     "04": network.exercise.FAULTS,
     "05": cni.exercise.CASES,
     "06": dockerfile.exercise.BAD,
@@ -65,3 +68,43 @@ def test_the_notebook_shows_what_the_check_goes_by(lesson: Any, name: str) -> No
 def test_it_is_named_as_it_is_asked_for(lesson: Any, name: str) -> None:
     assert made(lesson, name).name == name
     assert made(lesson, name).praise.endswith((".", "?", "`"))
+
+
+@pytest.mark.parametrize("lesson", LESSONS, ids=lambda lesson: lesson.slug)
+def test_instructors_have_an_answer_to_every_seed(lesson: Any) -> None:
+    answers = answers_of(lesson)
+    assert len(answers) == len(VARIATIONS.get(lesson.slug[:2], ()))
+    assert all(each.asked for each in answers)
+    assert len({bool(each.answer) for each in answers}) <= 1, "either each has one, or the notebook's serves them all"
+
+
+def assets(slug: str, name: str) -> str:
+    return (this_project().assets / slug / "exercise" / name).read_text(encoding="utf-8")
+
+
+def test_answers_told_as_a_change_change_the_file_of_their_seed() -> None:
+    for fault in logs.exercise.FAULTS:
+        assert fault.mended.made_in(assets("02-log-drivers", fault.script)).count(fault.mended.new) == 1
+    for name, (_, mended) in zip(statefulset.exercise.FAULTS, statefulset.exercise.MENDED, strict=True):
+        assert mended.old not in mended.made_in(assets("08-statefulset", name))
+
+
+def test_the_notebooks_solutions_are_the_answers_to_seed_0() -> None:
+    """Where an answer is not made of the solution."""
+    wanted = cgroups.exercise.answer_to(cgroups.exercise.VARIATIONS[0])
+    assert json.loads(solution("01-cgroup-drivers")) == wanted
+    shop = logs.exercise.FAULTS[0]
+    assert solution("02-log-drivers") == shop.mended.made_in(assets("02-log-drivers", shop.script))
+    assert yaml.safe_load(solution("03-storage-drivers")) == storage.exercise.VARIATIONS[0].grows()
+    commands = solution("04-network-drivers").splitlines()
+    assert [line.removeprefix("!") for line in commands] == list(network.exercise.REPAIRS[0][1])
+    case = cni.exercise.CASES[0]
+    assert yaml.safe_load(solution("05-cni-plugins")) == {"dataplane": case.dataplane, "fault": case.fault}
+    stuck = assets("08-statefulset", statefulset.exercise.FAULTS[0])
+    assert solution("08-statefulset") == statefulset.exercise.MENDED[0][1].made_in(stuck)
+
+
+def test_the_numbers_of_the_five_steps_are_those_of_the_script() -> None:
+    script = assets("03-storage-drivers", "five-steps.sh")
+    for number, steps in enumerate(storage.exercise.VARIATIONS):
+        assert f"\n{number}) new={steps.new} cache={steps.cache} stopped={steps.stopped} ;;\n" in script

@@ -7,31 +7,37 @@ import pytest
 
 from labsupport.display.explorer import attempt_shown
 from labsupport.project import this_project
-from tests.explorers import EXPLORERS, swept
+from tests.explorers import EXPLORERS, notebook_of, swept
 from tests.figures import figures_in, seen_only
 
 # The widgets that draw something of every position; the others show tables.
 DRAWN = ("01-cgroup-drivers", "03-storage-drivers", "05-cni-plugins", "08-statefulset")
-each_notebook = pytest.mark.parametrize("slug", EXPLORERS)
+each_widget = pytest.mark.parametrize("widget", EXPLORERS)
+
+
+@pytest.fixture(autouse=True)
+def beside_its_files(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(this_project().notebooks)
 
 
 def test_every_notebook_with_a_widget_is_swept() -> None:
     sources = sorted(this_project().sources.glob("[0-9][0-9]-*.py"))
-    assert [path.stem for path in sources if "lab.explore(" in path.read_text(encoding="utf-8")] == list(EXPLORERS)
+    shown = [path.stem for path in sources for _ in range(path.read_text(encoding="utf-8").count("lab.explore("))]
+    assert shown == [notebook_of(widget) for widget in EXPLORERS]
 
 
-@each_notebook
-def test_every_position_plays_and_says_why(slug: str) -> None:
-    explorer, attempts = swept(slug)
+@each_widget
+def test_every_position_plays_and_says_why(widget: str) -> None:
+    explorer, attempts = swept(widget)
     assert len(attempts) == len(list(explorer.positions())) > 1
     assert [(dict(each.position), each.error) for each in attempts if each.error] == []
     silent = [dict(each.position) for each in attempts if each.played and not each.played.explanation.endswith(".")]
     assert silent == []
 
 
-@each_notebook
-def test_what_it_was_could_have_been_predicted(slug: str) -> None:
-    explorer, attempts = swept(slug)
+@each_widget
+def test_what_it_was_could_have_been_predicted(widget: str) -> None:
+    explorer, attempts = swept(widget)
     seen = {each.played.seen for each in attempts if each.played}
     assert len(seen) > 1, "one answer for all is no question"
     if explorer.question.answers:
@@ -40,17 +46,17 @@ def test_what_it_was_could_have_been_predicted(slug: str) -> None:
         assert explorer.question.example
 
 
-@each_notebook
-def test_every_position_shows_the_command_it_stands_for(slug: str) -> None:
-    explorer, attempts = swept(slug)
+@each_widget
+def test_every_position_shows_the_command_it_stands_for(widget: str) -> None:
+    explorer, attempts = swept(widget)
     assert [dict(each.position) for each in attempts if not explorer.preview(each.position)] == []
 
 
-@each_notebook
-def test_every_figure_of_every_position_has_its_alternative(slug: str) -> None:
-    for attempt in swept(slug)[1]:
+@each_widget
+def test_every_figure_of_every_position_has_its_alternative(widget: str) -> None:
+    for attempt in swept(widget)[1]:
         shown = attempt_shown(attempt)
-        assert bool(figures_in(shown.html)) is (slug in DRAWN), attempt.position
+        assert bool(figures_in(shown.html)) is (widget in DRAWN), attempt.position
         assert seen_only(shown.html) == [], attempt.position
         assert shown.text.count("\n") >= 3, "what stands where HTML does not"
 
@@ -69,9 +75,9 @@ def test_a_figure_for_the_eyes_alone_is_found(html: str) -> None:
     assert seen_only(html)
 
 
-@each_notebook
-def test_a_prediction_that_came_true_is_told_from_one_that_did_not(slug: str) -> None:
-    explorer, attempts = swept(slug)
+@each_widget
+def test_a_prediction_that_came_true_is_told_from_one_that_did_not(widget: str) -> None:
+    explorer, attempts = swept(widget)
     first = next(each for each in attempts if each.played)
     assert first.played is not None
     assert explorer.play(first.position, first.played.seen).as_predicted is True

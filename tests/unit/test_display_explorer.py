@@ -133,6 +133,24 @@ def test_while_it_runs_the_widget_is_busy_and_shows_progress() -> None:
     assert "stopping" in seen[1][1] and "<progress" in seen[1][1]
 
 
+def test_what_a_run_has_come_to_is_shown_while_it_runs_and_no_longer() -> None:
+    seen: list[str] = []
+
+    def slow(position: Position) -> Played:
+        widget.show_meanwhile("half way")
+        seen.append(browser.face.meanwhile)
+        return Played("done", "done")
+
+    widget = Explorer("t", CONTROLS, slow, question=Question("?"))
+    widget.show_meanwhile("nobody looks")
+    browser = Browser(widget)
+    widget.show_meanwhile("a cell below runs")
+    assert browser.face.meanwhile == ""
+    browser.run(ENTRYPOINT="exec", CMD="none")
+    assert seen == ["half way"]
+    assert browser.face.meanwhile == ""
+
+
 def test_a_stop_is_offered_only_where_a_signal_reaches_the_run() -> None:
     widget = explorer()
     browser = Browser(widget)

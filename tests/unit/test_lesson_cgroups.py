@@ -14,8 +14,10 @@ from labsupport.experiments.steps import Observation, Recording, Step
 from labsupport.lessons import cgroups
 from labsupport.lessons.cgroups import daemon_json as keys
 from labsupport.lessons.cgroups import exercise, explorer
+from labsupport.lessons.cgroups import keys as workbench
 from labsupport.process.commands import CommandResult, Invocation
 from labsupport.project import this_project
+from tests.explorers import swept
 
 ID = "a1" * 32
 RECORDING = Recording(datetime.date(2026, 1, 2), ("Docker 29",), "a test says so", "private")
@@ -257,10 +259,66 @@ class TestExplorer:
         assert "wait in 7 periods" in explorer.explanation(self.record(throttled=7), position)
         assert "wait in" not in explorer.explanation(self.record(), position)
 
+    def test_the_last_sample_is_told_while_it_runs(self) -> None:
+        samples = self.record(throttled=7)["samples"]
+        assert explorer._told(samples[:1]) == "0.0 s: 1 MB, 2 processes, 0.0 s of processor time"
+        assert explorer._told(samples) == (
+            "1.0 s: 40 MB, 8 processes, 0.9 s of processor time, had to wait in 7 periods"
+        )
+
     def test_every_figure_says_what_it_shows(self) -> None:
         shown = explorer._drawn(self.record(), {"memory": "48m", "cpus": explorer.NONE, "pids": "8"})
         for words in ("Memory", "Processor time used", "Processes", "at most 40"):
             assert words in shown.text
+
+
+class TestKeys:
+    @pytest.mark.parametrize(
+        ("says", "has_effect", "outcome"),
+        [
+            (("no such key", "", ""), False, workbench.REFUSED),
+            (("", "no such driver", ""), False, workbench.NO_ENGINE),
+            (("", "", "invalid size"), False, workbench.NO_CONTAINER),
+            (("", "", ""), False, workbench.NO_EFFECT),
+            (("", "", ""), True, workbench.EFFECT),
+        ],
+    )
+    def test_the_first_judge_that_finds_a_fault_says_how_far_it_gets(
+        self, says: tuple[str, str, str], has_effect: bool, outcome: str
+    ) -> None:
+        assert workbench.outcome(keys.Judged("x", "", *says), has_effect=has_effect) == outcome
+
+    @pytest.mark.parametrize(
+        ("content", "seen", "has_effect"),
+        [
+            ('{"log-opts": {"max-size": "16k"}}', '{"Config": {"max-size": "16k"}}', True),
+            ('{"log-opt": ["max-size=16k"]}', '{"Config": {}}', False),
+            ('{"storage-driver": "overlay2"}', "overlayfs", False),
+        ],
+    )
+    def test_an_effect_is_what_the_file_asks_for(
+        self, tmp_path: Path, content: str, seen: str, has_effect: bool
+    ) -> None:
+        (tmp_path / "x.json").write_text(content)
+        assert workbench._has_effect(tmp_path / "x.json", step(seen)) is has_effect
+
+    def test_where_nothing_was_seen_it_is_not_called_no_effect(self) -> None:
+        with pytest.raises(EvidenceError):
+            workbench._has_effect(Path("x.json"), step("", exit_code=1, stderr="no such container"))
+
+    def test_every_file_is_there_and_every_way_to_end(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.chdir(this_project().notebooks)
+        explorer, attempts = swept("01-cgroup-drivers.keys_explorer")
+        assert {each.played.seen for each in attempts if each.played} == set(explorer.question.answers)
+        assert sorted(workbench.FOLDER.glob("*.json")) == sorted(map(workbench._file, explorer.positions()))
+
+    def test_the_model_finds_the_faults_of_form_and_no_others(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """That of `log-opt` too, which the daemon does not find."""
+        monkeypatch.chdir(this_project().notebooks)
+        for attempt in swept("01-cgroup-drivers.keys_explorer")[1]:
+            name = workbench._name(attempt.position)
+            by_model = keys.faults_in((workbench.FOLDER / f"{name}.json").read_text()) or workbench.FLAGS.get(name)
+            assert bool(by_model) is (attempt.position["what is wrong"] == "the form"), name
 
 
 class Bench:
@@ -319,10 +377,10 @@ class TestExercise:
     def test_another_seed_asks_for_other_values(self) -> None:
         exercise.ANSWER.write_text("{}x")
         other = exercise.write_daemon_json(Bench(**self.GOOD), seed=1)
-        assert "/srv/engine" in other.task and "0.4 MB" in other.task
+        assert "/var/lib/engine" in other.task and "0.4 MB" in other.task
         outcome = other.check()
         assert outcome.unmet == "data elsewhere"
-        assert "/srv/engine" in outcome.message
+        assert "/var/lib/engine" in outcome.message
 
     def test_a_daemon_that_chatters_is_told(self) -> None:
         outcome = self.check(Bench(chatter="level=info\nlevel=info", **self.GOOD))

@@ -7,8 +7,7 @@ import nbformat
 import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
-from labsupport.errors import UsageError
-from labsupport.lessons.timing import BEGIN, END, Part, notes_with_timing, parts_of, timing_table
+from labsupport.lessons.timing import Part, parts_of, timing_of, timing_table
 
 
 def notebook(folder: Path) -> Path:
@@ -46,12 +45,5 @@ def test_the_table_sums_up() -> None:
     assert "| **All** | 450 | 1 | 3 | | **6** |" in said
 
 
-def test_only_the_marked_place_of_a_page_is_written(tmp_path: Path) -> None:
-    page = tmp_path / "06-x.md"
-    page.write_text(f"# Notes\n\n{BEGIN}\nold\n{END}\n\nQuestions\n")
-    (made,) = notes_with_timing({page: notebook(tmp_path)}, tmp_path / "none").values()
-    assert made.startswith("# Notes\n\n" + BEGIN) and made.endswith(END + "\n\nQuestions\n")
-    assert "old" not in made and "| 1. One |" in made
-    page.write_text("# Notes\n")
-    with pytest.raises(UsageError, match="place is not marked"):
-        notes_with_timing({page: tmp_path}, tmp_path)
+def test_without_evidence_there_are_no_seconds(tmp_path: Path) -> None:
+    assert "| 1. One | 301 | 1 | 1 |  | 4 |" in timing_of(notebook(tmp_path), tmp_path / "none")

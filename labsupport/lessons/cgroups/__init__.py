@@ -1,4 +1,4 @@
-"""What notebook 01 needs beside its commands: readers, tables, figures of what they print, the widget, the exercise."""
+"""What notebook 01 needs beside its commands: readers, tables, figures of what they print, widgets, the exercise."""
 
 from labsupport.lessons.cgroups.daemon import downloads_figure, levels, numbers_lost, read_absence, read_downloads
 from labsupport.lessons.cgroups.daemon_json import (
@@ -21,6 +21,7 @@ from labsupport.lessons.cgroups.hierarchies import (
     spread,
     where_chosen,
 )
+from labsupport.lessons.cgroups.keys import keys_explorer
 from labsupport.lessons.cgroups.limits import (
     read_endings,
     read_usage,
@@ -41,6 +42,7 @@ __all__ = [
     "downloads_figure",
     "effects_table",
     "judged_table",
+    "keys_explorer",
     "last_words",
     "levels",
     "limits_explorer",

@@ -130,8 +130,10 @@ class Judged:
         return bool(self.model_says) != self.is_valid
 
 
-def read_judged(name: str, validated: Step, started: Mapping[str, Any], ran: Step | None) -> Judged:
-    """Put together the judgements on a file among the wrong ones.
+def read_judged(
+    name: str, validated: Step, started: Mapping[str, Any], ran: Step | None, *, folder: Path = WRONG
+) -> Judged:
+    """Put together the judgements on a file of a folder, without more said among the wrong ones.
 
     Args:
         name: of the file, without its ending.
@@ -139,7 +141,7 @@ def read_judged(name: str, validated: Step, started: Mapping[str, Any], ran: Ste
         started: of `lab.start_engines(…)`, for the engine with that file.
         ran: of a first container; None where the engine did not start.
     """
-    text = (WRONG / f"{name}.json").read_text(encoding="utf-8")
+    text = (folder / f"{name}.json").read_text(encoding="utf-8")
     faults = faults_in(text) + [
         f"the key {key} is given as a flag too" for key in json.loads(text) if f"--{key}" in _flags(validated)
     ]

@@ -8,6 +8,7 @@ from typing import Any
 
 from labsupport.errors import EngineError
 from labsupport.experiments.exercises import Exercise, Requirement, fault_by_seed
+from labsupport.lessons.answers import SeedAnswer
 from labsupport.lessons.workbench import Workbench
 from labsupport.process.commands import Invocation
 
@@ -27,7 +28,7 @@ class Wanted:
 
 VARIATIONS = (
     Wanted("/var/lib/elsewhere", 1_000_000, "10.200.0.1:5000"),
-    Wanted("/srv/engine", 400_000, "10.200.0.1:5443"),
+    Wanted("/var/lib/engine", 400_000, "10.200.0.1:5443"),
     Wanted("/var/lib/more-room", 6_000_000, "10.200.0.7:5000"),
 )
 
@@ -134,6 +135,23 @@ def requirements_of(wanted: Wanted) -> tuple[Requirement[Seen], ...]:
     )
 
 
+def answer_to(wanted: Wanted) -> dict[str, Any]:
+    """A daemon.json that does all five."""
+    return {
+        "data-root": wanted.data_root,
+        "log-driver": "local",
+        "log-opts": {"max-size": f"{wanted.most_bytes // 2000}k", "max-file": "2"},
+        "live-restore": True,
+        "insecure-registries": [wanted.registry],
+        "log-level": "warn",
+    }
+
+
+def _asked_and_answered(wanted: Wanted) -> SeedAnswer:
+    asked = f"all below `{wanted.data_root}`; a log of at most {_megabytes(wanted)}; plain HTTP to `{wanted.registry}`"
+    return SeedAnswer(asked, f"`{json.dumps(answer_to(wanted))}`")
+
+
 HINTS = (
     "All keys that you need are in the table of the sample file above; values differ.",
     "One key at a time: check() tells of the first requirement that is not met, and of none below it.",
@@ -171,3 +189,6 @@ def _megabytes(wanted: Wanted) -> str:
 def _data_root(seen: Seen) -> str:
     root = str(seen.info.get("DockerRootDir"))
     return "the folder that the lab chose for it" if root.endswith("/engine/docker") else root
+
+
+ANSWERS = tuple(_asked_and_answered(wanted) for wanted in VARIATIONS)

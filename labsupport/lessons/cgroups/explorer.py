@@ -1,5 +1,6 @@
 """The widget: one workload under limits of memory, processor time and processes, watched while it runs."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -32,10 +33,12 @@ def limits_explorer(trial: Trial, lab: Engines) -> Explorer:
 
     def play(position: Position) -> Played:
         name = " ".join([NAME, *position.values()])
-        record = trial.observe(name, lambda: watch(lab.engine.client, position), repeatable=True).value
+        record = trial.observe(
+            name, lambda: watch(lab.engine.client, position, explorer.show_meanwhile), repeatable=True
+        ).value
         return Played(_drawn(record, position), outcome(record), explanation(record, position))
 
-    return Explorer(
+    explorer = Explorer(
         "What will the limits do?",
         {"memory": MEMORY, "cpus": CPUS, "pids": PIDS},
         play,
@@ -43,6 +46,7 @@ def limits_explorer(trial: Trial, lab: Engines) -> Explorer:
         preview=command,
         origin=Origin.of_trial(trial),
     )
+    return explorer
 
 
 def command(position: Position) -> str:
@@ -52,8 +56,8 @@ def command(position: Position) -> str:
     return " ".join(["docker run", *given, "--name", NAME, "lab/toolbox", "sh", WORKLOAD.name])
 
 
-def watch(client: Any, position: Position) -> Record:
-    """Run the workload with these limits; read what the engine counts for it until it ends.
+def watch(client: Any, position: Position, tell: Callable[[str], None] = lambda said: None) -> Record:
+    """Run the workload with these limits; read what the engine counts for it until it ends, and tell it meanwhile.
 
     Returns:
         {"samples": [[seconds, megabytes, processor seconds, processes, throttled periods], …], "exit_code", "oom"}
@@ -75,6 +79,7 @@ def watch(client: Any, position: Position) -> Record:
             counted = client.api.stats(container.id, stream=False, one_shot=True)
             if counted.get("pids_stats", {}).get("current"):
                 samples.append(_sample(counted, samples))
+                tell(_told(samples))
             container.reload()
             return str(container.status) == "exited"
 
@@ -118,6 +123,16 @@ def _sample(counted: Record, before: list[list[float]]) -> list[float]:
         counted["pids_stats"]["current"],
         cpu.get("throttling_data", {}).get("throttled_periods", 0),
     ]
+
+
+def _told(samples: list[list[float]]) -> str:
+    """The last sample in words."""
+    seconds, megabytes, processor, processes, throttled = samples[-1]
+    waited = f", had to wait in {throttled:g} periods" if throttled else ""
+    return (
+        f"{seconds - samples[0][0]:.1f} s: {megabytes:.0f} MB, {processes:g} processes, "
+        f"{processor:.1f} s of processor time{waited}"
+    )
 
 
 def _seconds_of(read: str) -> float:

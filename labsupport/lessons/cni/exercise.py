@@ -8,6 +8,7 @@ from typing import Any
 import yaml
 
 from labsupport.experiments.exercises import Exercise, Requirement
+from labsupport.lessons.answers import SeedAnswer
 from labsupport.process.commands import Runner
 
 FOLDER = Path("assets/05-cni-plugins/exercise")
@@ -72,6 +73,14 @@ CASES = (
         "The members still know each other, pods of one node do talk, and small packets are lost like large ones.",
     ),
 )  # fmt: skip
+
+ANSWERS = tuple(
+    SeedAnswer(
+        f"{FAULTS[case.fault]}. {case.tells_dataplane} {case.tells_fault}",
+        f"`dataplane: {case.dataplane}`, `fault: {case.fault}`",
+    )
+    for case in CASES
+)
 
 
 @dataclass(frozen=True)

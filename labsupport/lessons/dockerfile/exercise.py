@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from labsupport.experiments.exercises import Exercise, Requirement, fault_by_seed
+from labsupport.lessons.answers import SeedAnswer
 from labsupport.lessons.dockerfile.layers import Layers, layers_of_output
 from labsupport.process.commands import CommandResult, Runner
 from labsupport.process.waiting import wait_until
@@ -14,7 +15,15 @@ ASSETS = Path("assets/06-dockerfile-instructions")
 FOLDER = ASSETS / "exercise"
 ANSWER = FOLDER / "better.Dockerfile"
 # Each leaks the credential, is large, has needless layers, and does not stop when told, in its own way.
-BAD = ("bad-0.Dockerfile", "bad-1.Dockerfile", "bad-2.Dockerfile")
+BAD = {
+    "bad-0.Dockerfile": "`COPY .` and `cp` leave the credential in their layers, `download` its 8 MB, whatever the "
+    "last RUN removes; five layers; a shell with a pipe is PID 1, and passes no TERM on",
+    "bad-1.Dockerfile": "`ADD .` and `COPY session.txt` leave the credential in their layers, the first RUN 8 MB, "
+    "which nobody removes; five layers; `sh -c` with two commands is PID 1, and passes no TERM on",
+    "bad-2.Dockerfile": "two stages, but the second copies it all: with `/app` the credential, with `/tmp/download` "
+    "8 MB; a layer only for a link; the shell form with two commands, so that a shell is PID 1",
+}
+ANSWERS = tuple(SeedAnswer(wrong) for wrong in BAD.values())
 CREDENTIAL = FOLDER / "session.txt"
 PATTERN = "session=[0-9a-f]"
 IMAGE, CONTAINER = "rewrite", "rewrite-try"
@@ -50,7 +59,7 @@ class Rewrite:
 
 def rewrite(runner: Runner, seed: int = 0) -> Exercise[Rewrite]:
     """Make the exercise; it builds and runs the answer through `runner`. The seed chooses the bad Dockerfile."""
-    bad = FOLDER / fault_by_seed(BAD, seed)
+    bad = FOLDER / fault_by_seed(list(BAD), seed)
     attempt = _Attempt(runner, bad)
     return Exercise(
         "rewrite",

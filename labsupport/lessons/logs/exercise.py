@@ -9,6 +9,7 @@ from pathlib import Path
 
 from labsupport.errors import WaitExpired
 from labsupport.experiments.exercises import Exercise, Requirement, fault_by_seed
+from labsupport.lessons.answers import Change, SeedAnswer
 from labsupport.process.commands import CommandResult, Invocation, Runner
 from labsupport.process.waiting import wait_until
 
@@ -20,9 +21,11 @@ ARRIVES_WITHIN_SECONDS = 20.0
 
 @dataclass(frozen=True)
 class Fault:
-    """A script whose container does not start, what the mended one must keep, and where its line should arrive."""
+    """A script whose container does not start: why, what mends it, what must stay, where its line should arrive."""
 
     script: str
+    wrong: str
+    mended: Change
     driver: str
     kept: Mapping[str, str] = field(hash=False)
     avoided: tuple[str, ...]
@@ -33,11 +36,42 @@ class Fault:
 # `find` prints the container's line; {id} is the short id.
 IN_RECORDS = "grep {id} /var/log/receivers/%s.jsonl"
 FAULTS = (
-    Fault("shop-0.sh", "fluentd", {}, ("fluentd-async",), "the Fluentd collector", IN_RECORDS % "fluentd"),
-    Fault("shop-1.sh", "json-file", {"max-size": "10m"}, (), "the engine's own file", ""),
-    Fault("shop-2.sh", "json-file", {"max-size": "10m", "compress": "true"}, (), "the engine's own file", ""),
+    Fault(
+        "shop-0.sh",
+        "nobody listens at that port: the Fluentd collector has another",
+        Change("127.0.0.1:24225", "127.0.0.1:24224"),
+        "fluentd",
+        {},
+        ("fluentd-async",),
+        "the Fluentd collector",
+        IN_RECORDS % "fluentd",
+    ),
+    Fault(
+        "shop-1.sh",
+        "a spelling mistake: the driver knows no such option",
+        Change("max-sise", "max-size"),
+        "json-file",
+        {"max-size": "10m"},
+        (),
+        "the engine's own file",
+        "",
+    ),
+    Fault(
+        "shop-2.sh",
+        "`compress` is for files that were rotated away, and without `max-file` there are none",
+        Change("--log-opt compress=true", "--log-opt max-file=2 --log-opt compress=true"),
+        "json-file",
+        {"max-size": "10m", "compress": "true"},
+        (),
+        "the engine's own file",
+        "",
+    ),
     Fault(
         "shop-3.sh",
+        "the driver asks for a token",
+        Change(
+            "--log-opt splunk-url", "--log-opt splunk-token=11111111-2222-3333-4444-555555555555 --log-opt splunk-url"
+        ),
         "splunk",
         {"splunk-url": "http://127.0.0.1:8088"},
         ("splunk-verify-connection",),
@@ -46,6 +80,8 @@ FAULTS = (
     ),
     Fault(
         "shop-4.sh",
+        "there is no group `shop`, and nobody makes it",
+        Change("--log-opt awslogs-group", "--log-opt awslogs-create-group=true --log-opt awslogs-group"),
         "awslogs",
         {"awslogs-group": "shop"},
         (),
@@ -53,6 +89,7 @@ FAULTS = (
         "sh -c 'python3 assets/02-log-drivers/read_cloudwatch.py shop | grep {id}'",
     ),
 )
+ANSWERS = tuple(SeedAnswer(fault.wrong, fault.mended.told()) for fault in FAULTS)
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from labsupport.experiments.exercises import Exercise, Requirement, fault_by_seed
+from labsupport.lessons.answers import SeedAnswer
 from labsupport.process.commands import CommandResult, Runner
 
 ROLES = ("web", "db", "guest")
@@ -21,6 +22,32 @@ FAULTS: tuple[tuple[str, ...], ...] = (
     ("web: back, front", "db: back", "db"),
     ("web: back, front", "db: none", "db"),
 )
+# For each, what is wrong, and commands that repair it.
+REPAIRS = (
+    ("web and db have no network in common", ("docker network connect back web",)),
+    (
+        "the container of db has another name, and no alias",
+        ("docker network disconnect back database", "docker network connect --alias db back database"),
+    ),
+    (
+        "both are on the default bridge, which knows no names",
+        ("docker network connect back web", "docker network connect back db"),
+    ),
+    (
+        "containers on `back` may not talk to each other: `enable_icc=false`",
+        (
+            "docker network create --label exercise=repair shop",
+            "docker network connect shop web",
+            "docker network connect shop db",
+            "docker network disconnect back db",
+        ),
+    ),
+    (
+        "db has no network, and `none` cannot be combined",
+        ("docker network disconnect none db", "docker network connect back db"),
+    ),
+)
+ANSWERS = tuple(SeedAnswer(wrong, "<br>".join(f"`{command}`" for command in repair)) for wrong, repair in REPAIRS)
 ICC_OFF = 3
 MACHINE_OWN = "host"
 

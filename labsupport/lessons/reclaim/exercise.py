@@ -8,13 +8,21 @@ from pathlib import Path
 from typing import Any
 
 from labsupport.experiments.exercises import Exercise, Requirement, fault_by_seed
+from labsupport.lessons.answers import SeedAnswer
 from labsupport.process.commands import CommandResult, Runner
 
 FOLDER = Path("assets/07-pv-reclaim/exercise")
 NAME = "ledger"
 DATA = "42 crates of oranges"
 # How the volume was made: kept, kept because it cannot be deleted, and doomed once its pod ends.
-LOSSES = ("lost-0.yaml", "lost-1.yaml", "lost-2.yaml")
+LOSSES = {
+    "lost-0.yaml": "the policy is Retain: the volume is Released, and all is there. Its policy is right already",
+    "lost-1.yaml": "the policy is Delete, and nobody can delete that folder: the volume is Failed, the data there. The "
+    "policy first all the same: what cannot delete it today may be able to tomorrow",
+    "lost-2.yaml": "the policy is Delete, and it would work: only the cashier, which still runs, holds the claim, and "
+    "the claim the volume. Whoever ends the pod before the policy is Retain has lost the data",
+}
+ANSWERS = tuple(SeedAnswer(wrong) for wrong in LOSSES.values())
 OBJECTS = "pod/cashier pod/reader persistentvolumeclaim/ledger persistentvolume/ledger"
 
 Thing = Mapping[str, Any]
@@ -65,8 +73,8 @@ class Rescue:
 
 def rescue(runner: Runner, seed: int = 0) -> Exercise[Rescue]:
     """Make the exercise; its commands go through `runner`."""
-    loss = fault_by_seed(LOSSES, seed)
-    looking = _Looking(runner, doomed=loss != LOSSES[0])
+    loss = fault_by_seed(list(LOSSES), seed)
+    looking = _Looking(runner, doomed=loss != "lost-0.yaml")
     return Exercise(
         "rescue",
         f"Somebody deleted the claim `{NAME}`. Bring it back, bound to the volume `{NAME}` and with the data that is "

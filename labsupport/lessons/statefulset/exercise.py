@@ -10,6 +10,7 @@ from typing import Any
 
 from labsupport.errors import WaitExpired
 from labsupport.experiments.exercises import Exercise, Requirement, fault_by_seed
+from labsupport.lessons.answers import Change, SeedAnswer
 from labsupport.process.commands import CommandResult, Runner
 from labsupport.process.waiting import wait_until
 
@@ -17,6 +18,18 @@ FOLDER = Path("assets/08-statefulset/exercise")
 ANSWER = FOLDER / "mended.yaml"
 SET, REPLICAS = "db", 2
 FAULTS = tuple(f"stuck-{number}.yaml" for number in range(5))
+# For each, what is wrong, and what mends it.
+MENDED = (
+    ("the probe asks at a port at which nobody listens", Change("port: 80,", "port: 5432,")),
+    (
+        "no storage class is called `fast`: the claim stays Pending",
+        Change("storageClassName: fast", "storageClassName: standard"),
+    ),
+    ("no node has the label: the scheduler finds none", Change("nodeSelector: {disk: ssd}")),
+    ("no image is called so, and nothing is pulled", Change("image: lab/toolbx", "image: lab/toolbox")),
+    ("the command writes into a folder that is not there; the claim is at /data", Change("/date", "/data")),
+)
+ANSWERS = tuple(SeedAnswer(wrong, mended.told()) for wrong, mended in MENDED)
 READY_WITHIN_SECONDS = 15.0
 IMAGE_TROUBLE = ("ErrImage", "ImagePull", "InvalidImage")
 

@@ -10,13 +10,12 @@ import yaml
 
 from labsupport.errors import EvidenceError
 from labsupport.experiments.exercises import Exercise, Requirement, fault_by_seed
+from labsupport.lessons.answers import SeedAnswer
 from labsupport.process.commands import CommandResult, Runner
 
 FOLDER = Path("assets/03-storage-drivers/exercise")
 ANSWER = FOLDER / "prediction.yaml"
 STEPS = FOLDER / "five-steps.sh"
-# What five-steps.sh can be told.
-NUMBERS = (0, 1, 2)
 CLOSE_ENOUGH_MB = 0.6
 KEYS = (
     "images_total", "images_active", "containers_total", "containers_active", "containers_mb",
@@ -24,6 +23,23 @@ KEYS = (
 )  # fmt: skip
 _SIZE = re.compile(r"([\d.]+)\s*([kMGT]?B)")
 _MEGABYTES = {"B": 1e-6, "kB": 1e-3, "MB": 1.0, "GB": 1e3, "TB": 1e6}
+
+
+@dataclass(frozen=True)
+class Steps:
+    """What five-steps.sh writes, in MB, where it is told the seed: a new file, one in the volume; and what it stops."""
+
+    new: int
+    cache: int
+    stopped: str
+
+    def grows(self) -> dict[str, int]:
+        """By how much `docker system df` grows: the second container has copied the image's file, of 10 MB."""
+        own = {"steps-a": self.new, "steps-b": 10}
+        return dict(zip(KEYS, (1, 1, 2, 1, sum(own.values()), own[self.stopped], self.cache), strict=True))
+
+
+VARIATIONS = (Steps(3, 5, "steps-a"), Steps(2, 7, "steps-b"), Steps(6, 1, "steps-a"))
 
 
 @dataclass(frozen=True)
@@ -44,11 +60,11 @@ class Usage:
 
 def predict_usage(runner: Runner, seed: int = 0) -> Exercise[Usage]:
     """Make the exercise; it takes the five steps through `runner`, with the numbers that the seed chooses."""
-    numbers = fault_by_seed(NUMBERS, seed)
-    attempt = _Attempt(runner, f"sh {STEPS} {numbers}")
+    number = VARIATIONS.index(fault_by_seed(VARIATIONS, seed))
+    attempt = _Attempt(runner, f"sh {STEPS} {number}")
     return Exercise(
         "predict-usage",
-        f"Write {ANSWER.name}: by how much `docker system df` grows by `sh {STEPS.name} {numbers}`.",
+        f"Write {ANSWER.name}: by how much `docker system df` grows by `sh {STEPS.name} {number}`.",
         attempt.look,
         lambda seen: bool(seen.predicted or seen.unreadable),
         REQUIREMENTS,
@@ -125,6 +141,14 @@ REQUIREMENTS: tuple[Requirement[Usage], ...] = (
         "Only step 3 writes into a volume.",
         "A volume is a folder outside every layer: what is written there is in no container's size.",
     ),
+)
+
+ANSWERS = tuple(
+    SeedAnswer(
+        f"{each.new} MB into a new file, {each.cache} MB into the volume; `{each.stopped}` is stopped",
+        ", ".join(f"`{key}: {number}`" for key, number in each.grows().items()),
+    )
+    for each in VARIATIONS
 )
 
 HINTS = (
