@@ -104,7 +104,7 @@ def _row(learner: HandedIn, notebooks: Sequence[str]) -> list[Cell]:
     judged = [each for one in kept.values() for each in one.judged.values()]
     return [
         learner.learner,
-        _day(learner),
+        element("span", _day(learner), class_="lab-whole"),
         *(_numbers([slug for slug, mark in standing.items() if mark is wanted], wanted) for wanted in (PASSED, BEGUN)),
         join(middle, ", ") or None,
         sum(each.right for each in judged),
