@@ -321,7 +321,8 @@ trial.check(equals(kept, erased, "whose file is still on the controller-manager'
 #
 # So look at the phase, never only at the policy. (Kubernetes documentation: *Persistent volumes*, *Delete*,
 # *Recycle*.)
-#
+
+# %% [markdown]
 # ### Every phase, and the ways between them
 #
 # Now all of these volumes in one picture. A box is a phase, an arrow a way that a volume took. Beside an arrow stands
