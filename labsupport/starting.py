@@ -30,6 +30,8 @@ SETTINGS = {
     "@jupyterlab/apputils-extension:notification": {"fetchNews": "false", "checkForUpdates": False},
     # Else widgets run beside the cells, in a thread that nothing interrupts: neither their Stop nor the toolbar's.
     "@jupyterlab/apputils-extension:kernels-settings": {"commsOverSubshells": "disabled"},
+    # Slides, for who adds them (docs/README.md): else what is longer than the screen is cut off.
+    "jupyterlab-rise:plugin": {"scroll": True},
 }
 # What JupyterLab opens with until the learner arranges it otherwise: the first notebook, and a terminal behind it.
 FIRST_NOTEBOOK, TERMINAL = "00-start-here.ipynb", "1"

@@ -63,7 +63,7 @@ def _body(collection: Collection, notebooks: Sequence[str]) -> Markup:
 
 
 def _facts(learners: Sequence[HandedIn]) -> dict[str, Cell]:
-    dates = sorted(each.written.date().isoformat() for each in learners)
+    dates = sorted(_day(each) for each in learners)
     versions = Counter(" · ".join(f"{name} {said}" for name, said in each.versions.items()) for each in learners)
     return {
         "Learners": len(learners),
@@ -72,10 +72,16 @@ def _facts(learners: Sequence[HandedIn]) -> dict[str, Cell]:
     }
 
 
+def _day(learner: HandedIn) -> str:
+    """The day on which it was written, where the page is made: files have the time in UTC."""
+    return learner.written.astimezone().date().isoformat()
+
+
 def who_is_where(learners: Sequence[HandedIn], notebooks: Sequence[str]) -> Table:
-    """Return a row per learner: how each notebook stands, and what they are in the middle of."""
+    """Return a row per learner: as of which day, how each notebook stands, and what they are in the middle of."""
     columns: list[str | Column] = [
         Column("learner", "prose"),
+        "handed in",
         Column("exercises passed", "prose"),
         Column("begun", "prose"),
         Column("in the middle of", "prose"),
@@ -98,6 +104,7 @@ def _row(learner: HandedIn, notebooks: Sequence[str]) -> list[Cell]:
     judged = [each for one in kept.values() for each in one.judged.values()]
     return [
         learner.learner,
+        element("span", _day(learner), class_="lab-whole"),
         *(_numbers([slug for slug, mark in standing.items() if mark is wanted], wanted) for wanted in (PASSED, BEGUN)),
         join(middle, ", ") or None,
         sum(each.right for each in judged),

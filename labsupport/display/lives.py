@@ -27,12 +27,16 @@ AROUND_A_WORD = 2.2
 
 @dataclass(frozen=True)
 class Turn:
-    """One step of a life: when, who did what, and the state of each of its lanes afterwards ("": not there)."""
+    """One step of a life: when, who did what, and the state of each of its lanes afterwards ("": not there).
+
+    `about` is for who reads lives and draws none: what the step was, as kind and tag.
+    """
 
     at: float
     who: str
     what: str
     states: Mapping[str, str]
+    about: frozenset[tuple[str, str]] = frozenset()
 
 
 @dataclass(frozen=True)

@@ -90,8 +90,7 @@ def _given(text: str) -> Markup | None:
     if not text:
         return None
     count = len(text.rstrip("\n").split("\n"))
-    summary = element("summary", f"given to read: {count} line{'' if count == 1 else 's'}")
-    return element("details", summary, element("pre", text.rstrip("\n")), class_="lab-given")
+    return _folded(f"given to read: {count} line{'' if count == 1 else 's'}", text.rstrip("\n"), class_="lab-given")
 
 
 def _stream(name: str, text: str) -> Markup | None:
@@ -102,9 +101,14 @@ def _stream(name: str, text: str) -> Markup | None:
     shown = element("pre", "\n".join(lines[:LINES_AT_ONCE]))
     rest = None
     if len(lines) > LINES_AT_ONCE:
-        summary = element("summary", f"{len(lines) - LINES_AT_ONCE} more lines of {name}")
-        rest = element("details", summary, element("pre", "\n".join(lines[LINES_AT_ONCE:])))
+        rest = _folded(f"{len(lines) - LINES_AT_ONCE} more lines of {name}", "\n".join(lines[LINES_AT_ONCE:]))
     return join([element("div", label, shown, class_="lab-stream"), rest])
+
+
+def _folded(summary: str, text: str, *, class_: str | None = None) -> Markup:
+    """Fold text away; where it is long it scrolls by itself, so the keyboard must reach it."""
+    shown = element("pre", text, role="region", tabindex="0", aria_label=summary)
+    return element("details", element("summary", summary), shown, class_=class_)
 
 
 def _predicted(prediction: str | None) -> Markup | None:

@@ -168,7 +168,8 @@ bound = trial.run(
     "kubectl wait --for=jsonpath={.status.phase}=Bound pvc/retain-static --timeout=30s"
 )
 data = trial.run("cat /tmp/hostpath_pv/retain-static/file", on="node-1")
-reclaim.read_lives(recording).figure("The way back", "retain-static")
+returned = reclaim.read_lives(recording)
+returned.figure("The way back", "retain-static")
 
 # %% [markdown]
 # **See.**
@@ -320,6 +321,21 @@ trial.check(equals(kept, erased, "whose file is still on the controller-manager'
 #
 # So look at the phase, never only at the policy. (Kubernetes documentation: *Persistent volumes*, *Delete*,
 # *Recycle*.)
+
+# %% [markdown]
+# ### Every phase, and the ways between them
+#
+# Now all of these volumes in one picture. A box is a phase, an arrow a way that a volume took. Beside an arrow stands
+# who wrote the new phase and how often, and what had come right before.
+
+# %%
+reclaim.phases_figure(
+    "Every phase a volume was in, and what led to the next", lives, returned, ends=ends
+)
+
+# %% [markdown]
+# Two ways lead on from `Released`: the claim is taken off the volume, or the volume goes. *Recycle* goes the first one,
+# *Delete* the second. *Retain* goes none; you may go the first by hand.
 
 # %% [markdown]
 # ## 3. The policy is changed

@@ -1,4 +1,5 @@
-"""The widget of every notebook on recorded evidence: the notebook opened from the file list, a prediction, a run, why.
+"""The widget of every notebook on recorded evidence: the notebook opened from the file list, a prediction, a run, why;
+and axe-core finds no serious fault in it.
 
 06-dockerfile-instructions is live in test_jupyterlab.py. A notebook is cut down to what its widget rests on.
 """
@@ -11,6 +12,7 @@ from playwright.sync_api import expect
 
 from labsupport.notebooks import find_notebooks
 from labsupport.project import Project, this_project
+from tests.browser.accessibility import serious_faults
 from tests.browser.jupyterlab_page import LabPage
 from tests.browser.slices import write_slice
 from tests.explorers import EXPLORERS, cell_of, notebook_of
@@ -65,6 +67,7 @@ def test_one_predicts_runs_and_reads_why(page: LabPage, widget: str, monkeypatch
     # What was recorded says so, and nothing of it looks live.
     if swept._origin.recorded:
         expect(explorer.get_by_role("note")).to_contain_text("Recorded, not live")
+    assert serious_faults(page.page, ".lab-explorer") == []
 
 
 def test_nothing_was_fetched_from_outside(in_lab: LabPage) -> None:

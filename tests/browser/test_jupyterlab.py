@@ -11,6 +11,7 @@ from labsupport.experiments.claims import load_ledger
 from labsupport.notebooks import NotebookFile, find_notebooks
 from labsupport.project import Project
 from labsupport.workspace import hand_out
+from tests.browser.accessibility import serious_faults
 from tests.browser.jupyterlab_page import LabPage
 from tests.lessons import solution
 
@@ -75,6 +76,7 @@ def test_the_widget_runs_a_container_and_compares_it_with_the_prediction(page: L
     explorer.locator(".lab-chip", has_text="predicted").wait_for()
     chip = explorer.locator(".lab-chip", has_text="predicted")
     expect(chip).to_have_text(re.compile(r"✓\s*as predicted"), timeout=60_000)
+    assert serious_faults(page.page, ".lab-explorer") == []
 
 
 def test_a_wrong_answer_is_told_what_is_wrong_with_it_and_the_right_one_passes(page: LabPage) -> None:

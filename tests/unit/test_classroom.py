@@ -2,6 +2,8 @@
 
 import json
 import os
+import time
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -85,10 +87,28 @@ def test_the_table_says_who_is_where() -> None:
     learners = [of("Ann", progress()), of("Bo", progress(attempts=4, unmet="small", wrong=2))]
     made = who_is_where(learners, ["06-dockerfile-instructions", "07-pv-reclaim"])
     ann, bo = made.text.splitlines()[-2:]
-    assert ann.split()[:3] == ["Ann", "✓", "06"]
+    assert ann.split()[:4] == ["Ann", "2026-11-26", "✓", "06"]
     assert "rewrite (4 attempts, small)" in bo
     assert bo.split()[-2:] == ["1", "2"]
     assert "07" not in made.text
+
+
+@pytest.fixture
+def zone(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    with monkeypatch.context() as patch:
+        patch.setenv("TZ", request.param)
+        time.tzset()
+        yield
+    time.tzset()
+
+
+@pytest.mark.parametrize(("zone", "day"), [("UTC-8", "2026-11-27"), ("UTC+5", "2026-11-26")], indirect=["zone"])
+@pytest.mark.usefixtures("zone")
+def test_the_day_is_that_of_the_place_where_the_page_is_made(day: str) -> None:
+    late = of("Ann", progress()).model_copy(update={"written": NOON + timedelta(hours=6)})
+    early = of("Bo", progress()).model_copy(update={"written": NOON - timedelta(days=9)})
+    rows = who_is_where([late, early], []).text.splitlines()[-2:]
+    assert [row.split()[:2] for row in rows] == [["Ann", day], ["Bo", "2026-11-17"]]
 
 
 def test_the_exercise_that_stops_most_people_comes_first() -> None:

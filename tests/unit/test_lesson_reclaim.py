@@ -21,11 +21,14 @@ from labsupport.display.lives import (
     shortened,
     spans,
 )
+from labsupport.display.states import BEND, State, Way, bend_of, states_figure
+from labsupport.display.style import BAD
+from labsupport.display.tables import table
 from labsupport.errors import EvidenceError
 from labsupport.experiments.exercises import Standing, judge
 from labsupport.experiments.steps import Step
 from labsupport.lessons import reclaim
-from labsupport.lessons.reclaim.ends import RECYCLER
+from labsupport.lessons.reclaim.ends import RECYCLER, End
 from labsupport.lessons.reclaim.exercise import DATA, LOSSES, Rescue
 from labsupport.lessons.reclaim.explorer import (
     DYNAMIC,
@@ -39,6 +42,7 @@ from labsupport.lessons.reclaim.explorer import (
     name_of,
 )
 from labsupport.lessons.reclaim.lives import STRIP, lives_of
+from labsupport.lessons.reclaim.phases import Change, changes_of, phases_figure
 from labsupport.project import this_project
 from tests.explorers import swept
 from tests.scripted import ScriptedRunner
@@ -127,6 +131,116 @@ class TestLives:
         assert len(figure.table.rows) == len(lives["shelf"].turns)
         assert "volume controller" in figure.svg
         assert "#0069a8" not in figure.svg.replace("var(--lab-series-1, #0069a8)", "")
+
+
+def kept() -> list[dict[str, Any]]:
+    return [{**each, "volume": "kept"} for each in recycled()[:9]]
+
+
+def taken_back() -> list[dict[str, Any]]:
+    """What a later recording has of it: it begins when the volume is there already."""
+    controller = "volume controller"
+    return [
+        record("you", "claim", "made", volume="kept"),
+        record("you", "volume", "unclaimed", volume="kept"),
+        record(controller, "volume", "available", volume="kept"),
+        record(controller, "volume", "bound", volume="kept"),
+    ]
+
+
+def end(name: str, phase: str, began: str = "Bound") -> End:
+    return End(name, "local", f"/srv/{name}", began, phase)
+
+
+class TestPhases:
+    def test_a_change_has_its_writer_and_what_was_done_right_before(self) -> None:
+        found = list(changes_of([lives_of(recycled())]))
+        assert [(each.before, each.after, each.cause) for each in found] == [
+            ("not there", "Pending", None),
+            ("Pending", "Available", None),
+            ("Available", "Bound", ("claim made", "you")),
+            ("Bound", "Released", ("claim let go", "protection controllers")),
+            ("Released", "Available", ("claim taken off", "volume controller")),
+        ]
+        assert [each.who for each in found] == ["you", *["volume controller"] * 4]
+
+    def test_a_removed_volume_ends_as_gone(self) -> None:
+        ends = [
+            record("volume controller", "volume", "deleted"),
+            record("protection controllers", "volume", "gone"),
+            record("disk", "folder", "gone"),
+        ]
+        last = list(changes_of([lives_of([*recycled()[:9], *ends])]))[-1]
+        asked = ("end asked for", "volume controller")
+        assert last == Change("shelf", "Released", "gone", "protection controllers", asked)
+
+    def test_a_later_recording_goes_on_where_the_volume_was(self) -> None:
+        found = list(changes_of([lives_of(kept()), lives_of(taken_back())]))
+        assert [(each.before, each.after) for each in found[-3:]] == [
+            ("Bound", "Released"),
+            ("Released", "Available"),
+            ("Available", "Bound"),
+        ]
+        assert (found[-2].cause, found[-1].cause) == (("claim taken off", "you"), None)
+
+    def test_a_volume_made_anew_under_its_name_begins_anew(self) -> None:
+        found = list(changes_of([lives_of(kept()), lives_of(kept())]))
+        assert [each.after for each in found] == ["Pending", "Available", "Bound", "Released"] * 2
+        assert found[4].before == "not there"
+
+    def test_what_was_only_looked_at_is_dashed_where_no_recorded_way_leads_there(self) -> None:
+        ends = {each.name: each for each in (end("a", "Failed"), end("b", "Available"), end("c", "Bound"))}
+        figure = phases_figure("Phases", lives_of(recycled()), ends=ends)
+        assert "Bound → Failed (dashed)" in figure.alt and figure.alt.count("dashed") == 1
+        assert "Bound → Available" not in figure.alt
+        assert "looked at before and after only" in figure.svg
+        rows = {(row[0], row[1]): row[2:] for row in figure.table.rows}
+        assert rows["Bound", "Failed"] == (1, "looked at before and after only", None, "a")
+
+    def test_nothing_is_dashed_or_named_that_nobody_saw(self) -> None:
+        figure = phases_figure("Phases", lives_of(kept()), ends={})
+        assert "dashed" not in figure.alt + figure.svg
+        assert "Failed" not in figure.alt + figure.svg and ">gone<" not in figure.svg
+
+    def test_the_drawing_says_who_how_often_after_what_and_where_volumes_ended(self) -> None:
+        told = lives_of([*recycled(), *kept()]), lives_of(taken_back())
+        figure = phases_figure("Phases", *told, ends={})
+        for words in ("V (2)", "claim taken off", "by V, Y", "1 end here", "Y you", "P protection controllers"):
+            assert f">{words}" in figure.svg or f"  {words}" in figure.svg, words
+        rows = {(row[0], row[1]): row[2:] for row in figure.table.rows}
+        before = "claim taken off by volume controller (1), claim taken off by you (1)"
+        assert rows["Released", "Available"] == (2, "volume controller", before, "shelf, kept")
+
+    def test_the_recorded_course_went_all_the_ways_there_are(self) -> None:
+        evidence = this_project().recorded_evidence / SLUG / "life@embedded.json"
+        recorded = json.loads(evidence.read_text(encoding="utf-8"))
+        told = [lives_of(each["value"]) for each in recorded["observations"] if "timeline" in each["name"]]
+        assert {(each.before, each.after) for each in changes_of(told)} == {
+            ("not there", "Pending"), ("Pending", "Available"), ("Pending", "Bound"), ("Available", "Bound"),
+            ("Bound", "Released"), ("Released", "Available"), ("Released", "gone"),
+        }  # fmt: skip
+
+
+class TestStateDiagrams:
+    STATES = tuple(State(name, column, 0, BAD) for column, name in enumerate(("a", "b", "c")))
+
+    def test_an_arrow_bows_around_a_state_between_its_ends_and_else_is_straight(self) -> None:
+        ways = [Way("a", "c", ()), Way("a", "b", ())]
+        assert [bend_of(way, self.STATES, ways) for way in ways] == [BEND, 0.0]
+
+    def test_two_ways_between_the_same_states_do_not_lie_on_each_other(self) -> None:
+        there, back = Way("a", "b", ()), Way("b", "a", ())
+        assert bend_of(there, self.STATES, [there, back]) > 0
+        assert bend_of(back, self.STATES, [there, back]) > 0
+
+    def test_every_state_and_line_is_drawn_in_the_colours_of_the_theme(self) -> None:
+        ways = [Way("a", "b", ("once", "again")), Way("b", "a", ("back",), ends_only=True)]
+        twin = table("Ways", ["from", "to"], [["a", "b"]])
+        figure = states_figure("Ways", self.STATES, ways, alt="Three states in a row.", explained=["below"], twin=twin)
+        assert set(re.findall(r"<text[^>]*>([^<]+)</text>", figure.svg)) == {*"abc", "once", "again", "back", "below"}
+        assert "a → b; b → a (dashed)" in figure.alt
+        assert "stroke: var(--lab-bad" in figure.svg
+        assert re.findall(r"(?:fill|stroke): *#[0-9a-f]{6}", figure.svg) == []
 
 
 class TestStrips:

@@ -5,6 +5,7 @@ from labsupport.lessons.reclaim.exercise import rescue
 from labsupport.lessons.reclaim.explorer import reclaim_explorer
 from labsupport.lessons.reclaim.forensics import Aftermath, Looked, aftermath_table, looks_table, read_counts
 from labsupport.lessons.reclaim.lives import read_lives
+from labsupport.lessons.reclaim.phases import phases_figure
 from labsupport.lessons.reclaim.sizes import read_sizes, sizes_table
 
 EXERCISES = {"rescue": rescue}
@@ -17,6 +18,7 @@ __all__ = [
     "ends_table",
     "in_phase",
     "looks_table",
+    "phases_figure",
     "read_counts",
     "read_ends",
     "read_lives",

@@ -14,11 +14,15 @@ RECYCLER = "recycler-for-"
 
 @dataclass(frozen=True)
 class End:
-    """One volume after its claim: `phase` is gone where the object is; `said` is the volume controller's word."""
+    """One volume after its claim: `phase` is gone where the object is; `said` is the volume controller's word.
+
+    `began` is the phase it had with its claim.
+    """
 
     name: str
     kind: str
     path: str
+    began: str
     phase: str
     said: str = ""
 
@@ -30,9 +34,10 @@ def read_ends(before: Step, after: Step) -> dict[str, End]:
     for volume in before.json()["items"]:
         name = volume["metadata"]["name"]
         status: Mapping[str, Any] = now[name]["status"] if name in now else {"phase": GONE}
+        began = volume["status"]["phase"]
         kind = next((kind for kind in KINDS if kind in volume["spec"]), "")
         path = str(volume["spec"].get(kind, {}).get("path") or "")
-        ends[name] = End(name, KINDS.get(kind, "other"), path, status["phase"], status.get("message", ""))
+        ends[name] = End(name, KINDS.get(kind, "other"), path, began, status["phase"], status.get("message", ""))
     return ends
 
 

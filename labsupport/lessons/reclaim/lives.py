@@ -135,11 +135,11 @@ def lives_of(records: Sequence[Record]) -> Lives:
 def _turns(records: Sequence[Record]) -> Iterator[Turn]:
     states = dict.fromkeys(LANES, "")
     for record in records:
-        about = {(record["kind"], tag) for tag in record["tags"]}
+        about = frozenset((record["kind"], tag) for tag in record["tags"])
         before = dict(states)
         states.update(STATES[each] for each in about if each in STATES)
         if states != before or TOLD & about:
-            yield Turn(record["at"], record["lane"], _plain(record["what"]), dict(states))
+            yield Turn(record["at"], record["lane"], _plain(record["what"]), dict(states), about)
 
 
 def _only_ends_the_claim(before: Turn, turn: Turn) -> bool:
