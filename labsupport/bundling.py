@@ -5,6 +5,7 @@ Seeds of engines and nodes stay out: they are as large as all the rest, and made
 
 import hashlib
 import os
+import re
 import shutil
 import sys
 from collections.abc import Iterator, Sequence
@@ -12,6 +13,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+
+from packaging.markers import Marker
 
 from labsupport import keeping
 from labsupport.backends import LabOptions, make_toolchain, plan, tool_groups
@@ -155,11 +158,22 @@ def _manifest(project: Project, notebooks: Sequence[str], options: LabOptions) -
 
 
 def _get_wheels(project: Project, folder: Path, listener: Listener) -> list[Path]:
-    """Have the wheels of requirements.lock in a folder, and pip's own: a bare Debian cannot make an environment."""
+    """Have the wheels of requirements.lock in a folder, and pip's own: a bare Debian cannot make an environment.
+
+    Those too that the lock has for other patch releases of this Python, such as 3.11.2 where this is 3.11.7.
+    """
+    locked = project.root / "requirements.lock"
+    wanted = [(["pip"], 1), (["--require-hashes", "--requirement", str(locked)], len(packages_of(project.root)))]
+    for release in (f"{python_here()}.0", f"{python_here()}.99"):
+        if other := entries_of_release(locked.read_text(), release):
+            file = folder.with_name(f"{release}.lock")
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_text("".join(other))
+            words = ["--python-version", release, "--require-hashes", "--requirement", str(file)]
+            wanted.append((words, len(other)))
     pip = [sys.executable, "-m", "pip", "download", "--no-deps", "--only-binary=:all:", "--no-input"]
     pip += ["--disable-pip-version-check", "--progress-bar=off", "--dest", str(folder)]
-    for what in (["pip"], ["--require-hashes", "--requirement", str(project.root / "requirements.lock")]):
-        total = len(packages_of(project.root)) if len(what) > 1 else 1
+    for what, total in wanted:
         follow = Collecting(total, listener, 1.0)
         result = LocalRunner().stream([*pip, *what], follow, invocation=Invocation(folder=project.root))
         if not result.succeeded:
@@ -169,6 +183,19 @@ def _get_wheels(project: Project, folder: Path, listener: Listener) -> list[Path
                 "connect to the network (or set pip's index or proxy for it), then run the same command again",
             )
     return sorted(folder.glob("*.whl"))
+
+
+def entries_of_release(lock: str, release: str) -> list[str]:
+    """Return the entries of a lock that hold for a release of Python and not for this one, without their condition."""
+    found = []
+    for entry in re.findall(r"^\S.*\\\n(?: .*\n)+", lock, re.MULTILINE):
+        condition = entry.partition("\n")[0].removesuffix("\\").partition(";")[2]
+        if not condition:
+            continue
+        holds = Marker(condition)
+        if holds.evaluate({"python_full_version": release}) and not holds.evaluate():
+            found.append(entry.replace(f" ;{condition}", " ", 1))
+    return found
 
 
 @contextmanager

@@ -1101,8 +1101,8 @@ trial.check(checks.equals(useless, as_found, "files whose engine runs nothing"))
 # **Explain.** `--validate` reads the *form*: it knows the keys, the type of each value, what a mirror looks like, and
 # that a key must not be given twice. (It also lets a name pass that is no key and does nothing: see the widget at the
 # end.) It does not try what a value means. Some values are tried when the engine starts, and some only when a container
-# does: a bad `max-size`, or a cgroup driver that nobody answers to. So a file is good when an engine has started with it
-# **and** run a container.
+# does: a bad `max-size`, or a cgroup driver that nobody answers to. So a file is good when an engine has started with
+# it **and** run a container.
 
 # %% [markdown]
 # ## 14. The effect of every key

@@ -2,6 +2,7 @@
 
 import json
 import os
+import sys
 import tarfile
 import zipfile
 from collections.abc import Callable
@@ -11,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from labsupport.bundle import BundleReader, BundleWriter, Manifest, digest_of_lock, platform_here, python_here
+from labsupport.bundling import entries_of_release
 from labsupport.errors import LabError, ToolchainError, UsageError
 
 AREA, KEY = "debian/bookworm-amd64", "machine-1"
@@ -160,3 +162,18 @@ def test_a_folder_stays_in_the_cache(bundle: Path, name: str) -> None:
         reader.manifest.members[name] = reader.manifest.members[MEMBER]
         with pytest.raises(ToolchainError, match="outside the cache folder"):
             reader.folders()
+
+
+def test_wheels_of_other_patch_releases_come_along() -> None:
+    here = ".".join(map(str, sys.version_info[:3]))
+    minor = python_here()
+    lock = (
+        "always==1 \\\n    --hash=sha256:aa\n"
+        f"old==2.10 ; python_full_version < '{here}' \\\n    --hash=sha256:bb \\\n    --hash=sha256:cc\n"
+        f"old==4.1 ; python_full_version >= '{here}' \\\n    --hash=sha256:dd\n"
+        "elsewhere==1 ; sys_platform == 'win32' \\\n    --hash=sha256:ee\n"
+    )
+    assert entries_of_release(lock, f"{minor}.0") == (
+        ["old==2.10 \\\n    --hash=sha256:bb \\\n    --hash=sha256:cc\n"] if here != f"{minor}.0" else []
+    )
+    assert entries_of_release(lock, f"{minor}.99") == []
