@@ -6,16 +6,14 @@ at that moment: it may be open still, or its kernel may have been killed.
 
 import json
 import secrets
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from labsupport.backends.running import TURN_FILE, Backends, Existing
 from labsupport.errors import UsageError
 from labsupport.process.ownership import Owner
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
 
 
 @dataclass(frozen=True)
@@ -28,7 +26,8 @@ class Turn:
 
     @property
     def is_over(self) -> bool:
-        return _read(self.file).get("id") != self.id
+        # Of a lab that has ended, the lab's own parts say so.
+        return self.file.exists() and _read(self.file).get("id") != self.id
 
     def require(self, tried: str) -> None:
         """Refuse what a notebook tries after its turn.
@@ -49,7 +48,7 @@ class Turn:
 
     def end(self) -> None:
         """End it, where it is not over: nothing is left to remove."""
-        if not self.is_over:
+        if self.file.exists() and not self.is_over:
             self.file.write_text("")
 
 
@@ -71,7 +70,7 @@ def take_turn(backends: Backends, notebook: str) -> tuple[Turn | None, list[str]
     return turn, _told(last, backends.back_to(before))
 
 
-def _told(last: "Mapping[str, Any]", removed: list[str]) -> list[str]:
+def _told(last: Mapping[str, Any], removed: list[str]) -> list[str]:
     whose, gone = last["notebook"], "; ".join(removed)
     if not Owner(**last["owner"]).is_alive():
         return [f"What {whose} had left, whose kernel has ended, is removed: {gone}."] if removed else []
@@ -80,8 +79,8 @@ def _told(last: "Mapping[str, Any]", removed: list[str]) -> list[str]:
 
 
 def _read(file: Path) -> dict[str, Any]:
-    """Read a turn; empty before the first and between two, and where the lab has ended."""
+    """Read a turn; empty before the first and between two, and where whoever wrote it was killed."""
     try:
-        return dict(json.loads(file.read_text() or "{}"))
-    except FileNotFoundError:
+        return dict(json.loads(file.read_text()))
+    except ValueError:
         return {}
