@@ -3,6 +3,7 @@
 import json
 import stat
 import tarfile
+from dataclasses import dataclass
 from ipaddress import ip_address
 from pathlib import Path
 
@@ -11,6 +12,7 @@ import yaml
 from cryptography import x509
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
+from labsupport.errors import WaitExpired
 from labsupport.systems.clusters import image_files
 from labsupport.systems.clusters.audit import audit_policy
 from labsupport.systems.clusters.certificates import Authority, Identity, KeyPair, write_private
@@ -20,7 +22,7 @@ from labsupport.systems.clusters.dns import corefile, dns_objects
 from labsupport.systems.clusters.kubeconfig import kubeconfig, with_files, with_namespace
 from labsupport.systems.clusters.network import NetworkPlan, cni_configuration, route_commands
 from labsupport.systems.clusters.node import NodePrograms, containerd_configuration, kubelet_configuration
-from labsupport.systems.clusters.readiness import takes_pods
+from labsupport.systems.clusters.readiness import takes_pods, wait_with
 from labsupport.systems.clusters.storage import standard_classes
 
 PLAN = NetworkPlan()
@@ -174,6 +176,42 @@ def test_ready_is_not_yet_schedulable() -> None:
     assert takes_pods({"status": ready, "spec": {"taints": [{"key": "mine", "effect": "NoSchedule"}]}})
     assert takes_pods({"status": ready, "spec": {}})
     assert not takes_pods({})
+
+
+@dataclass
+class _Door:
+    """An API server that shows these nodes; None: it does not answer."""
+
+    nodes: list[dict[str, object]] | None
+
+    def find(self, path: str) -> dict[str, object] | None:
+        return None if self.nodes is None else {"items": self.nodes}
+
+    def text(self, path: str) -> str:
+        return "[+]etcd ok\nhealthz check passed"
+
+
+WITHOUT_CNI = {
+    "metadata": {"name": "node-2"},
+    "spec": {"taints": [{"key": "node.kubernetes.io/not-ready"}]},
+    "status": {"conditions": [{"type": "Ready", "status": "False", "message": "cni plugin not initialized"}]},
+}
+
+
+@pytest.mark.parametrize(
+    ("nodes", "said"),
+    [
+        ([WITHOUT_CNI], r"node-2 takes no pods: Ready is False \(cni plugin not initialized\); taints: .*/not-ready"),
+        ([{"metadata": {"name": "node-1"}}], r"Ready is not said \(its kubelet said nothing\); taints: none"),
+        ([], "no node has registered"),
+        (None, "healthz check passed\nWhat to do"),
+    ],
+)
+def test_an_expired_wait_says_which_node_takes_no_pods_and_why(
+    nodes: list[dict[str, object]] | None, said: str
+) -> None:
+    with pytest.raises(WaitExpired, match=said):
+        wait_with([], lambda: False, "pods", within_seconds=0, door=_Door(nodes))  # type: ignore[arg-type]
 
 
 def test_last_words_are_errors_rather_than_the_last_lines(tmp_path: Path) -> None:

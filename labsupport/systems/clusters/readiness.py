@@ -57,7 +57,8 @@ def wait_with(
     """Wait until `look` is true, and say at once when a component ends instead of waiting for nothing.
 
     Args:
-        door: where it is given, an expired wait also tells what the API server says of its own health.
+        door: where it is given, an expired wait also tells what the API server says of its own health, and which nodes
+            take no pods.
 
     Raises:
         ClusterError: a component ended; the message has its own last words.
@@ -76,7 +77,7 @@ def wait_with(
         what,
         within_seconds=within_seconds,
         every_seconds=0.01,
-        last_seen=lambda: "\n".join([*_health(door), *(_state(component) for component in components)]),
+        last_seen=lambda: "\n".join([*_health(door), *_nodes(door), *(_state(component) for component in components)]),
         do="look for what does not answer; a computer that is busy with other things may need another try",
     )
 
@@ -92,3 +93,22 @@ def _health(door: ApiDoor | None) -> list[str]:
         return []
     wrong = [line for line in door.text("/healthz?verbose").splitlines() if not line.startswith("[+]")]
     return [f"the API server on its health: {'; '.join(wrong) or 'no answer'}"]
+
+
+def _nodes(door: ApiDoor | None) -> list[str]:
+    """Each node that takes no pods, with its taints and what its kubelet says of its readiness."""
+    answer = door.find("/api/v1/nodes") if door else None
+    if answer is None:
+        return []
+    found = answer.get("items") or []
+    return [_not_usable(node) for node in found if not takes_pods(node)] if found else ["no node has registered"]
+
+
+def _not_usable(node: dict[str, Any]) -> str:
+    conditions = node.get("status", {}).get("conditions", [])
+    ready = next((each for each in conditions if each["type"] == "Ready"), {})
+    taints = ", ".join(taint["key"] for taint in node.get("spec", {}).get("taints") or []) or "none"
+    return (
+        f"{node['metadata']['name']} takes no pods: Ready is {ready.get('status', 'not said')} "
+        f"({ready.get('message', 'its kubelet said nothing')}); taints: {taints}"
+    )
