@@ -576,7 +576,7 @@ class Lab:
 
     def _wired(self, exercise: Exercise[Any]) -> Exercise[Any]:
         """Have a check take along what it made itself, and its outcome counted."""
-        name, look, backends = exercise.name, exercise.look, self._backends
+        name, look = exercise.name, exercise.look
         exercise.on_attempt = lambda outcome: self._progress.attempted(self.notebook, name, unmet=outcome.unmet)
         if not self._has_exercises:
             return exercise
@@ -584,12 +584,12 @@ class Lab:
 
         def look_after_noting() -> Any:
             self._require_turn(f"check {name}")
-            before.append(backends.snapshot())
+            before.append(self._backends.snapshot())
             return look()
 
         def remove_what_came_since() -> None:
             while before:
-                backends.remove_since(before.pop())
+                self._remove_since(before.pop())
 
         exercise.look, exercise.after_each_check = look_after_noting, remove_what_came_since
         return exercise
@@ -631,8 +631,13 @@ class Lab:
             self._turn.require(tried)
 
     def _remove_objects(self) -> None:
-        if not self._ends_with_its_machine and not (self._turn and self._turn.is_over):
-            self._backends.remove_since(self._before)
+        if not self._ends_with_its_machine:
+            self._remove_since(self._before)
+
+    def _remove_since(self, before: Existing) -> None:
+        # After its turn what came since is the next notebook's.
+        if not (self._turn and self._turn.is_over):
+            self._backends.remove_since(before)
 
     def _nothing_live(self, tried: str) -> NoReturn:
         raise UsageError(tried, f"nothing is live here: {self._reason}", "`./lab doctor` says how to change that")

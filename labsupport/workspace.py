@@ -8,6 +8,7 @@ import hashlib
 import json
 import shutil
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -60,14 +61,25 @@ def _hand_out(project: Project, notebooks: Sequence[NotebookFile], reset: bool) 
                 kept += [name] if originals.get(name) != new else []
                 continue
         copy.parent.mkdir(parents=True, exist_ok=True)
-        half_written = copy.with_name(f".{copy.name}.new")
-        shutil.copyfile(original, half_written)
-        shutil.copymode(original, half_written)
-        half_written.rename(copy)
+        with _replaced_at_once(copy) as half_written:
+            shutil.copyfile(original, half_written)
+            shutil.copymode(original, half_written)
         originals[name] = new
         written.append(name)
-    memory.write_text(json.dumps(originals, indent=1, sort_keys=True) + "\n")
+    with _replaced_at_once(memory) as half_written:
+        half_written.write_text(json.dumps(originals, indent=1, sort_keys=True) + "\n")
     return Handout(tuple(written), tuple(kept))
+
+
+@contextmanager
+def _replaced_at_once(file: Path) -> Iterator[Path]:
+    """What is written to the yielded path takes the file's place when it is whole; on a full disk the old one stays."""
+    half_written = file.with_name(f".{file.name}.new")
+    try:
+        yield half_written
+        half_written.rename(file)
+    finally:
+        half_written.unlink(missing_ok=True)
 
 
 def _files(project: Project, notebooks: Sequence[NotebookFile]) -> Iterator[tuple[Path, str]]:

@@ -125,7 +125,7 @@ function render({ model, el }) {
     busy: () => working(model.get("busy")),
     can_stop: () => { if (model.get("busy")) working(true); },
     status: () => { status.innerHTML = model.get("status"); },
-    meanwhile: () => { meanwhile.textContent = model.get("meanwhile"); },
+    meanwhile: () => { meanwhile.innerHTML = model.get("meanwhile"); },
     result: () => { result.innerHTML = model.get("result"); },
   };
   for (const [name, update] of Object.entries(follow)) {

@@ -5,6 +5,7 @@
 
 import itertools
 import threading
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -21,6 +22,7 @@ from labsupport.errors import LabError
 from labsupport.process.progress import Progress
 
 Position = Mapping[str, str]
+SECONDS_BETWEEN_DRAWINGS = 0.5
 
 
 @dataclass(frozen=True)
@@ -111,6 +113,7 @@ class Explorer:
         self._stacked = tuple(stacked)
         self._prepare = prepare
         self._face: Any = None
+        self._next_drawing = 0.0
         self._on_attempt: Callable[[Attempt], None] = lambda attempt: None
 
     def positions(self) -> Iterator[dict[str, str]]:
@@ -147,10 +150,16 @@ class Explorer:
         if self._face is not None and self._face.busy:
             self._face.status = str(_working(progress.text, progress.fraction))
 
-    def show_meanwhile(self, text: str) -> None:
-        """Show what the position under way has come to. Not read out: it may change many times a second."""
-        if self._face is not None and self._face.busy:
-            self._face.meanwhile = text
+    def show_meanwhile(self, draw: Callable[[], object]) -> None:
+        """Show what the position under way has come to: what `draw` returns, as in `Played.shown`.
+
+        To be called as often as there is news: it draws only where someone looks, and not much more often than eyes
+        follow. Not read out.
+        """
+        if self._face is None or not self._face.busy or time.monotonic() < self._next_drawing:
+            return
+        self._face.meanwhile = str(as_shown(draw()).html)
+        self._next_drawing = time.monotonic() + SECONDS_BETWEEN_DRAWINGS
 
     def table(self) -> Table:
         """What has been tried so far, one row an attempt."""
@@ -223,7 +232,7 @@ class Explorer:
         position, prediction = content["run"], str(content.get("prediction", ""))
         # A signal reaches the main thread only. Some servers have widgets run in another, beside the cells.
         face.can_stop = threading.current_thread() is threading.main_thread()
-        face.busy, face.result = True, ""
+        face.busy, face.result, self._next_drawing = True, "", 0.0
         face.status = str(_working("Running…"))
         try:
             attempt = self.play(position, prediction)

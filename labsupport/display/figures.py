@@ -63,6 +63,12 @@ class Figure:
         html = element("figure", element("figcaption", self.title), drawing, twin, class_="lab-figure")
         return Shown(html, f"{self.title}\n{self.alt}\n\n{self.table.text}")
 
+    def sketch(self) -> Shown:
+        """The drawing alone, for one that the next replaces a moment later: nothing in it takes the keyboard."""
+        drawing = element("div", self.svg, class_="lab-drawing")
+        html = element("figure", element("figcaption", self.title), drawing, class_="lab-figure")
+        return Shown(html, f"{self.title}\n{self.alt}")
+
     def _repr_mimebundle_(self, include: object = None, exclude: object = None) -> dict[str, str]:
         return self.shown()._repr_mimebundle_()
 

@@ -1382,7 +1382,7 @@ cgroups.effects_table(told)
 # ### Limits
 #
 # A workload that wants a whole core, twelve processes and 80 MB, step by step. Set the limits, say how it will end,
-# and watch. Where the engine is live, so is the container.
+# and run it. Where the engine is live, so is the container: its curves grow while it runs.
 
 # %%
 trial = lab.trial("limits-by-hand")

@@ -89,10 +89,12 @@ def test_the_workload_ends_as_its_limit_says(
     monkeypatch.chdir(this_project().notebooks)
     assert backends.engine is not None
     position = dict.fromkeys(("memory", "cpus", "pids"), explorer.NONE) | limits
-    told: list[str] = []
-    record: dict[str, Any] = explorer.watch(backends.engine.client, position, told.append)
+    drawn: list[int] = []
+    record: dict[str, Any] = explorer.watch(
+        backends.engine.client, position, lambda samples: drawn.append(len(samples))
+    )
     assert explorer.outcome(record) == ends
     # One that ends early may have ended before it is looked at twice.
     assert limits or len(record["samples"]) >= 2
-    assert len(told) == len(record["samples"])
+    assert drawn == [*range(1, len(record["samples"]) + 1)]
     assert backends.engine.client.containers.list(all=True) == []

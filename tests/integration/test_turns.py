@@ -91,6 +91,20 @@ def test_who_opens_the_lab_takes_it_over_and_what_the_one_before_does_then_touch
     assert containers(living) == []
 
 
+def test_a_check_that_is_under_way_removes_nothing_of_who_takes_over(living: Backends) -> None:
+    checked, opened = open_lab(SECOND).exercise("rewrite"), []
+
+    def take_over(_: object) -> bool:
+        opened.append(open_lab(FIRST))
+        opened[0].trial("hello").run(RUN.format("theirs"))
+        return False
+
+    checked.started = take_over
+    checked.check()
+    assert containers(living) == ["theirs"]
+    opened[0].close()
+
+
 def test_what_a_killed_kernel_had_left_is_removed_by_who_comes_next(
     living: Backends, project: Project, capsys: pytest.CaptureFixture[str]
 ) -> None:

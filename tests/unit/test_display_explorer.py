@@ -3,6 +3,7 @@
 import datetime
 import json
 import threading
+from collections.abc import Callable
 from types import SimpleNamespace
 from typing import Any
 
@@ -133,22 +134,35 @@ def test_while_it_runs_the_widget_is_busy_and_shows_progress() -> None:
     assert "stopping" in seen[1][1] and "<progress" in seen[1][1]
 
 
-def test_what_a_run_has_come_to_is_shown_while_it_runs_and_no_longer() -> None:
+def test_what_a_run_has_come_to_is_drawn_while_it_runs_and_no_longer() -> None:
+    drawn: list[str] = []
     seen: list[str] = []
 
+    def draw(what: str) -> Callable[[], str]:
+        def drawing() -> str:
+            drawn.append(what)
+            return what
+
+        return drawing
+
     def slow(position: Position) -> Played:
-        widget.show_meanwhile("half way")
+        # The second comes too soon after the first for anyone to see it.
+        for what in ("half way", "a moment later"):
+            widget.show_meanwhile(draw(what))
         seen.append(browser.face.meanwhile)
         return Played("done", "done")
 
     widget = Explorer("t", CONTROLS, slow, question=Question("?"))
-    widget.show_meanwhile("nobody looks")
+    widget.show_meanwhile(draw("nobody looks"))
     browser = Browser(widget)
-    widget.show_meanwhile("a cell below runs")
+    widget.show_meanwhile(draw("a cell below runs"))
     assert browser.face.meanwhile == ""
-    browser.run(ENTRYPOINT="exec", CMD="none")
-    assert seen == ["half way"]
-    assert browser.face.meanwhile == ""
+    # Each run begins with a drawing of its own, however soon it comes.
+    for count in (1, 2):
+        browser.run(ENTRYPOINT="exec", CMD="none")
+        assert drawn == count * ["half way"]
+        assert browser.face.meanwhile == ""
+    assert ["half way" in each for each in seen] == [True, True]
 
 
 def test_a_stop_is_offered_only_where_a_signal_reaches_the_run() -> None:

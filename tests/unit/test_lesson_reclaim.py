@@ -194,6 +194,9 @@ class TestPhases:
         assert "Bound → Failed (dashed)" in figure.alt and figure.alt.count("dashed") == 1
         assert "Bound → Available" not in figure.alt
         assert "looked at before and after only" in figure.svg
+        assert "and not counted: b, c" in figure.svg
+        # The one of the recording and a; b and c went ways that are drawn, but nobody saw them go.
+        assert figure.svg.count("1 end here") == 2 and figure.svg.count(" end here") == 2
         rows = {(row[0], row[1]): row[2:] for row in figure.table.rows}
         assert rows["Bound", "Failed"] == (1, "looked at before and after only", None, "a")
 

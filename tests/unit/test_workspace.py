@@ -1,5 +1,7 @@
 """work/ belongs to the learner: handing out never overwrites an edit unless asked."""
 
+import errno
+import shutil
 from pathlib import Path
 
 import pytest
@@ -59,3 +61,25 @@ def test_a_folder_that_cannot_be_written_is_one_clear_message(lesson: tuple[Proj
     project.work.write_text("a file where the folder should be")
     with pytest.raises(UsageError, match="make the folder writable"):
         hand_out(project, notebooks)
+
+
+@pytest.mark.parametrize("name", ["06-one.ipynb", ".originals.json"])
+def test_on_a_full_disk_all_stays_as_it_was(
+    lesson: tuple[Project, list[NotebookFile]], name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    project, notebooks = lesson
+    hand_out(project, notebooks)
+    before = {file.name: file.read_bytes() for file in project.work.iterdir() if file.is_file()}
+    if name.endswith(".ipynb"):
+        notebooks[0].path.write_text("second edition")
+
+    def half(self: Path, written: object, *_: object) -> None:
+        with self.open("wb") as file:
+            file.write(b"half")
+        raise OSError(errno.ENOSPC, "No space left on device", str(self))
+
+    monkeypatch.setattr(Path, "write_text", half)
+    monkeypatch.setattr(shutil, "copyfile", lambda source, target: half(target, source))
+    with pytest.raises(UsageError, match=r"(?s)No space left on device: .*make room on the disk"):
+        hand_out(project, notebooks)
+    assert {file.name: file.read_bytes() for file in project.work.iterdir() if file.is_file()} == before

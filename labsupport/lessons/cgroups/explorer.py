@@ -5,8 +5,8 @@ from pathlib import Path
 from typing import Any
 
 from labsupport.display.explorer import Explorer, Played, Position, Question
-from labsupport.display.figures import Limit, Line, lines
-from labsupport.display.markup import Shown, stack
+from labsupport.display.figures import Figure, Limit, Line, lines
+from labsupport.display.markup import Shown, element, stack
 from labsupport.display.origin import Origin
 from labsupport.display.tables import table
 from labsupport.experiments.trial import Trial
@@ -26,6 +26,8 @@ OUT_OF_MEMORY, FORK_FAILED = 137, 2
 WITHIN_SECONDS = 240.0
 
 Record = dict[str, Any]
+# [seconds, megabytes, processor seconds, processes, throttled periods], one after the other.
+Samples = list[list[float]]
 
 
 def limits_explorer(trial: Trial, lab: Engines) -> Explorer:
@@ -33,9 +35,11 @@ def limits_explorer(trial: Trial, lab: Engines) -> Explorer:
 
     def play(position: Position) -> Played:
         name = " ".join([NAME, *position.values()])
-        record = trial.observe(
-            name, lambda: watch(lab.engine.client, position, explorer.show_meanwhile), repeatable=True
-        ).value
+
+        def draw(samples: Samples) -> None:
+            explorer.show_meanwhile(lambda: _drawn_so_far(samples, position))
+
+        record = trial.observe(name, lambda: watch(lab.engine.client, position, draw), repeatable=True).value
         return Played(_drawn(record, position), outcome(record), explanation(record, position))
 
     explorer = Explorer(
@@ -56,11 +60,11 @@ def command(position: Position) -> str:
     return " ".join(["docker run", *given, "--name", NAME, "lab/toolbox", "sh", WORKLOAD.name])
 
 
-def watch(client: Any, position: Position, tell: Callable[[str], None] = lambda said: None) -> Record:
-    """Run the workload with these limits; read what the engine counts for it until it ends, and tell it meanwhile.
+def watch(client: Any, position: Position, draw: Callable[[Samples], None] = lambda samples: None) -> Record:
+    """Run the workload with these limits; read what the engine counts for it until it ends; draw each new count.
 
     Returns:
-        {"samples": [[seconds, megabytes, processor seconds, processes, throttled periods], …], "exit_code", "oom"}
+        {"samples": as in `Samples`, from 0 seconds on, "exit_code", "oom"}
     """
     limits: Record = {}
     if position["memory"] != NONE:
@@ -73,13 +77,13 @@ def watch(client: Any, position: Position, tell: Callable[[str], None] = lambda 
     container = client.containers.create("lab/toolbox", ["sh", "-c", script], name=NAME, **limits)
     try:
         container.start()
-        samples: list[list[float]] = []
+        samples: Samples = []
 
         def ended() -> bool:
             counted = client.api.stats(container.id, stream=False, one_shot=True)
             if counted.get("pids_stats", {}).get("current"):
                 samples.append(_sample(counted, samples))
-                tell(_told(samples))
+                draw(samples)
             container.reload()
             return str(container.status) == "exited"
 
@@ -111,7 +115,7 @@ def explanation(record: Record, position: Position) -> str:
     return said
 
 
-def _sample(counted: Record, before: list[list[float]]) -> list[float]:
+def _sample(counted: Record, before: Samples) -> list[float]:
     cpu = counted["cpu_stats"]
     seconds = _seconds_of(str(counted["read"]))
     # A new day would begin at 0 again.
@@ -125,14 +129,15 @@ def _sample(counted: Record, before: list[list[float]]) -> list[float]:
     ]
 
 
-def _told(samples: list[list[float]]) -> str:
+def _told(samples: Samples) -> Shown:
     """The last sample in words."""
     seconds, megabytes, processor, processes, throttled = samples[-1]
     waited = f", had to wait in {throttled:g} periods" if throttled else ""
-    return (
+    said = (
         f"{seconds - samples[0][0]:.1f} s: {megabytes:.0f} MB, {processes:g} processes, "
         f"{processor:.1f} s of processor time{waited}"
     )
+    return Shown(element("p", said), said)
 
 
 def _seconds_of(read: str) -> float:
@@ -141,27 +146,38 @@ def _seconds_of(read: str) -> float:
     return int(hours) * 3600 + int(minutes) * 60 + float(seconds)
 
 
-def _from_zero(samples: list[list[float]]) -> list[list[float]]:
+def _from_zero(samples: Samples) -> Samples:
     return [[round(at - samples[0][0], 3), *(round(value, 3) for value in rest)] for at, *rest in samples]
 
 
 def _drawn(record: Record, position: Position) -> Shown:
-    samples = record["samples"]
-    if len(samples) < 2:
+    drawn = _curves(record["samples"], position)
+    if not drawn:
         return Shown(table("Too short to watch", ["exit code"], [[record["exit_code"]]]).html, "it ended at once")
+    return stack(*(figure.shown() for figure in drawn))
+
+
+def _drawn_so_far(samples: Samples, position: Position) -> Shown:
+    return stack(_told(samples), *(figure.sketch() for figure in _curves(_from_zero(samples), position)))
+
+
+def _curves(samples: Samples, position: Position) -> list[Figure]:
+    """A curve for each thing that is counted; none before there are two samples."""
+    if len(samples) < 2:
+        return []
     curves = (
         ("Memory", "megabytes", 1, _limit(position["memory"].removesuffix("m"), 1.048576)),
         ("Processor time used", "seconds", 2, None),
         ("Processes", "processes", 3, _limit(position["pids"])),
     )
-    return stack(*(_curve(title, unit, samples, column, limit) for title, unit, column, limit in curves))
+    return [_curve(title, unit, samples, column, limit) for title, unit, column, limit in curves]
 
 
 def _limit(text: str, unit: float = 1) -> Limit | None:
     return Limit(float(text) * unit, "limit") if text != NONE else None
 
 
-def _curve(title: str, unit: str, samples: list[list[float]], column: int, limit: Limit | None) -> Shown:
+def _curve(title: str, unit: str, samples: Samples, column: int, limit: Limit | None) -> Figure:
     values = [sample[column] for sample in samples]
     twin = table(
         title,
@@ -176,4 +192,4 @@ def _curve(title: str, unit: str, samples: list[list[float]], column: int, limit
         y=unit,
         twin=twin,
         limit=limit,
-    ).shown()
+    )

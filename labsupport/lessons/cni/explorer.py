@@ -38,6 +38,7 @@ def path_explorer(trial: Trial, paths: Mapping[str, Mapping[str, Frames]]) -> Ex
         question=Question("What carries the pods' packet here?", (*TUNNELS, "UDP", PLAIN)),
         preview=command_for,
         origin=Origin.of_trial(trial),
+        stacked=("place",),
     )
 
 

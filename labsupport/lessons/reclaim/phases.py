@@ -77,7 +77,8 @@ def phases_figure(title: str, *told: Lives, ends: Mapping[str, End]) -> Figure:
     grouped: dict[tuple[str, str], list[Change]] = {}
     for change in sorted([*recorded, *looked], key=_in_order):
         grouped.setdefault((change.before, change.after), []).append(change)
-    last = {change.volume: change.after for change in recorded} | {end.name: end.phase for end in ends.values()}
+    last = {change.volume: change.after for change in [*recorded, *looked]}
+    silent = [name for name in ends if name not in last]
     stayed = Counter(last.values())
     named = {name for pair in grouped for name in pair} | set(stayed)
     return states_figure(
@@ -85,7 +86,7 @@ def phases_figure(title: str, *told: Lives, ends: Mapping[str, End]) -> Figure:
         [_state(name, stayed[name]) for name in [*PLACES, *sorted(named - set(PLACES))] if name in named],
         [Way(*pair, _lines(changes), changes[0].who == LOOKED) for pair, changes in grouped.items()],
         alt=f"State diagram of the phases of {len(last)} volumes.",
-        explained=_explained(recorded, looked),
+        explained=_explained(recorded, looked, silent),
         twin=_twin(title, grouped),
     )
 
@@ -127,12 +128,14 @@ def _letter(who: str) -> str:
     return STRIP.letters.get(who, who)
 
 
-def _explained(recorded: Sequence[Change], looked: Sequence[Change]) -> list[str]:
+def _explained(recorded: Sequence[Change], looked: Sequence[Change], silent: Sequence[str]) -> list[str]:
     acting = {change.who for change in recorded} | {change.cause[1] for change in recorded if change.cause}
     told = [f"{letter} {who}" for who, letter in STRIP.letters.items() if who in acting]
     lines = [f"who wrote it, how often, and what came right before:  {'  ·  '.join(told)}"]
     if looked:
         lines.append("dashed: looked at before and after only; what lay between was not recorded")
+    if silent:
+        lines.append(f"looked at likewise, going no other ways, and not counted: {', '.join(silent)}")
     return lines
 
 
