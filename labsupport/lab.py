@@ -328,14 +328,16 @@ class Lab:
         """Return the network of each engine's machine as it is now; without names, that of the lab's own engine."""
         return topologies_seen(trial, self._backends, engines)
 
-    def capture(self, trial: Trial, name: str, *, port: str, only: str = "") -> FrameCapture:
-        """Capture frames at a port of the lab's switch, named as the machine there, from now until its `read()`.
+    def capture(self, trial: Trial, name: str, *, port: str = "", interface: str = "", only: str = "") -> FrameCapture:
+        """Capture frames at one place, from now until its `read()`.
 
         Args:
             name: tells captures of one trial apart.
+            port: of the lab's switch, named as the machine there; or
+            interface: of the machine of the lab's engine, such as lo.
             only: what counts, as tcpdump wants it: "udp port 4789".
         """
-        return FrameCapture(trial, self._backends, name, port, only)
+        return FrameCapture(trial, self._backends, name, port or interface, only, at_the_switch=bool(port))
 
     def path(self, trial: Trial, engine: str, containers: Sequence[str], command: str) -> Observation:
         """Run a command on an engine, and return {"said", "passages"}: where its connection's first packets passed."""

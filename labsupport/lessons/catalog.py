@@ -81,7 +81,8 @@ LESSONS = (
         "02-log-drivers",
         "Where a container's log lines go",
         "labsupport.lessons.logs",
-        Needs(engine=True, images=("lab/toolbox",), engines=("old", "systemd"), tools=("syslog",)),
+        Needs(engine=True, images=("lab/toolbox",), engines=("old", "systemd"), tools=("syslog", "capture")),
+        apart={"long-line": _TOOLBOX | Needs(tools=("syslog", "capture"))},
     ),
     Lesson(
         "03-storage-drivers",

@@ -36,14 +36,16 @@ class FrameCapture:
     """Frames being captured, from the moment this is made until `read`; in replay, nothing is.
 
     Args:
-        port: of the lab's switch, which has the name of the machine that is plugged in there.
+        interface: of the machine of the lab's engine; or a port of the lab's switch, where `at_the_switch`.
         only: tcpdump's filter.
     """
 
-    def __init__(self, trial: Trial, backends: "Backends", name: str, port: str, only: str) -> None:
+    def __init__(
+        self, trial: Trial, backends: "Backends", name: str, interface: str, only: str, *, at_the_switch: bool
+    ) -> None:
         self._trial = trial
         self._name = name
-        self._capture = _capture(backends, port, only) if trial.is_live else None
+        self._capture = _capture(backends, interface, only, at_the_switch) if trial.is_live else None
 
     def read(self) -> Observation:
         """End the capture; return its frames, each with its seconds, bytes and layers."""
@@ -51,15 +53,16 @@ class FrameCapture:
         return self._trial.observe(self._name, lambda: self._capture.read(), repeatable=True)  # type: ignore[union-attr]
 
 
-def _capture(backends: "Backends", port: str, only: str) -> Any:
+def _capture(backends: "Backends", interface: str, only: str, at_the_switch: bool) -> Any:
     from labsupport.backends.starting import make_toolchain
     from labsupport.systems.machines.links import SWITCH_FILE
     from labsupport.systems.network.capture import Capture
 
     assert backends.machine is not None
     tcpdump = make_toolchain().path("tcpdump")
-    capture = Capture(backends.machine, tcpdump, port, only.split(), namespace=SWITCH_FILE)
-    backends.places.undo_at_the_end(f"the capture at {port}", capture.end)
+    namespace = SWITCH_FILE if at_the_switch else ""
+    capture = Capture(backends.machine, tcpdump, interface, only.split(), namespace=namespace)
+    backends.places.undo_at_the_end(f"the capture at {interface}", capture.end)
     return capture
 
 

@@ -4,7 +4,7 @@ import pytest
 
 from labsupport.errors import EvidenceError
 from labsupport.experiments.exercises import judge
-from labsupport.experiments.steps import Step
+from labsupport.experiments.steps import Observation, Step
 from labsupport.lessons import logs
 from labsupport.lessons.logs import delivery, exercise, explorer, loss
 from labsupport.project import this_project
@@ -153,6 +153,50 @@ def test_deaths_name_the_drivers_that_lost_lines() -> None:
     found = logs.read_deaths(step("fluentd | 1-75 77-300 | 300\ngelf-tcp | 1-300 | 300\nsyslog-udp |  | 300"))
     assert found.with_losses == ["fluentd", "syslog-udp"]
     assert "76" in found.table().text
+
+
+# ---- a long line on the wire -----------------------------------------------------------------------------------------
+
+
+def captured(*packets: tuple[int, str]) -> Observation:
+    """Packets of so many bytes, each with what its last header is called."""
+    frames = [
+        {"bytes": " ".join(["00"] * length), "layers": [{"name": name, "start": 0, "length": length, "fields": {}}]}
+        for length, name in packets
+    ]
+    return Observation("02-log-drivers/test", "captured", frames)
+
+
+def test_packets_that_carry_nothing_do_not_count() -> None:
+    sent = logs.read_wire({"random tcp": captured((74, "TCP"), (900, "data"))}, step("random-tcp 1 1 1 1"))
+    assert (sent.packets("random tcp"), sent["random tcp"].lengths) == (1, [900])
+    assert "1 packet, long line arrives" in sent.figure("One line").text
+
+
+def test_a_line_that_lacks_a_chunk_is_gone_there_and_whole_in_the_copy() -> None:
+    seen = {"lost udp": captured((300, "data"), (1400, "data")), "lost tcp": captured((300, "data"))}
+    sent = logs.read_wire(seen, step("lost-udp 2 0 3 1\nlost-tcp 3 1 3 0"))
+    assert sent.whole == ["lost tcp"]
+    udp, tcp = sent["lost udp"], sent["lost tcp"]
+    assert (udp.collector.lines, udp.engine.lines, udp.engine.whole, tcp.engine.whole) == (2, 3, True, False)
+    figure = sent.figure("Three lines").text
+    assert "lost udp: 2 packets, long line lost; lost tcp: 1 packet, long line arrives." in figure
+    assert "1700" in figure
+
+
+@pytest.mark.parametrize("said", ["", "other 1 1 1 1", "random-tcp 1 1 1", "random-tcp 1 1 1 one"])
+def test_what_whole_sh_does_not_print_is_an_error(said: str) -> None:
+    with pytest.raises(EvidenceError):
+        logs.read_wire({"random tcp": captured((900, "data"))}, step(said))
+
+
+def test_one_packet_is_shown_and_one_that_was_not_captured_is_an_error() -> None:
+    seen = captured((20, "TCP"), (90, "data"), (50, "data"))
+    sent = logs.read_wire({"random tcp": seen}, step("random-tcp 1 1 1 1"))
+    assert "90 bytes" in sent.packet("random tcp", 1).text
+    for number in (0, 3):
+        with pytest.raises(EvidenceError):
+            sent.packet("random tcp", number)
 
 
 # ---- the widget ------------------------------------------------------------------------------------------------------

@@ -111,3 +111,23 @@ def test_the_drawing_has_every_header_in_words_too() -> None:
     assert "GET /secret" in figure.table.text
     assert [row[1] for row in figure.table.rows] == [layer["name"] for layer in frame["layers"]]
     assert "VXLAN, Ethernet, IPv4" in figure.alt
+
+
+CHUNK = b"\x1e\x0f" + bytes(range(8)) + b"\x02\x09" + b"middle of a line"
+
+
+def gelf(content: bytes, port: int = 12201) -> bytes:
+    return ethernet(OUTER_MACS, ipv4(bytes([127, 0, 0, 1]), bytes([127, 0, 0, 1]), 17, udp(port, content)))
+
+
+def test_a_gelf_chunk_says_which_one_of_how_many_it_is() -> None:
+    layers = layers_of(gelf(CHUNK))
+    assert [layer.name for layer in layers] == ["Ethernet", "IPv4", "UDP", "GELF chunk", "data"]
+    assert layers[3].fields == {"message": "0001020304050607", "chunk": "3 of 9"}
+    assert layers[4].fields["as text"] == "middle of a line"
+    assert sum(layer.length for layer in layers) == len(gelf(CHUNK))
+
+
+@pytest.mark.parametrize("frame", [gelf(CHUNK, 514), gelf(b'{"version": "1.1"}'), gelf(CHUNK[:11])])
+def test_what_is_no_whole_chunk_is_data(frame: bytes) -> None:
+    assert [layer.name for layer in layers_of(frame)] == ["Ethernet", "IPv4", "UDP", "data"]

@@ -6,6 +6,7 @@ from labsupport.lessons.logs.explorer import fate_explorer
 from labsupport.lessons.logs.loss import read_deaths, read_stall
 from labsupport.lessons.logs.rotation import read_rotation
 from labsupport.lessons.logs.starting import read_answers
+from labsupport.lessons.logs.wire import read_wire
 
 EXERCISES = {"will-not-start": will_not_start}
 
@@ -19,5 +20,6 @@ __all__ = [
     "read_deliveries",
     "read_rotation",
     "read_stall",
+    "read_wire",
     "will_not_start",
 ]

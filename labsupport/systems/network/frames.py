@@ -13,6 +13,7 @@ from labsupport.errors import EvidenceError
 VXLAN_PORTS, GENEVE_PORT = (4789, 8472, 6784), 6081
 FLANNEL_UDP_PORT = 8285  # a bare packet inside, without any header of its own
 VXLAN_BYTES, VNI_GIVEN = 8, 0x08
+GELF_PORT, GELF_CHUNK, GELF_CHUNK_BYTES = 12201, b"\x1e\x0f", 12
 GENEVE_BYTES, GENEVE_OPTION_UNIT, GENEVE_LENGTH_BITS, GENEVE_OF_ETHERNET = 8, 4, 0x3F, 0x6558
 ETHER_TYPES = {0x0800: "IPv4", 0x0806: "ARP", 0x86DD: "IPv6", 0x8100: "VLAN"}
 # As tcpdump writes them, from the lowest bit up.
@@ -111,6 +112,11 @@ def _udp(frame: bytes, start: int) -> Iterator[Layer]:
         yield from _geneve(frame, start)
     elif destination == FLANNEL_UDP_PORT:
         yield from _ipv4(frame, start)
+    elif destination == GELF_PORT and frame.startswith(GELF_CHUNK, start) and len(frame) >= start + GELF_CHUNK_BYTES:
+        message, number, count = frame[start + 2 : start + 10], frame[start + 10], frame[start + 11]
+        fields = {"message": message.hex(), "chunk": f"{number + 1} of {count}"}
+        yield Layer("GELF chunk", start, GELF_CHUNK_BYTES, fields)
+        yield from _data(frame, start + GELF_CHUNK_BYTES)
     else:
         yield from _data(frame, start)
 
