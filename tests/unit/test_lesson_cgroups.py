@@ -259,12 +259,17 @@ class TestExplorer:
         assert "wait in 7 periods" in explorer.explanation(self.record(throttled=7), position)
         assert "wait in" not in explorer.explanation(self.record(), position)
 
-    def test_the_last_sample_is_told_while_it_runs(self) -> None:
-        samples = self.record(throttled=7)["samples"]
-        assert explorer._told(samples[:1]) == "0.0 s: 1 MB, 2 processes, 0.0 s of processor time"
-        assert explorer._told(samples) == (
-            "1.0 s: 40 MB, 8 processes, 0.9 s of processor time, had to wait in 7 periods"
+    def test_while_it_runs_the_last_sample_is_told_and_from_the_second_on_there_are_curves(self) -> None:
+        samples, position = (
+            self.record(throttled=7)["samples"],
+            dict.fromkeys(("memory", "cpus", "pids"), explorer.NONE),
         )
+        first, second = (explorer._drawn_so_far(samples[:count], position) for count in (1, 2))
+        assert first.text == "0.0 s: 1 MB, 2 processes, 0.0 s of processor time"
+        assert second.text.startswith("1.0 s: 40 MB, 8 processes, 0.9 s of processor time, had to wait in 7 periods")
+        assert second.html.count("<svg") == 3
+        # The next drawing replaces it: nothing in it may take the keyboard.
+        assert "tabindex" not in second.html and "<summary" not in second.html
 
     def test_every_figure_says_what_it_shows(self) -> None:
         shown = explorer._drawn(self.record(), {"memory": "48m", "cpus": explorer.NONE, "pids": "8"})

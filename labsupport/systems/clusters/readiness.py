@@ -105,8 +105,8 @@ def _nodes(door: ApiDoor | None) -> list[str]:
 
 
 def _not_usable(node: dict[str, Any]) -> str:
-    conditions = node.get("status", {}).get("conditions", [])
-    ready = next((each for each in conditions if each["type"] == "Ready"), {})
+    conditions = {each["type"]: each for each in node.get("status", {}).get("conditions", [])}
+    ready = conditions.get("Ready", {})
     taints = ", ".join(taint["key"] for taint in node.get("spec", {}).get("taints") or []) or "none"
     return (
         f"{node['metadata']['name']} takes no pods: Ready is {ready.get('status', 'not said')} "
