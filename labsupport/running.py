@@ -4,14 +4,13 @@ Each notebook has a kernel of this project's own interpreter; the notebook opens
 with its kernel. Knows nothing of engines or clusters, and prints nothing: progress goes to a listener.
 """
 
-import fcntl
 import os
 import shutil
 import signal
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 from labsupport import errors
 from labsupport.errors import UsageError, WaitExpired
 from labsupport.notebooks import NotebookFile
+from labsupport.process.alone import alone
 from labsupport.process.interrupts import interrupts_later
 from labsupport.process.waiting import wait_until
 from labsupport.project import Project
@@ -61,7 +61,12 @@ def run_notebooks(project: Project, plan: RunPlan, listener: NotebookListener) -
     killed. Then KeyboardInterrupt passes through; no kernel is left.
     """
     _quiet_the_libraries()
-    with _alone(project):
+    with ExitStack() as held:
+        try:
+            project.build.mkdir(exist_ok=True)
+            held.enter_context(alone(project.build / "run.lock", "execute notebooks in this clone"))
+        except OSError as problem:
+            raise _cannot_write(project.build, problem) from problem
         folder = _fresh_folder(project, plan.notebooks)
         return _run_all(Kernels(project, folder, plan.environment), folder, plan, listener)
 
@@ -223,34 +228,6 @@ def _stop(futures: Sequence["Future[ExecutedNotebook]"], kernels: Kernels) -> No
         if not have_ended():
             kernels.stop_all(signal.SIGKILL)
             wait(futures, timeout=SECONDS_TO_STOP)
-
-
-@contextmanager
-def _alone(project: Project) -> Iterator[None]:
-    """Hold build/run for this process; the kernel gives it back however the process ends.
-
-    Raises:
-        UsageError: another run of this clone holds it, or the clone can't be written.
-    """
-    try:
-        project.build.mkdir(exist_ok=True)
-        lock = (project.build / "run.lock").open("a+")
-    except OSError as problem:
-        raise _cannot_write(project.build, problem) from problem
-    with lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            lock.seek(0)
-            raise UsageError(
-                "execute notebooks in this clone",
-                f"another command does so already: process {lock.read().strip()}",
-                "wait for it, or use a second clone",
-            ) from None
-        lock.truncate(0)
-        lock.write(f"{os.getpid()}\n")
-        lock.flush()
-        yield
 
 
 def _fresh_folder(project: Project, notebooks: Sequence[NotebookFile]) -> Path:

@@ -59,6 +59,38 @@ def unbundle(source: Annotated[Path, typer.Argument(metavar="FILE", help="What `
     print(f"Ready without a network: ./lab run {' '.join(one[:2] for one in arrived.notebooks)}")
 
 
+@app.command()
+def room(
+    learners: Annotated[list[str], typer.Argument(metavar="LEARNER…", help="Their accounts on this computer.")],
+    port: Annotated[int, typer.Option(help="The first learner's port; the others have those that follow.")] = 8900,
+) -> None:
+    """Give each of several accounts on this server a lab and a JupyterLab of their own, until Ctrl-C.
+
+    Takes root. Each learner finds their address in ~/labs/address.txt and comes through SSH; their notebooks are in
+    ~/labs/work and stay. Before anything starts, it is checked that all labs fit. Ctrl-C ends them all.
+
+    Example: `sudo ./lab room anna ben`
+    """
+    from labsupport import hosting
+
+    project = this_project()
+    found = hosting.learners_of(learners)
+    hosting.require_room(project, found)
+    with console.Screen() as screen, hosting.seats(project, found, port) as seats:
+        hosting.settle(seats, screen.show)
+        screen.close()
+        rows = [(one.learner.name, str(one.port or ""), "is up" if one.port else one.said) for one in seats]
+        show_table(("Learner", "Port", "Their lab"), rows)
+        if up := [one for one in seats if one.port]:
+            where = f"{hosting.HOME_FOLDER}/{hosting.ADDRESS_FILE}"
+            print(f"Each finds the address in ~/{where}, and comes by way of SSH, with their port in both places:")
+            print(f"  ssh -L {up[0].port}:127.0.0.1:{up[0].port} {up[0].learner.name}@SERVER")
+            print("Ctrl-C ends all labs.", flush=True)
+        for seat in hosting.ended(seats):
+            print(f"The lab of {seat.learner.name} has ended.", flush=True)
+    raise typer.Exit(0 if len(up) == len(seats) else 1)
+
+
 @app.command("class")
 def class_(
     folder: Annotated[Path, typer.Argument(metavar="FOLDER", help='With what `lab.progress("a name")` wrote.')],

@@ -1,0 +1,210 @@
+"""A room on one server: a lab and a JupyterLab for each of several accounts, all of them until this command ends.
+
+Root starts the labs, so what it runs is root's: each learner's *seat* is a copy of this clone below build/room/, and
+its environment is this clone's. Only its work/ and build/ are the learner's own, in their home. JupyterLab and kernels
+run as the learner.
+"""
+
+import os
+import pwd
+import re
+import shutil
+import signal
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from labsupport import outlook
+from labsupport.backends import LabOptions, make_toolchain
+from labsupport.errors import LabError, RequirementMissing, UsageError
+from labsupport.process.alone import alone
+from labsupport.process.commands import Background, CommandResult, Invocation, LocalRunner
+from labsupport.process.interrupts import interrupts_later
+from labsupport.process.progress import Listener, Progress
+from labsupport.project import Project
+
+# In a learner's home: their notebooks in work/, what they saw in build/, and where their JupyterLab is.
+OF_THE_LEARNER = ("work", "build")
+HOME_FOLDER, ADDRESS_FILE = "labs", "address.txt"
+LEFT_OUT = (".git", ".venv", *OF_THE_LEARNER)
+ADDRESS = re.compile(r"^JupyterLab: (http://\S+:(\d+)\S*)$", re.MULTILINE)
+SECONDS_TO_END = 60
+CHECK_CACHE = 'test -x "$0"'
+CHECK_PYTHON = '"$0" -P -c ""'
+
+
+@dataclass(frozen=True)
+class Learner:
+    """An account of this computer."""
+
+    name: str
+    user: int
+    group: int
+    home: Path
+
+    @property
+    def folder(self) -> Path:
+        return self.home / HOME_FOLDER
+
+    def run(self, script: str, *words: str, stdin: str = "") -> CommandResult:
+        """Run a shell's script as the learner: what root did in their folders, they could turn against it."""
+        argv = ["setpriv", f"--reuid={self.user}", f"--regid={self.group}", "--init-groups", "--", "sh", "-ec", script]
+        return LocalRunner().run([*argv, *words], invocation=Invocation(stdin=stdin, folder=Path("/")))
+
+
+@dataclass
+class Seat:
+    """A learner's place: the process that holds their lab, and the port of their JupyterLab once it is up."""
+
+    learner: Learner
+    process: Background
+    port: int | None = None
+
+    @property
+    def said(self) -> str:
+        """What its command has printed last, for a message."""
+        return "\n".join(self.process.log.read_text(errors="replace").splitlines()[-4:]) or "it said nothing"
+
+
+def learners_of(names: Sequence[str]) -> list[Learner]:
+    """Look up accounts.
+
+    Raises:
+        UsageError: one is not there, or root, or named twice.
+    """
+    found, wrong = [], []
+    for name in names:
+        try:
+            account = pwd.getpwnam(name)
+        except KeyError:
+            wrong.append(f"{name} has no account here")
+            continue
+        if account.pw_uid == 0:
+            wrong.append(f"{name} is root, whose JupyterLab could change all of this computer")
+        found.append(Learner(name, account.pw_uid, account.pw_gid, Path(account.pw_dir)))
+    wrong += [f"{name} is named twice" for name in dict.fromkeys(names) if list(names).count(name) > 1]
+    if wrong:
+        do = "name each learner's account once; `sudo useradd --create-home NAME` makes one"
+        raise UsageError("look up the learners", "; ".join(wrong), do)
+    return found
+
+
+def require_room(project: Project, learners: Sequence[Learner]) -> None:
+    """Refuse before anything starts what would not work for all.
+
+    Raises:
+        RequirementMissing: this is not root; fewer labs fit; or a learner cannot read what their lab takes.
+    """
+    tried = f"start labs for {len(learners)} learners"
+    if os.geteuid() != 0 or not shutil.which("setpriv"):
+        raise RequirementMissing(tried, "that takes root on Linux", "on a Linux server: sudo ./lab room NAME…")
+    ahead = outlook.look_ahead(LabOptions())
+    if ahead.labs is None:
+        why = next((each.because for each in ahead.notebooks if not each.live), "no lab can be live here")
+        raise RequirementMissing(tried, why, "`./lab doctor` says what is missing")
+    if ahead.labs < len(learners):
+        tightest = min((each for each in ahead.rooms if each.fits is not None), key=lambda each: each.fits or 0)
+        happened = f"{ahead.labs} more labs fit here, by {tightest.name}: {tightest.because}"
+        raise RequirementMissing(tried, happened, tightest.change_it or "name fewer learners")
+    cache = make_toolchain().cache
+    for script, path, what in ((CHECK_CACHE, cache, "the tools in"), (CHECK_PYTHON, project.python, "the Python")):
+        if shut_out := [one.name for one in learners if not one.run(script, str(path)).succeeded]:
+            do = (
+                "have clone, Python and tools where everybody may read: clone into /srv, set LAB_CACHE to a folder "
+                "below /srv too, and run ./lab with a Python that is the system's"
+            )
+            raise RequirementMissing(tried, f"{', '.join(shut_out)} may not use {what} {path}", do)
+
+
+@contextmanager
+def seats(project: Project, learners: Sequence[Learner], port: int) -> Iterator[list[Seat]]:
+    """Start a lab for each learner, with their JupyterLab on a port from `port` on; all end with the block.
+
+    Raises:
+        UsageError: another command has started learners' labs from this clone.
+    """
+    folder = project.build / "room"
+    project.build.mkdir(exist_ok=True)
+    begun: list[Seat] = []
+    with alone(project.build / "room.lock", "start labs for learners from this clone"):
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir()
+        try:
+            for number, learner in enumerate(learners):
+                begun.append(_begin(project, folder, learner, port + number))
+            yield begun
+        finally:
+            with interrupts_later():
+                for seat in begun:
+                    seat.process.signal(signal.SIGTERM)
+                for seat in begun:
+                    _end(seat)
+                shutil.rmtree(folder, ignore_errors=True)
+
+
+def settle(seats: Sequence[Seat], listener: Listener) -> None:
+    """Wait until each seat has its JupyterLab or has failed; learners get their addresses as they come."""
+    waiting = list(seats)
+    while waiting:
+        for seat in list(waiting):
+            if found := ADDRESS.search(seat.process.log.read_text(errors="replace")):
+                seat.port = int(found[2])
+                _hand_over(seat.learner, found[1])
+            if found or seat.process.exit_code is not None:
+                waiting.remove(seat)
+        done = len(seats) - len(waiting)
+        listener(Progress(f"{done} of {len(seats)} labs are up or have failed", done / len(seats)))
+        time.sleep(0.2)
+
+
+def ended(seats: Sequence[Seat]) -> Iterator[Seat]:
+    """Yield each seat whose lab ends from now on, until none is left."""
+    running = [seat for seat in seats if seat.process.exit_code is None]
+    while running:
+        for seat in list(running):
+            if seat.process.exit_code is not None:
+                running.remove(seat)
+                yield seat
+        time.sleep(0.5)
+
+
+def _begin(project: Project, folder: Path, learner: Learner, port: int) -> Seat:
+    own = folder / learner.name
+    # Compiled files come along: a seat is root's, and its learner's kernels could not keep theirs there.
+    shutil.copytree(project.root, own, ignore=lambda at, names: _left_out(project, at, names), symlinks=True)
+    (own / ".venv").symlink_to(project.python.parent.parent)
+    for name in OF_THE_LEARNER:
+        learner.run('mkdir -p "$0"', str(learner.folder / name)).or_raise()
+        (own / name).symlink_to(learner.folder / name)
+    log = folder / f"{learner.name}.log"
+    log.touch(mode=0o600)
+    # A killed command must not leave its labs: the kernel ends them with their parent.
+    words = ["setpriv", "--pdeathsig", "TERM", "--", str(own / "lab"), "start", "--no-browser", "--port", str(port)]
+    invocation = Invocation(environment=_environment(learner), folder=own)
+    return Seat(learner, LocalRunner().start(words, log=log, invocation=invocation))
+
+
+def _left_out(project: Project, at: str, names: Sequence[str]) -> set[str]:
+    return {*LEFT_OUT} & {*names} if Path(at) == project.root else set()
+
+
+def _environment(learner: Learner) -> Mapping[str, str]:
+    """What sudo would set if the learner had called it, and the tools that are here."""
+    caller = {"SUDO_UID": str(learner.user), "SUDO_GID": str(learner.group), "SUDO_USER": learner.name}
+    return {**caller, "LAB_CACHE": str(make_toolchain().cache)}
+
+
+def _hand_over(learner: Learner, address: str) -> None:
+    """Write where their JupyterLab is, token and all, into a file that is the learner's alone."""
+    file = str(learner.folder / ADDRESS_FILE)
+    learner.run('umask 077; rm -f "$0"; cat > "$0"', file, stdin=f"{address}\n").or_raise()
+
+
+def _end(seat: Seat) -> None:
+    try:
+        seat.process.wait(SECONDS_TO_END)
+    except LabError:
+        seat.process.close()
+    seat.learner.run('rm -f "$0"', str(seat.learner.folder / ADDRESS_FILE))
