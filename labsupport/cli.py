@@ -294,10 +294,11 @@ def clean(
     everything: Annotated[bool, typer.Option("--all", help="Also the downloaded and built tools and images.")] = False,
 ) -> None:
     """Remove everything any lab left on this computer. Your notebooks in work/ stay."""
-    from labsupport import keeping
+    from labsupport import hosting, keeping
 
     with console.Screen() as screen:
         removed = [*guest.clean(caches=everything), *keeping.clean(caches=everything, listener=screen.show)]
+    removed += hosting.sweep(this_project())
     print("\n".join(removed) or "Nothing was left.")
 
 

@@ -10,9 +10,8 @@ import pwd
 import re
 import shutil
 import signal
-import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,10 +22,12 @@ from labsupport.process.alone import alone
 from labsupport.process.commands import Background, CommandResult, Invocation, LocalRunner
 from labsupport.process.interrupts import interrupts_later
 from labsupport.process.progress import Listener, Progress
+from labsupport.process.waiting import FOREVER_SECONDS, wait_until
 from labsupport.project import Project
 
 # In a learner's home: their notebooks in work/, what they saw in build/, and where their JupyterLab is.
 OF_THE_LEARNER = ("work", "build")
+FOLDER, LOCK = "room", "room.lock"
 HOME_FOLDER, ADDRESS_FILE = "labs", "address.txt"
 LEFT_OUT = (".git", ".venv", *OF_THE_LEARNER)
 ADDRESS = re.compile(r"^JupyterLab: (http://\S+:(\d+)\S*)$", re.MULTILINE)
@@ -125,11 +126,11 @@ def seats(project: Project, learners: Sequence[Learner], port: int) -> Iterator[
     Raises:
         UsageError: another command has started learners' labs from this clone.
     """
-    folder = project.build / "room"
+    folder = project.build / FOLDER
     project.build.mkdir(exist_ok=True)
     begun: list[Seat] = []
-    with alone(project.build / "room.lock", "start labs for learners from this clone"):
-        shutil.rmtree(folder, ignore_errors=True)
+    with alone(project.build / LOCK, "start labs for learners from this clone"):
+        _clear(folder)
         folder.mkdir()
         try:
             for number, learner in enumerate(learners):
@@ -141,13 +142,29 @@ def seats(project: Project, learners: Sequence[Learner], port: int) -> Iterator[
                     seat.process.signal(signal.SIGTERM)
                 for seat in begun:
                     _end(seat)
-                shutil.rmtree(folder, ignore_errors=True)
+                _clear(folder)
+
+
+def sweep(project: Project) -> list[str]:
+    """Remove the seats that a killed command left; say whose they were."""
+    folder = project.build / FOLDER
+    if not folder.is_dir():
+        return []
+    if os.geteuid() != 0:
+        return [f"not {folder}, which is root's: sudo ./lab clean"]
+    try:
+        with alone(project.build / LOCK, "remove what is left of learners' labs"):
+            names = _clear(folder)
+    except UsageError:  # they are in use
+        return []
+    return [f"seats of {', '.join(names)} in {folder}"] if names else []
 
 
 def settle(seats: Sequence[Seat], listener: Listener) -> None:
     """Wait until each seat has its JupyterLab or has failed; learners get their addresses as they come."""
     waiting = list(seats)
-    while waiting:
+
+    def all_are_settled() -> bool:
         for seat in list(waiting):
             if found := ADDRESS.search(seat.process.log.read_text(errors="replace")):
                 seat.port = int(found[2])
@@ -156,18 +173,23 @@ def settle(seats: Sequence[Seat], listener: Listener) -> None:
                 waiting.remove(seat)
         done = len(seats) - len(waiting)
         listener(Progress(f"{done} of {len(seats)} labs are up or have failed", done / len(seats)))
-        time.sleep(0.2)
+        return not waiting
+
+    # How long each may take, its own command knows.
+    wait_until(all_are_settled, "all labs", within_seconds=FOREVER_SECONDS)
 
 
 def ended(seats: Sequence[Seat]) -> Iterator[Seat]:
     """Yield each seat whose lab ends from now on, until none is left."""
     running = [seat for seat in seats if seat.process.exit_code is None]
+
+    def one_that_ended() -> Seat | None:
+        return next((seat for seat in running if seat.process.exit_code is not None), None)
+
     while running:
-        for seat in list(running):
-            if seat.process.exit_code is not None:
-                running.remove(seat)
-                yield seat
-        time.sleep(0.5)
+        seat = wait_until(one_that_ended, "the end of a lab", within_seconds=FOREVER_SECONDS, every_seconds=0.1)
+        running.remove(seat)
+        yield seat
 
 
 def _begin(project: Project, folder: Path, learner: Learner, port: int) -> Seat:
@@ -207,4 +229,14 @@ def _end(seat: Seat) -> None:
         seat.process.wait(SECONDS_TO_END)
     except LabError:
         seat.process.close()
-    seat.learner.run('rm -f "$0"', str(seat.learner.folder / ADDRESS_FILE))
+
+
+def _clear(folder: Path) -> list[str]:
+    """Remove all seats, and the addresses that lead nowhere now; return whose they were."""
+    names = sorted(each.name for each in folder.iterdir() if each.is_dir()) if folder.is_dir() else []
+    for name in names:
+        with suppress(UsageError):  # an account may have gone meanwhile
+            (learner,) = learners_of([name])
+            learner.run('rm -f "$0"', str(learner.folder / ADDRESS_FILE))
+    shutil.rmtree(folder, ignore_errors=True)
+    return names

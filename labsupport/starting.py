@@ -18,7 +18,7 @@ from pathlib import Path
 from labsupport.errors import MachineError, WaitExpired
 from labsupport.process.commands import Background, Invocation, LocalRunner
 from labsupport.process.ownership import caller, is_guest
-from labsupport.process.waiting import wait_until
+from labsupport.process.waiting import FOREVER_SECONDS, wait_until
 from labsupport.project import Project
 
 HERE = "127.0.0.1"
@@ -54,7 +54,6 @@ FIRST_LAYOUT = {
 }
 # JupyterLab's name for the file of the layout that it opens without being told another.
 LAYOUT_FILE = "default-37a8.jupyterlab-workspace"
-FOREVER_SECONDS = 10 * 365 * 24 * 3600.0
 
 
 @dataclass(frozen=True)

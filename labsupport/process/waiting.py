@@ -10,6 +10,8 @@ from labsupport.errors import WaitExpired
 Found = TypeVar("Found")
 # How many times longer than usual things may take here, such as 5 where a processor is emulated.
 PATIENCE_VARIABLE = "LAB_PATIENCE"
+# For what ends when somebody wants it to.
+FOREVER_SECONDS = 10 * 365 * 24 * 3600.0
 
 
 def patiently(seconds: float) -> float:

@@ -26,6 +26,7 @@ COMMANDS = (
     "bundle",
     "unbundle",
     "class",
+    "room",
     "generate",
 )
 

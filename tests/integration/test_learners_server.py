@@ -59,7 +59,9 @@ def server(project: Project, tmp_path: Path) -> Iterator[Server]:
         f"PYTHONPATH={copy.root}",
     ]
     words += [str(project.python), "-P", str(copy.root / "deploy/jupyterhub/serve.py")]
-    started = LocalRunner().start(words, log=log, invocation=Invocation(environment={"HOME": str(home)}))
+    started = LocalRunner().start(
+        words, log=log, invocation=Invocation(environment={"HOME": str(home), "TMPDIR": str(tmp_path)})
+    )
     try:
         found = wait_until(
             lambda: re.search(r"http://127\.0\.0\.1:\d+", log.read_text()), "the server", within_seconds=60
