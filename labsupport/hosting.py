@@ -32,8 +32,6 @@ HOME_FOLDER, ADDRESS_FILE = "labs", "address.txt"
 LEFT_OUT = (".git", ".venv", *OF_THE_LEARNER)
 ADDRESS = re.compile(r"^JupyterLab: (http://\S+:(\d+)\S*)$", re.MULTILINE)
 SECONDS_TO_END = 60
-CHECK_CACHE = 'test -x "$0"'
-CHECK_PYTHON = '"$0" -P -c ""'
 
 
 @dataclass(frozen=True)
@@ -57,16 +55,25 @@ class Learner:
 
 @dataclass
 class Seat:
-    """A learner's place: the process that holds their lab, and the port of their JupyterLab once it is up."""
+    """A learner's place: the process that holds their lab, and the port of their JupyterLab once it is up.
+
+    `problem` is why they cannot use it.
+    """
 
     learner: Learner
     process: Background
     port: int | None = None
+    problem: str = ""
 
-    @property
-    def said(self) -> str:
-        """What its command has printed last, for a message."""
-        return "\n".join(self.process.log.read_text(errors="replace").splitlines()[-4:]) or "it said nothing"
+    def look(self) -> bool:
+        """Whether it is up or has failed; when it comes up its learner gets the address."""
+        said = self.process.log.read_text(errors="replace")
+        if found := ADDRESS.search(said):
+            self.port = int(found[2])
+            self.problem = _hand_over(self.learner, found[1])
+        elif self.process.exit_code is not None:
+            self.problem = "\n".join(said.splitlines()[-4:]) or "it ended without a word"
+        return bool(self.port or self.problem)
 
 
 def learners_of(names: Sequence[str]) -> list[Learner]:
@@ -109,14 +116,18 @@ def require_room(project: Project, learners: Sequence[Learner]) -> None:
         tightest = min((each for each in ahead.rooms if each.fits is not None), key=lambda each: each.fits or 0)
         happened = f"{ahead.labs} more labs fit here, by {tightest.name}: {tightest.because}"
         raise RequirementMissing(tried, happened, tightest.change_it or "name fewer learners")
-    cache = make_toolchain().cache
-    for script, path, what in ((CHECK_CACHE, cache, "the tools in"), (CHECK_PYTHON, project.python, "the Python")):
-        if shut_out := [one.name for one in learners if not one.run(script, str(path)).succeeded]:
-            do = (
-                "have clone, Python and tools where everybody may read: clone into /srv, set LAB_CACHE to a folder "
-                "below /srv too, and run ./lab with a Python that is the system's"
-            )
-            raise RequirementMissing(tried, f"{', '.join(shut_out)} may not use {what} {path}", do)
+    open_to_all = (
+        "have clone, Python and tools where everybody may read: clone into /srv, set LAB_CACHE to a folder below /srv "
+        "too, and run ./lab with a Python that is the system's"
+    )
+    cache, python = make_toolchain().cache, project.python
+    for what, script, path_of, do in (
+        (f"the tools in {cache}", 'test -x "$0"', lambda one: cache, open_to_all),
+        (f"the Python {python}", '"$0" -P -c ""', lambda one: python, open_to_all),
+        ("their home", 'test -w "$0"', lambda one: one.home, "make it, and theirs: `sudo mkhomedir_helper NAME`"),
+    ):
+        if shut_out := [one.name for one in learners if not one.run(script, str(path_of(one))).succeeded]:
+            raise RequirementMissing(tried, f"{', '.join(shut_out)} may not use {what}", do)
 
 
 @contextmanager
@@ -165,12 +176,7 @@ def settle(seats: Sequence[Seat], listener: Listener) -> None:
     waiting = list(seats)
 
     def all_are_settled() -> bool:
-        for seat in list(waiting):
-            if found := ADDRESS.search(seat.process.log.read_text(errors="replace")):
-                seat.port = int(found[2])
-                _hand_over(seat.learner, found[1])
-            if found or seat.process.exit_code is not None:
-                waiting.remove(seat)
+        waiting[:] = [seat for seat in waiting if not seat.look()]
         done = len(seats) - len(waiting)
         listener(Progress(f"{done} of {len(seats)} labs are up or have failed", done / len(seats)))
         return not waiting
@@ -218,10 +224,11 @@ def _environment(learner: Learner) -> Mapping[str, str]:
     return {**caller, "LAB_CACHE": str(make_toolchain().cache)}
 
 
-def _hand_over(learner: Learner, address: str) -> None:
-    """Write where their JupyterLab is, token and all, into a file that is the learner's alone."""
+def _hand_over(learner: Learner, address: str) -> str:
+    """Write where their JupyterLab is, with its token, into a file that only they can read; return what went wrong."""
     file = str(learner.folder / ADDRESS_FILE)
-    learner.run('umask 077; rm -f "$0"; cat > "$0"', file, stdin=f"{address}\n").or_raise()
+    written = learner.run('umask 077; rm -f "$0"; cat > "$0"', file, stdin=f"{address}\n")
+    return "" if written.succeeded else f"the address could not be written: {written.stderr.strip()}"
 
 
 def _end(seat: Seat) -> None:

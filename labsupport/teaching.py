@@ -79,9 +79,9 @@ def room(
     with console.Screen() as screen, hosting.seats(project, found, port) as seats:
         hosting.settle(seats, screen.show)
         screen.close()
-        rows = [(one.learner.name, str(one.port or ""), "is up" if one.port else one.said) for one in seats]
+        rows = [(one.learner.name, str(one.port or ""), one.problem or "is up") for one in seats]
         show_table(("Learner", "Port", "Their lab"), rows)
-        if up := [one for one in seats if one.port]:
+        if up := [one for one in seats if not one.problem]:
             where = f"{hosting.HOME_FOLDER}/{hosting.ADDRESS_FILE}"
             print(f"Each finds the address in ~/{where}, and comes by way of SSH, with their port in both places:")
             print(f"  ssh -L {up[0].port}:127.0.0.1:{up[0].port} {up[0].learner.name}@SERVER")

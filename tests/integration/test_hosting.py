@@ -47,12 +47,12 @@ class Server:
     def lab(self, *words: str, cache: Path | None = None) -> CommandResult:
         return LocalRunner().run(self._argv(words), within_seconds=300, invocation=self._invocation(cache))
 
-    def open_room(self) -> Background:
-        """Start `./lab room` for both, and return when all is said."""
+    def open_room(self, *before: str) -> Background:
+        """Start `./lab room` for both, after some lines of shell, and return when all is said."""
         log = self.folder / "room.log"
         log.write_text("")
         words = ("room", "--port", str(FIRST_PORT), *LEARNERS)
-        begun = LocalRunner().start(self._argv(words), log=log, invocation=self._invocation())
+        begun = LocalRunner().start(self._argv(words, before), log=log, invocation=self._invocation())
         wait_until(
             lambda: "Ctrl-C ends all labs" in log.read_text() or begun.exit_code is not None,
             "the room",
@@ -70,14 +70,14 @@ class Server:
         seats = str(self.clone.build / "room")
         return [each for each in psutil.process_iter() if any(seats in word for word in _words(each))]
 
-    def _argv(self, words: tuple[str, ...]) -> list[str]:
-        return ["unshare", "--mount", "sh", "-ec", self._mounts(), "sh", str(self.clone.root / "lab"), *words]
+    def _argv(self, words: tuple[str, ...], before: tuple[str, ...] = ()) -> list[str]:
+        return ["unshare", "--mount", "sh", "-ec", self._script(before), "sh", str(self.clone.root / "lab"), *words]
 
     def _invocation(self, cache: Path | None = None) -> Invocation:
         environment = {"LAB_CACHE": str(cache or toolchain().cache), "LAB_RUN_ROOT": str(self.folder / "labs")}
         return Invocation(environment=environment, folder=self.clone.root)
 
-    def _mounts(self) -> str:
+    def _script(self, before: tuple[str, ...]) -> str:
         """A script that gives a command the accounts, and everybody a way to Python and the tools."""
         needed = [Path(sys.base_prefix), Path(sys.prefix), toolchain().cache]
         tops = {path: _topmost_shut(path) for path in needed if _topmost_shut(path)}
@@ -86,7 +86,7 @@ class Server:
         lines += [f"mkdir -p {kept[path]} && mount --rbind {path} {kept[path]}" for path in tops]
         lines += [f"mount -t tmpfs -o mode=755 none {top}" for top in dict.fromkeys(tops.values())]
         lines += [f"mkdir -p {path} && mount --rbind {kept[path]} {path}" for path in tops]
-        return "\n".join([*lines, 'exec "$@"'])
+        return "\n".join([*lines, *before, 'exec "$@"'])
 
 
 @dataclass(frozen=True)
@@ -177,6 +177,23 @@ def test_who_may_not_reach_the_tools_is_named_before_anything_starts(server: Ser
     assert not [*server.folder.glob("homes/*/*")]
 
 
+def test_one_whose_home_is_full_takes_nothing_from_the_others(server: Server) -> None:
+    home = server.address("ann").parent.parent
+    room = server.open_room(
+        f"mount -t tmpfs -o size=16m,mode=755,uid={LEARNERS['ann']} none {home}",
+        f"mkdir -p {home}/labs && chown {LEARNERS['ann']} {home}/labs",
+        f"head -c 32m /dev/zero > {home}/big || true",
+    )
+    try:
+        assert "No space left on device" in room.log.read_text()
+        ben = Jupyter.at(server.address("ben").read_text())
+        assert ben.ask("GET", "status").ok
+        room.signal(signal.SIGINT)
+        assert room.wait(60) == 130
+    finally:
+        room.close()
+
+
 def _words(process: psutil.Process) -> list[str]:
     try:
         return process.cmdline()
@@ -196,7 +213,8 @@ def _run(server: Server, learner: str, kernel: str, code: str) -> str:
 
     client = BlockingKernelClient(connection_file=str(file))
     client.load_connection_file()
-    client.start_channels()
+    # A kernel that is slow to begin misses beats.
+    client.start_channels(hb=False)
     try:
         client.wait_for_ready(timeout=60)
         client.execute_interactive(code, timeout=120, output_hook=hear)
