@@ -14,6 +14,7 @@ from labsupport.backends import (
     ATTACH_VARIABLE,
     CLUSTER_FILES,
     ENGINE_FILE,
+    NOTHING_CHOSEN,
     Backends,
     LabOptions,
     Plan,
@@ -153,7 +154,7 @@ def environment_of(name: str | None = None, options: LabOptions = NO_OPTIONS) ->
         return {**Backends(Plan(None)).environment, **options.as_environment()}
     backends = attach_backends(_the_running(name).name)
     assert backends.home is not None
-    return {**backends.environment, ATTACH_VARIABLE: backends.home.name}
+    return {**backends.environment, **NOTHING_CHOSEN, ATTACH_VARIABLE: backends.home.name}
 
 
 def down(name: str | None = None, listener: Listener = silent) -> list[str]:

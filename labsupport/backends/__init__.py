@@ -3,7 +3,16 @@
 Knows no notebook, trial or person.
 """
 
-from labsupport.backends.choosing import ALLOW_VARIABLE, NO_AUDIT_LOG, LabOptions, Looks, Plan, plan, takes_a_guest
+from labsupport.backends.choosing import (
+    ALLOW_VARIABLE,
+    NO_AUDIT_LOG,
+    NOTHING_CHOSEN,
+    LabOptions,
+    Looks,
+    Plan,
+    plan,
+    takes_a_guest,
+)
 from labsupport.backends.running import Backends, Existing
 from labsupport.backends.starting import (
     ATTACH_VARIABLE,
@@ -27,6 +36,7 @@ __all__ = [
     "ATTACH_VARIABLE",
     "CLUSTER_FILES",
     "ENGINE_FILE",
+    "NOTHING_CHOSEN",
     "NO_AUDIT_LOG",
     "Backends",
     "Existing",

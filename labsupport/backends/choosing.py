@@ -31,7 +31,7 @@ class LabOptions:
 
         def chosen(name: str) -> str:
             said = str(getattr(self, name))
-            return os.environ.get(f"LAB_{name.upper()}", "auto") if said == "auto" else said
+            return (os.environ.get(_variable(name)) or "auto") if said == "auto" else said
 
         allows = self.allow_cluster_changes or bool(os.environ.get(ALLOW_VARIABLE))
         return LabOptions(chosen("engine"), chosen("cluster"), chosen("machine"), allows)
@@ -40,9 +40,15 @@ class LabOptions:
         """What `or_from_environment` of another process makes these options of."""
         said = {name: value for name, value in vars(self).items() if isinstance(value, str) and value != "auto"}
         allows = {ALLOW_VARIABLE: "1"} if self.allow_cluster_changes else {}
-        return {f"LAB_{name.upper()}": value for name, value in said.items()} | allows
+        return {_variable(name): value for name, value in said.items()} | allows
 
 
+def _variable(option: str) -> str:
+    return f"LAB_{option.upper()}"
+
+
+# Where a lab is there already, nothing is chosen any more.
+NOTHING_CHOSEN = {_variable(option): "" for option in ("engine", "cluster", "machine")}
 # Values that take a machine.
 BY_NAME = frozenset({"private", "embedded", "kind", "namespaces", *GUESTS})
 # A cluster of kind, and the group of tools that it takes beside those of every cluster.

@@ -4,7 +4,17 @@ import os
 
 import pytest
 
-from labsupport.backends import Backends, Existing, LabOptions, Looks, Plan, plan, takes_a_guest, tool_groups
+from labsupport.backends import (
+    NOTHING_CHOSEN,
+    Backends,
+    Existing,
+    LabOptions,
+    Looks,
+    Plan,
+    plan,
+    takes_a_guest,
+    tool_groups,
+)
 from labsupport.errors import RequirementMissing
 from labsupport.lessons.catalog import LESSONS
 from labsupport.lessons.needs import Needs
@@ -71,6 +81,9 @@ def test_options_come_from_the_environment_where_they_say_auto(monkeypatch: pyte
     monkeypatch.setenv("LAB_ENGINE", "replay")
     monkeypatch.setenv("LAB_CLUSTER", "replay")
     assert LabOptions(cluster="embedded").or_from_environment() == LabOptions("replay", "embedded", "auto")
+    for name, value in NOTHING_CHOSEN.items():
+        monkeypatch.setenv(name, value)
+    assert LabOptions().or_from_environment() == LabOptions("auto", "auto", "auto")
 
 
 def test_options_reach_another_process_by_its_environment(monkeypatch: pytest.MonkeyPatch) -> None:
