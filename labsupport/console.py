@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from labsupport.errors import RequirementMissing
-from labsupport.process.interrupts import interrupts_later
 from labsupport.process.progress import Progress
 from labsupport.project import Project
 from labsupport.running import NotebookProgress, RunPlan, run_notebooks, write_report
@@ -95,13 +94,11 @@ def execute(
             {name: value for name, value in asked.items() if value != "auto"},
             environment,
             1 if os.environ.get(ATTACH_VARIABLE) else jobs,  # in a lab that stays they take turns
+            keeping.sweep_all,  # a kernel that ended before its notebook did has left its lab's files
         )
         try:
             return run_notebooks(project, plan, show)
         finally:
-            # A kernel that ended before its notebook did has left its lab's files.
-            with interrupts_later():
-                keeping.sweep_all()
             give_folders_to_caller(project)
 
 

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 SECONDS_PER_CELL = 1800
 SECONDS_TO_STOP = 15
+SECONDS_BETWEEN_LOOKS = 0.2
 ENGINE = "saving-at-the-end"
 
 
@@ -46,12 +47,16 @@ NotebookListener = Callable[[NotebookProgress], None]
 
 @dataclass(frozen=True)
 class RunPlan:
-    """What to execute and how: papermill parameters, the kernels' extra environment, how many at once."""
+    """What to execute and how: papermill parameters, the kernels' extra environment, how many at once.
+
+    `afterwards` is called when no kernel runs any more, however that came; no Ctrl-C cuts it short.
+    """
 
     notebooks: Sequence[NotebookFile]
     parameters: Mapping[str, Any] = field(default_factory=dict)
     environment: Mapping[str, str] = field(default_factory=dict)
     jobs: int = 1
+    afterwards: Callable[[], object] = lambda: None
 
 
 def run_notebooks(project: Project, plan: RunPlan, listener: NotebookListener) -> "list[ExecutedNotebook]":
@@ -75,14 +80,18 @@ def _run_all(kernels: "Kernels", folder: Path, plan: RunPlan, listener: Notebook
     pool = ThreadPoolExecutor(max_workers=max(plan.jobs, 1), thread_name_prefix="notebook")
     # The longest first, as far as its size tells: begun last, it would go on alone.
     order = sorted(plan.notebooks, key=_size, reverse=True) if plan.jobs > 1 else plan.notebooks
-    begun = {one.slug: pool.submit(_execute, one, folder, plan.parameters, kernels, listener) for one in order}
-    futures = [begun[one.slug] for one in plan.notebooks]
-    try:
-        wait(futures)
-    except KeyboardInterrupt:
-        pool.shutdown(wait=False, cancel_futures=True)
-        _stop(futures, kernels)
-        raise
+    # From the first kernel to the last thing removed: a Ctrl-C amid the end of another must not leave the rest undone.
+    with interrupts_later() as came:
+        begun = {one.slug: pool.submit(_execute, one, folder, plan.parameters, kernels, listener) for one in order}
+        futures = [begun[one.slug] for one in plan.notebooks]
+        try:
+            while not came and wait(futures, timeout=SECONDS_BETWEEN_LOOKS).not_done:
+                pass
+            if came:
+                pool.shutdown(wait=False, cancel_futures=True)
+                _stop(futures, kernels, came)
+        finally:
+            plan.afterwards()
     pool.shutdown()
     return [future.result() for future in futures]
 
@@ -215,19 +224,18 @@ def _saving_at_the_end() -> type:
     return SavingAtTheEnd
 
 
-def _stop(futures: Sequence["Future[ExecutedNotebook]"], kernels: Kernels) -> None:
-    """Interrupt the kernels, and kill them when that takes long, or a second Ctrl-C says so."""
-    with interrupts_later() as more:
+def _stop(futures: Sequence["Future[ExecutedNotebook]"], kernels: Kernels, came: Sequence[int]) -> None:
+    """Interrupt the kernels, and kill them when that takes long, or a second Ctrl-C says so; `came` has all of them."""
 
-        def have_ended() -> bool:
-            return all(future.done() for future in futures)
+    def have_ended() -> bool:
+        return all(future.done() for future in futures)
 
-        kernels.stop_all(signal.SIGINT)
-        with suppress(WaitExpired):
-            wait_until(lambda: more or have_ended(), "the kernels to end", within_seconds=SECONDS_TO_STOP)
-        if not have_ended():
-            kernels.stop_all(signal.SIGKILL)
-            wait(futures, timeout=SECONDS_TO_STOP)
+    kernels.stop_all(signal.SIGINT)
+    with suppress(WaitExpired):
+        wait_until(lambda: len(came) > 1 or have_ended(), "the kernels to end", within_seconds=SECONDS_TO_STOP)
+    if not have_ended():
+        kernels.stop_all(signal.SIGKILL)
+        wait(futures, timeout=SECONDS_TO_STOP)
 
 
 def _fresh_folder(project: Project, notebooks: Sequence[NotebookFile]) -> Path:

@@ -117,8 +117,8 @@ def test_a_run_stopped_with_ctrl_c_ends_its_kernel_and_the_next_one_works(own_cl
     log = own_clone.root.parent / "log"
     home = {"HOME": str(own_clone.root.parent / "home")}
     words = [str(own_clone.root / "lab"), "run", *REPLAY]
-    # Two notebooks, so that there is something to stop however quick the first one is.
-    stopped = LocalRunner(home).start([*words, "06", "08"], log=log)
+    # All notebooks, so that there is something to stop however quick the first ones are.
+    stopped = LocalRunner(home).start(words, log=log)
     wait_until(lambda: told_cell(log) > 0, "a cell to run", within_seconds=120, last_seen=log.read_text)
     command = psutil.Process(stopped.pid)
     kernels = wait_until(lambda: command.children(recursive=True), "its kernel", within_seconds=120)

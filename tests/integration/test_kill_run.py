@@ -94,8 +94,9 @@ def test_nothing_of_a_killed_run_is_left(
     assert leftovers(name, root=root) == []
 
 
-def test_nothing_of_a_run_is_left_after_ctrl_c_twice(
-    clone: Project, root: Path, running: Background, chance: random.Random
+@pytest.mark.parametrize("pause", [0.3, 0.003])
+def test_nothing_of_a_run_is_left_after_ctrl_c_again_and_again(
+    pause: float, clone: Project, root: Path, running: Background, chance: random.Random
 ) -> None:
     name, kernel = at_a_cell(clone, root, running, chance.randint(1, 3))
     running.signal(signal.SIGINT)
@@ -103,7 +104,7 @@ def test_nothing_of_a_run_is_left_after_ctrl_c_twice(
     def has_ended_or_is_told_again() -> bool:
         return has_ended(kernel) or bool(running.signal(signal.SIGINT))
 
-    wait_until(has_ended_or_is_told_again, "the kernel to end", within_seconds=60, every_seconds=0.3)
+    wait_until(has_ended_or_is_told_again, "the kernel to end", within_seconds=60, every_seconds=pause)
     assert running.wait(120) == 130
     assert "Stopped." in (clone.root / "log").read_text()
     assert leftovers(name, root=root) == []
