@@ -182,6 +182,7 @@ def _environment(
         "PATH": f"{project.python.parent}{os.pathsep}{path}",
         "HOME": account.home,
         "USER": account.name,
+        "LOGNAME": account.name,
         # Not on the command line, where everyone on this computer could read it.
         "JUPYTER_TOKEN": token,
         "JUPYTER_PATH": str(project.python.parent.parent / "share" / "jupyter"),

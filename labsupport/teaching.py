@@ -62,7 +62,9 @@ def unbundle(source: Annotated[Path, typer.Argument(metavar="FILE", help="What `
 @app.command()
 def room(
     learners: Annotated[list[str], typer.Argument(metavar="LEARNER…", help="Their accounts on this computer.")],
-    port: Annotated[int, typer.Option(help="The first learner's port; the others have those that follow.")] = 8900,
+    port: Annotated[
+        int, typer.Option(help="The first learner's; others have those that follow, or the next free ones.")
+    ] = 8900,
 ) -> None:
     """Give each of several accounts on this server a lab and a JupyterLab of their own, until Ctrl-C.
 

@@ -46,7 +46,7 @@ def hand_out(project: Project, notebooks: Sequence[NotebookFile], *, reset: bool
 def _hand_out(project: Project, notebooks: Sequence[NotebookFile], reset: bool) -> Handout:
     project.work.mkdir(exist_ok=True)
     memory = project.work / ORIGINALS
-    originals: dict[str, str] = json.loads(memory.read_text()) if memory.exists() else {}
+    originals = _remembered(memory)
     written, kept = [], []
     for original, name in _files(project, notebooks):
         copy = project.work / name
@@ -69,6 +69,15 @@ def _hand_out(project: Project, notebooks: Sequence[NotebookFile], reset: bool) 
     with _replaced_at_once(memory) as half_written:
         half_written.write_text(json.dumps(originals, indent=1, sort_keys=True) + "\n")
     return Handout(tuple(written), tuple(kept))
+
+
+def _remembered(memory: Path) -> dict[str, str]:
+    """What was handed out before. A memory that cannot be read is none: all that differs is the learner's then."""
+    try:
+        found = json.loads(memory.read_text()) if memory.exists() else {}
+    except ValueError:
+        return {}
+    return found if isinstance(found, dict) else {}
 
 
 @contextmanager

@@ -10,11 +10,15 @@ from labsupport.errors import UsageError
 
 
 @contextmanager
-def alone(lock: Path, tried: str) -> Iterator[None]:
-    """Hold a lock for this process; the kernel gives it back however the process ends.
+def alone(lock: Path, tried: str, do: str = "wait for it, or use a second clone") -> Iterator[int]:
+    """Hold a lock for this process and those that get its descriptor; the kernel gives it back when all have ended.
 
     Args:
         tried: what nobody else may do meanwhile, for the error.
+        do: what who is refused can do.
+
+    Yields:
+        The lock's file descriptor.
 
     Raises:
         UsageError: another process holds it.
@@ -26,8 +30,8 @@ def alone(lock: Path, tried: str) -> Iterator[None]:
         except BlockingIOError:
             file.seek(0)
             happened = f"another command does so already: process {file.read().strip()}"
-            raise UsageError(tried, happened, "wait for it, or use a second clone") from None
+            raise UsageError(tried, happened, do) from None
         file.truncate(0)
         file.write(f"{os.getpid()}\n")
         file.flush()
-        yield
+        yield file.fileno()

@@ -33,7 +33,7 @@ USE = """
 import os
 from labsupport import open_lab
 ran = open_lab("06-dockerfile-instructions").trial("hello").run("docker run --rm lab/toolbox echo live")
-print(os.getuid(), ran.stdout, end="")
+print(os.getuid(), os.environ["LOGNAME"], os.environ.get("SECRET_OF_ROOT"), ran.stdout, end="")
 """
 
 
@@ -76,7 +76,8 @@ class Server:
     def _invocation(self, cache: Path | None = None) -> Invocation:
         folders = {"LAB_CACHE": str(cache or toolchain().cache), "LAB_RUN_ROOT": str(self.folder / "labs")}
         # Beside other tests' labs there may be no room for two more clusters.
-        return Invocation(environment={**folders, "LAB_CLUSTER": "replay"}, folder=self.clone.root)
+        more = {"LAB_CLUSTER": "replay", "SECRET_OF_ROOT": "yes"}
+        return Invocation(environment={**folders, **more}, folder=self.clone.root)
 
     def _script(self, before: tuple[str, ...]) -> str:
         """A script that gives a command the accounts, and everybody a way to Python and the tools."""
@@ -136,7 +137,7 @@ def test_each_learner_has_a_lab_and_all_end_together(server: Server) -> None:
         assert ann.ask("GET", "status", token=ben.token).status_code == requests.codes.forbidden
         for (learner, number), jupyter in zip(LEARNERS.items(), (ann, ben), strict=True):
             kernel = jupyter.ask("POST", "kernels").json()["id"]
-            assert _run(server, learner, kernel, USE) == f"{number} live\n"
+            assert _run(server, learner, kernel, USE) == f"{number} {learner} None live\n"
         (notebook,) = server.folder.glob("homes/ann/labs/work/00-*.ipynb")
         assert notebook.stat().st_uid == LEARNERS["ann"]
         assert ann.ask("POST", "shutdown").ok
@@ -158,6 +159,10 @@ def test_with_a_killed_command_all_labs_end_and_clean_removes_the_seats(server: 
     room = server.open_room()
     try:
         os.kill(room.pid, signal.SIGKILL)
+        # While the labs end, nobody takes their seats away.
+        assert server.address("ann").exists()
+        server.lab("clean")
+        assert server.address("ann").exists() or not server.processes()
         wait_until(lambda: not server.processes(), "the end of all labs", within_seconds=60)
     finally:
         room.close()

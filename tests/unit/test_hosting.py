@@ -23,7 +23,7 @@ RECORDED = NotebookOutlook("06-x", False, "no namespaces here", "use Linux")
     [
         (["nobody", "no-such-account"], "no-such-account has no account here"),
         (["root"], "root is root"),
-        (["nobody", "nobody"], "nobody is named twice"),
+        (["nobody", "nobody"], "nobody is there twice"),
     ],
 )
 def test_a_name_that_is_no_learners_is_refused(names: list[str], wrong: str) -> None:

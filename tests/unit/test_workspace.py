@@ -83,3 +83,15 @@ def test_on_a_full_disk_all_stays_as_it_was(
     with pytest.raises(UsageError, match=r"(?s)No space left on device: .*make room on the disk"):
         hand_out(project, notebooks)
     assert {file.name: file.read_bytes() for file in project.work.iterdir() if file.is_file()} == before
+
+
+@pytest.mark.parametrize("memory", ["", "[]", "{"])
+def test_a_memory_that_is_damaged_keeps_what_was_edited(
+    lesson: tuple[Project, list[NotebookFile]], memory: str
+) -> None:
+    project, notebooks = lesson
+    hand_out(project, notebooks)
+    (project.work / "06-one.ipynb").write_text("mine")
+    (project.work / ".originals.json").write_text(memory)
+    assert hand_out(project, notebooks).kept == ("06-one.ipynb",)
+    assert (project.work / "06-one.ipynb").read_text() == "mine"
