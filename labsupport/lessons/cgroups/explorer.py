@@ -1,7 +1,9 @@
 """The widget: one workload under limits of memory, processor time and processes, watched while it runs."""
 
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from threading import Event
 from typing import Any
 
 from labsupport.display.explorer import Explorer, Played, Position, Question
@@ -24,6 +26,7 @@ MEGABYTE = 1_000_000
 OUT_OF_MEMORY, FORK_FAILED = 137, 2
 # With a quarter of a core it takes half a minute; several, on a slow computer with much else to do.
 WITHIN_SECONDS = 240.0
+ENDING = "the end of the workload"
 
 Record = dict[str, Any]
 # [seconds, megabytes, processor seconds, processes, throttled periods], one after the other.
@@ -61,7 +64,10 @@ def command(position: Position) -> str:
 
 
 def watch(client: Any, position: Position, draw: Callable[[Samples], None] = lambda samples: None) -> Record:
-    """Run the workload with these limits; read what the engine counts for it until it ends; draw each new count.
+    """Run the workload with these limits; read what the engine counts for it until it ends.
+
+    Args:
+        draw: gets the samples so far, again and again. They are taken meanwhile, however long it takes.
 
     Returns:
         {"samples": as in `Samples`, from 0 seconds on, "exit_code", "oom"}
@@ -78,20 +84,35 @@ def watch(client: Any, position: Position, draw: Callable[[Samples], None] = lam
     try:
         container.start()
         samples: Samples = []
+        stopped = Event()
 
-        def ended() -> bool:
-            counted = client.api.stats(container.id, stream=False, one_shot=True)
-            if counted.get("pids_stats", {}).get("current"):
-                samples.append(_sample(counted, samples))
-                draw(samples)
-            container.reload()
-            return str(container.status) == "exited"
+        def drawn_to_the_end() -> bool:
+            if samples:
+                draw(list(samples))
+            return sampling.done()
 
-        wait_until(ended, "the end of the workload", within_seconds=WITHIN_SECONDS, every_seconds=0.02)
+        with ThreadPoolExecutor(1) as beside:
+            sampling = beside.submit(_sample_to_its_end, client, container, samples, stopped)
+            try:
+                wait_until(drawn_to_the_end, ENDING, within_seconds=WITHIN_SECONDS)
+            finally:
+                stopped.set()
+            sampling.result()
         state = container.attrs["State"]
         return {"samples": _from_zero(samples), "exit_code": state["ExitCode"], "oom": state["OOMKilled"]}
     finally:
         container.remove(force=True)
+
+
+def _sample_to_its_end(client: Any, container: Any, samples: Samples, stopped: Event) -> None:
+    def ended() -> bool:
+        counted = client.api.stats(container.id, stream=False, one_shot=True)
+        if counted.get("pids_stats", {}).get("current"):
+            samples.append(_sample(counted, samples))
+        container.reload()
+        return str(container.status) == "exited" or stopped.is_set()
+
+    wait_until(ended, ENDING, within_seconds=WITHIN_SECONDS, every_seconds=0.02)
 
 
 def outcome(record: Record) -> str:
