@@ -11,7 +11,7 @@ import re
 import shutil
 import signal
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -190,12 +190,10 @@ def sweep(project: Project) -> list[str]:
     return [f"seats of {', '.join(names)} in {folder}"] if names else []
 
 
-@contextmanager
-def _the_room(tried: str) -> Iterator[int]:
-    """Hold the lock of all clones on this computer: a learner has one home, and so one seat."""
+def _the_room(tried: str) -> AbstractContextManager[int]:
+    """The lock of all clones on this computer: a learner has one home, and so one seat."""
     run_root().mkdir(parents=True, exist_ok=True)
-    with alone(run_root() / LOCK, tried, "end it, and wait until `sudo ./lab status` lists no lab of it") as lock:
-        yield lock
+    return alone(run_root() / LOCK, tried, "end it, and wait until `sudo ./lab status` lists no lab of it")
 
 
 def settle(seats: Sequence[Seat], listener: Listener) -> None:
