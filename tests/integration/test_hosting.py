@@ -184,15 +184,21 @@ def test_who_may_not_reach_the_tools_is_named_before_anything_starts(server: Ser
     assert not [*server.folder.glob("homes/*/*")]
 
 
-def test_one_whose_home_is_full_takes_nothing_from_the_others(server: Server) -> None:
+FULL = """
+mount -t tmpfs -o size=16m,mode=755,uid={user} none {home}
+mkdir -p {home}/labs && chown {user} {home}/labs
+head -c 32m /dev/zero > {home}/big || true
+"""
+
+
+@pytest.mark.parametrize(
+    ("before", "said"), [(FULL, "No space left on device"), ("touch {home}/labs", "copy notebooks into")]
+)
+def test_one_whose_home_takes_no_files_takes_nothing_from_the_others(server: Server, before: str, said: str) -> None:
     home = server.address("ann").parent.parent
-    room = server.open_room(
-        f"mount -t tmpfs -o size=16m,mode=755,uid={LEARNERS['ann']} none {home}",
-        f"mkdir -p {home}/labs && chown {LEARNERS['ann']} {home}/labs",
-        f"head -c 32m /dev/zero > {home}/big || true",
-    )
+    room = server.open_room(before.format(home=home, user=LEARNERS["ann"]))
     try:
-        assert "No space left on device" in room.log.read_text()
+        assert said in room.log.read_text()
         ben = Jupyter.at(server.address("ben").read_text())
         assert ben.ask("GET", "status").ok
         room.signal(signal.SIGINT)
