@@ -6,6 +6,7 @@ Takes plain states with their places and plain ways; knows no cluster. What nobo
 from collections.abc import Sequence
 from dataclasses import dataclass
 from math import hypot
+from textwrap import wrap
 from typing import TYPE_CHECKING, Any
 
 from labsupport.display.figures import Figure, draw
@@ -20,6 +21,7 @@ BOX_WIDTH, BOX_HEIGHT, ABOVE, BELOW = 0.88, 0.4, 0.95, 0.6
 # What a figure has besides its rows, and how tall it makes a row.
 INCHES_BESIDE, INCHES_A_ROW = 0.9, 0.36
 SMALL, TINY = 8.5, 7
+LONGEST_LINE = 110
 BEND, OFFSET = 0.3, 0.07
 Place = tuple[float, float]
 DASHES = (0, (3, 2.2))
@@ -63,6 +65,8 @@ def states_figure(
         alt: the point of the drawing; each way is named after it.
         explained: lines below the drawing: what its letters and lines mean.
     """
+    # Longer ones would be cut off, and make the drawing above them narrower.
+    explained = [part for line in explained for part in wrap(line, LONGEST_LINE)]
     told = "; ".join(f"{way.start} → {way.end}" + (" (dashed)" if way.ends_only else "") for way in ways)
     height = max(state.place[1] for state in states) + BELOW
     return draw(

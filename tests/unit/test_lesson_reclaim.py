@@ -21,7 +21,7 @@ from labsupport.display.lives import (
     shortened,
     spans,
 )
-from labsupport.display.states import BEND, State, Way, bend_of, states_figure
+from labsupport.display.states import BEND, LONGEST_LINE, State, Way, bend_of, states_figure
 from labsupport.display.style import BAD
 from labsupport.display.tables import table
 from labsupport.errors import EvidenceError
@@ -194,7 +194,8 @@ class TestPhases:
         assert "Bound → Failed (dashed)" in figure.alt and figure.alt.count("dashed") == 1
         assert "Bound → Available" not in figure.alt
         assert "looked at before and after only" in figure.svg
-        assert "and not counted: b, c" in figure.svg
+        assert "not counted: 2 more" in figure.svg
+        assert "went no other ways: b, c" in figure.table.text
         # The one of the recording and a; b and c went ways that are drawn, but nobody saw them go.
         assert figure.svg.count("1 end here") == 2 and figure.svg.count(" end here") == 2
         rows = {(row[0], row[1]): row[2:] for row in figure.table.rows}
@@ -244,6 +245,14 @@ class TestStateDiagrams:
         assert "a → b; b → a (dashed)" in figure.alt
         assert "stroke: var(--lab-bad" in figure.svg
         assert re.findall(r"(?:fill|stroke): *#[0-9a-f]{6}", figure.svg) == []
+
+    def test_a_line_below_that_is_too_long_is_broken_instead_of_cut(self) -> None:
+        twin = table("Ways", ["from", "to"], [["a", "b"]])
+        figure = states_figure(
+            "Ways", self.STATES, [], alt="Three states in a row.", explained=[60 * "word "], twin=twin
+        )
+        below = [text for text in re.findall(r"<text[^>]*>([^<]+)</text>", figure.svg) if "word" in text]
+        assert len(below) == 3 and max(map(len, below)) <= LONGEST_LINE
 
 
 class TestStrips:

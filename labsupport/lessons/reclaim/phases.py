@@ -87,7 +87,7 @@ def phases_figure(title: str, *told: Lives, ends: Mapping[str, End]) -> Figure:
         [Way(*pair, _lines(changes), changes[0].who == LOOKED) for pair, changes in grouped.items()],
         alt=f"State diagram of the phases of {len(last)} volumes.",
         explained=_explained(recorded, looked, silent),
-        twin=_twin(title, grouped),
+        twin=_twin(title, grouped, silent),
     )
 
 
@@ -135,11 +135,11 @@ def _explained(recorded: Sequence[Change], looked: Sequence[Change], silent: Seq
     if looked:
         lines.append("dashed: looked at before and after only; what lay between was not recorded")
     if silent:
-        lines.append(f"looked at likewise, going no other ways, and not counted: {', '.join(silent)}")
+        lines.append(f"not counted: {len(silent)} more, looked at likewise, that went no other ways")
     return lines
 
 
-def _twin(title: str, grouped: Mapping[tuple[str, str], Sequence[Change]]) -> Table:
+def _twin(title: str, grouped: Mapping[tuple[str, str], Sequence[Change]], silent: Sequence[str]) -> Table:
     """A row for each way."""
     columns: list[str | Column] = [
         "from", "to", Column("how often", "number"), Column("who wrote it", "prose"), Column("right before", "prose"),
@@ -155,7 +155,8 @@ def _twin(title: str, grouped: Mapping[tuple[str, str], Sequence[Change]]) -> Ta
         ]
         for pair, changes in grouped.items()
     ]
-    return table(title, columns, rows, header_columns=2)
+    note = f"not counted, as they were only looked at and went no other ways: {', '.join(silent)}" if silent else ""
+    return table(title, columns, rows, header_columns=2, note=note)
 
 
 def _counted(words: Iterable[str]) -> str:
