@@ -21,7 +21,7 @@ BOX_WIDTH, BOX_HEIGHT, ABOVE, BELOW = 0.88, 0.4, 0.95, 0.6
 # What a figure has besides its rows, and how tall it makes a row.
 INCHES_BESIDE, INCHES_A_ROW = 0.9, 0.36
 SMALL, TINY = 8.5, 7
-LONGEST_LINE = 110
+LONGEST_LINE_BELOW = 120
 BEND, OFFSET = 0.3, 0.07
 Place = tuple[float, float]
 DASHES = (0, (3, 2.2))
@@ -66,7 +66,7 @@ def states_figure(
         explained: lines below the drawing: what its letters and lines mean.
     """
     # Longer ones would be cut off, and make the drawing above them narrower.
-    explained = [part for line in explained for part in wrap(line, LONGEST_LINE)]
+    explained = [part for line in explained for part in wrap(line, LONGEST_LINE_BELOW)]
     told = "; ".join(f"{way.start} → {way.end}" + (" (dashed)" if way.ends_only else "") for way in ways)
     height = max(state.place[1] for state in states) + BELOW
     return draw(

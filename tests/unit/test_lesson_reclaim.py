@@ -21,7 +21,7 @@ from labsupport.display.lives import (
     shortened,
     spans,
 )
-from labsupport.display.states import BEND, LONGEST_LINE, State, Way, bend_of, states_figure
+from labsupport.display.states import BEND, LONGEST_LINE_BELOW, State, Way, bend_of, states_figure
 from labsupport.display.style import BAD
 from labsupport.display.tables import table
 from labsupport.errors import EvidenceError
@@ -252,7 +252,7 @@ class TestStateDiagrams:
             "Ways", self.STATES, [], alt="Three states in a row.", explained=[60 * "word "], twin=twin
         )
         below = [text for text in re.findall(r"<text[^>]*>([^<]+)</text>", figure.svg) if "word" in text]
-        assert len(below) == 3 and max(map(len, below)) <= LONGEST_LINE
+        assert len(below) == 3 and max(map(len, below)) <= LONGEST_LINE_BELOW
 
 
 class TestStrips:
