@@ -8,8 +8,13 @@ from pathlib import Path
 
 import pytest
 
+from labsupport.process.commands import LocalRunner
+from labsupport.process.waiting import wait_until
+from labsupport.systems.clusters.components import Component
+from labsupport.systems.clusters.control_plane import Addresses, ControlPlane
 from labsupport.systems.clusters.embedded import EmbeddedCluster, start_embedded_cluster
-from labsupport.systems.clusters.first_objects import FirstObjects
+from labsupport.systems.clusters.first_objects import FirstObjects, _ask, _coded, _connected
+from labsupport.systems.clusters.network import NetworkPlan
 from tests.clusters import kubectl, machine_tools, tools
 from tests.machines import machine_under_test
 
@@ -53,3 +58,31 @@ def test_a_second_cluster_has_what_the_first_made(tmp_path: Path) -> None:
         # All else is its own.
         assert kubectl(second, "get namespace default -o jsonpath={.metadata.uid}") != identity
         assert kubectl(second, "auth can-i list pods --as=system:kube-scheduler") == "yes"
+
+
+def test_objects_are_in_etcd_before_an_api_server_could_look(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    done: list[str] = []
+    start, put = Component.start, FirstObjects.put
+    monkeypatch.setattr(Component, "start", lambda self: (done.append(self.name), start(self)))
+    monkeypatch.setattr(FirstObjects, "put", lambda *a, **k: put(*a, **k) and not done.append("objects"))
+    monkeypatch.setattr(FirstObjects, "keep", lambda *a: None)
+    objects = FirstObjects(tmp_path, tools().path("kube-apiserver"))
+    objects.file.write_text("[]")
+    with cluster_with(tmp_path):
+        assert done.index("objects") < done.index("kube-apiserver")
+
+
+def test_who_watches_meanwhile_is_told_of_each_object(tmp_path: Path) -> None:
+    """An API server takes a revision that it has seen for one of which it has seen all."""
+    objects = FirstObjects(tmp_path, tools().path("kube-apiserver"))
+    keys = [f"/registry/clusterroles/{name}".encode() for name in ("view", "edit", "admin")]
+    objects.file.write_text(json.dumps([[_coded(key), _coded(b"role")] for key in keys]))
+    plane = ControlPlane(tmp_path, Addresses("", ""), NetworkPlan())
+    etcd = LocalRunner().start(plane.etcd(tools().path("etcd")), log=tmp_path / "etcd.log")
+    try:
+        wait_until(lambda: objects.put(plane.etcd_socket, watched=True), "etcd to take objects", within_seconds=30)
+        with _connected(plane.etcd_socket) as connection:
+            found = _ask(connection, "/v3/kv/range", {"key": _coded(b"/"), "range_end": _coded(b"0")})["kvs"]
+        assert len({each["mod_revision"] for each in found}) == len(found) == len(keys)
+    finally:
+        etcd.close()

@@ -43,7 +43,7 @@ def test_a_damaged_file_makes_way(tmp_path: Path) -> None:
     (tmp_path / "kube-apiserver").touch()
     objects = FirstObjects(tmp_path, tmp_path / "kube-apiserver")
     objects.file.write_text("[[")
-    assert objects.put(tmp_path / "nobody.sock")
+    assert objects.put(tmp_path / "nobody.sock", watched=True)
     assert not objects.are_kept
 
 
@@ -51,5 +51,5 @@ def test_an_etcd_that_does_not_answer_yet_is_asked_again(tmp_path: Path) -> None
     (tmp_path / "kube-apiserver").touch()
     objects = FirstObjects(tmp_path, tmp_path / "kube-apiserver")
     objects.file.write_text('[["a2V5", "dmFsdWU="]]')
-    assert not objects.put(tmp_path / "nobody.sock")
+    assert not objects.put(tmp_path / "nobody.sock", watched=True)
     assert objects.are_kept

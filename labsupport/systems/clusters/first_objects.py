@@ -11,8 +11,8 @@ import http.client
 import json
 import os
 import socket
-from collections.abc import Mapping, Sequence
-from contextlib import closing, suppress
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +27,7 @@ OWN_MARKS = {
     b"prioritylevelconfigurations/": b"apf.kubernetes.io/autoupdate-spec",
     b"priorityclasses/": b"Used for system critical pods",
 }
-PUTS_AT_ONCE = 100  # etcd takes 128 in one transaction
+PUTS_AT_ONCE = 100  # etcd takes 128 in one transaction, which is one revision
 ANSWER_WITHIN_SECONDS = 2.0
 
 
@@ -45,22 +45,30 @@ class FirstObjects:
     def keep(self, etcd_socket: Path) -> None:
         """Read them from the etcd of a cluster that is up. Where this user has no way to it, none are kept."""
         with suppress(OSError):
-            found = own_objects(_read_all(etcd_socket))
+            with _connected(etcd_socket) as etcd:
+                found = own_objects(_read_all(etcd))
             self.file.parent.mkdir(parents=True, exist_ok=True)
             draft = self.file.with_suffix(f".{os.getpid()}")
             draft.write_text(json.dumps([[_coded(key), _coded(value)] for key, value in found.items()]))
             draft.replace(self.file)
 
-    def put(self, etcd_socket: Path) -> bool:
-        """Put them into an etcd that has none of them; say whether it answered. What is there already stays."""
+    def put(self, etcd_socket: Path, *, watched: bool) -> bool:
+        """Put them into an etcd that has none of them; say whether it answered. What is there already stays.
+
+        Args:
+            watched: an API server may list them meanwhile, and then watches from the revision it has seen: it would
+                never be told of others of that revision. So each gets one of its own, which takes longer.
+        """
+        at_once = 1 if watched else PUTS_AT_ONCE
         try:
             pairs: list[list[str]] = json.loads(self.file.read_text())
         except ValueError:  # somebody damaged the file: the API server makes them, and they are kept anew
             self.file.unlink(missing_ok=True)
             return True
         try:
-            for first in range(0, len(pairs), PUTS_AT_ONCE):
-                _ask(etcd_socket, "/v3/kv/txn", transaction(pairs[first : first + PUTS_AT_ONCE]))
+            with _connected(etcd_socket) as etcd:
+                for first in range(0, len(pairs), at_once):
+                    _ask(etcd, "/v3/kv/txn", transaction(pairs[first : first + at_once]))
         except OSError:
             return False
         return True
@@ -84,28 +92,38 @@ def transaction(pairs: Sequence[Sequence[str]]) -> dict[str, Any]:
     }
 
 
-def _read_all(etcd_socket: Path) -> dict[bytes, bytes]:
+def _read_all(etcd: http.client.HTTPConnection) -> dict[bytes, bytes]:
     end = ROOT[:-1] + b"0"
-    found = _ask(etcd_socket, "/v3/kv/range", {"key": _coded(ROOT), "range_end": _coded(end)})
+    found = _ask(etcd, "/v3/kv/range", {"key": _coded(ROOT), "range_end": _coded(end)})
     return {base64.b64decode(each["key"]): base64.b64decode(each["value"]) for each in found["kvs"]}
 
 
-def _ask(etcd_socket: Path, path: str, request: dict[str, Any]) -> dict[str, Any]:
-    """Ask etcd by its socket.
+@contextmanager
+def _connected(etcd_socket: Path) -> Iterator[http.client.HTTPConnection]:
+    """Give a connection with etcd by its socket.
 
     Raises:
-        OSError: nobody answers there, or with a refusal.
+        OSError: nobody listens there.
     """
     with closing(http.client.HTTPConnection("etcd", timeout=ANSWER_WITHIN_SECONDS)) as connection:
         connection.sock = socket.socket(socket.AF_UNIX)
         connection.sock.settimeout(ANSWER_WITHIN_SECONDS)
         connection.sock.connect(str(etcd_socket))
-        try:
-            connection.request("POST", path, json.dumps(request))
-            answer = connection.getresponse()
-            said = answer.read()
-        except http.client.HTTPException as error:
-            raise OSError(f"{type(error).__name__}: {error}") from error
+        yield connection
+
+
+def _ask(etcd: http.client.HTTPConnection, path: str, request: dict[str, Any]) -> dict[str, Any]:
+    """Ask etcd.
+
+    Raises:
+        OSError: nobody answers there, or with a refusal.
+    """
+    try:
+        etcd.request("POST", path, json.dumps(request))
+        answer = etcd.getresponse()
+        said = answer.read()
+    except http.client.HTTPException as error:
+        raise OSError(f"{type(error).__name__}: {error}") from error
     if answer.status != http.client.OK:
         raise OSError(f"etcd answered {path} with {answer.status}: {said[:200]!r}")
     found: dict[str, Any] = json.loads(said)

@@ -114,10 +114,10 @@ class Startup:
         plane = ControlPlane(self.folder / "control-plane", self._addresses(), self.plan)
         authority = plane.write_files()
         door = write_client_files(self.folder, plane.addresses.server, authority)
-        # What takes longest of all comes first; by the time it listens, the nodes are there.
+        self._put_first_objects(plane)
+        # What takes longest of all comes early; by the time it listens, the nodes are there.
         self._start("kube-apiserver", plane.api_server(self.tools.path("kube-apiserver")))
         self._start_nodes(seed)
-        self._put_first_objects(plane)
         self._tell("etcd, API server and container runtimes started")
         self._connect_nodes()
         for node in self.nodes:
@@ -151,10 +151,11 @@ class Startup:
         return FirstObjects(self.tools.seeds, self.tools.path("kube-apiserver"))
 
     def _put_first_objects(self, plane: ControlPlane) -> None:
-        """Put them where the API server, which is still getting ready, will look for them."""
+        """Put them where the API server will look for them."""
         # etcd's socket is root's: for others the API server makes them itself.
         if self._first_objects.are_kept and os.geteuid() == 0:
-            wait_with(self.components, lambda: self._first_objects.put(plane.etcd_socket), "etcd to take objects")
+            put = partial(self._first_objects.put, plane.etcd_socket, watched=False)
+            wait_with(self.components, put, "etcd to take objects")
 
     def _start_etcd(self) -> None:
         folder = self.folder / "control-plane"

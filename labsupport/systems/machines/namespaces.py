@@ -219,6 +219,8 @@ def _launch(folder: Path, record: run_folders.LabRecord, settings: Settings, lis
         launcher.close()
         if isinstance(error, MachineError | ProcessLookupError):
             announced.raise_failure()
+        if isinstance(error, ProcessLookupError):  # all else was ready by then
+            raise MachineError("start a machine", f"it was ended meanwhile: {error}", "run it again") from error
         raise
     finally:
         announced.close()

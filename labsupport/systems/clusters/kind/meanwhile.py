@@ -73,4 +73,4 @@ def _put(first_objects: FirstObjects, etcd_socket: Callable[[], Path | None]) ->
     if not first_objects.are_kept:
         return True
     socket = etcd_socket()
-    return socket is not None and first_objects.put(socket)
+    return socket is not None and first_objects.put(socket, watched=True)

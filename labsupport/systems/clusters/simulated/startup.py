@@ -98,10 +98,11 @@ class Startup:
         authority = plane.write_files()
         plane.write_kubeconfig(nodes.PROGRAM, Identity(nodes.USER, (ADMINISTRATORS,)))
         door = write_client_files(self.folder, addresses.server, authority)
-        self._start("kube-apiserver", plane.api_server(self.tools.path("kube-apiserver")))
         first = FirstObjects(self.tools.seeds, self.tools.path("kube-apiserver"))
         if first.are_kept:
-            wait_with(self.components, lambda: first.put(plane.etcd_socket), "etcd to take objects")
+            put = partial(first.put, plane.etcd_socket, watched=False)
+            wait_with(self.components, put, "etcd to take objects")
+        self._start("kube-apiserver", plane.api_server(self.tools.path("kube-apiserver")))
         wait_with(self.components, door.listens, "the API server to listen")
         answers = partial(door.status, "/version", within_seconds=0.5)
         wait_with(self.components, lambda: answers() == http.client.OK, "the API server to answer")
