@@ -24,6 +24,8 @@ _CAP_SYS_ADMIN = 21
 _CAP_SYS_RESOURCE = 24
 _CONTROLLERS = ("cpu", "cpuset", "memory", "pids", "devices", "freezer", "blkio")
 _NEEDS_ROOT = "use `sudo ./lab …`; or a Docker engine (--machine container); or recorded evidence (--engine replay)"
+_NO_DEBIAN = "its {} of Debian packages, and this is no Debian or Ubuntu"
+_NEEDS_DEBIAN = "use Debian or Ubuntu; or a Docker engine, as a guest container has a Debian; or recorded evidence"
 _OTHER_KERNEL = "use another kernel, or a machine with a kernel of its own (--machine vm)"
 
 
@@ -108,7 +110,12 @@ def _root() -> Capability:
     if os.geteuid() == 0:
         return _yes("root", "this process is root")
     with_sudo = "; sudo is here" if shutil.which("sudo") else ""
-    return _no("root", f"this is user {os.geteuid()}{with_sudo}", _NEEDS_ROOT)
+    change_it = _NEEDS_ROOT if _has_debian_packages() else _NEEDS_DEBIAN
+    return _no("root", f"this is user {os.geteuid()}{with_sudo}", change_it)
+
+
+def _has_debian_packages() -> bool:
+    return all(map(shutil.which, ("apt-get", "dpkg-deb")))
 
 
 def namespaces_machine() -> Capability:
@@ -117,6 +124,8 @@ def namespaces_machine() -> Capability:
     if not sys.platform.startswith("linux"):
         because = f"this is {platform.system()}, and it takes Linux"
         return _no(name, because, "use a Docker engine (--machine container), which brings a Linux kernel")
+    if not (is_guest() or _has_debian_packages()):
+        return _no(name, _NO_DEBIAN.format("tools and images are made"), _NEEDS_DEBIAN)
     if os.geteuid() != 0:
         return _no(name, "it takes root", _NEEDS_ROOT)
     if not _has_capability(_CAP_SYS_ADMIN):
@@ -198,9 +207,9 @@ def container_machine() -> Capability:
         return _no(name, engine.because, engine.change_it)
     if because := unfit(host, ask_about_itself(host) if host.startswith("unix://") else {}):
         return _no(name, because, "nothing to do where a guest container takes its place; or --engine replay")
-    if not shutil.which("apt-get") or not shutil.which("dpkg-deb"):
-        because = "its image is made of Debian packages, and this is no Debian or Ubuntu"
-        return _no(name, because, "nothing to do where a guest container takes its place; or `sudo ./lab …`")
+    if not _has_debian_packages():
+        because = _NO_DEBIAN.format("image is made")
+        return _no(name, because, "nothing to do where a guest container takes its place; or --engine replay")
     return _yes(name, f"a Docker engine {engine.because.partition(';')[0]}; in it run the lab's own engine and cluster")
 
 
@@ -227,9 +236,6 @@ def virtual_machine() -> Capability:
     machine = namespaces_machine()
     if not machine.available:
         return _no(name, f"its emulator runs on a namespaces machine, and {machine.because}", machine.change_it)
-    if not shutil.which("apt-get") or not shutil.which("dpkg-deb"):
-        because = "its system and emulator are made of Debian packages, and this is no Debian or Ubuntu"
-        return _no(name, because, "nothing to do: only experiments that take another kernel need it")
     return _yes(name, "a kernel, a systemd and cgroup v2 of its own: ask for it with --machine vm")
 
 
@@ -245,9 +251,8 @@ def kind_cluster() -> Capability:
         if because:
             return _no(name, f"{machine.because}; nor on an engine of yours: {because}", machine.change_it)
         whose, asked = f"your own engine at {host}", "--engine own --cluster kind"
-    if not shutil.which("apt-get") or not shutil.which("dpkg-deb"):
-        because = "its nodes' image is made of Debian packages, and this is no Debian or Ubuntu"
-        return _no(name, because, "nothing to do: the embedded cluster needs none")
+    if not _has_debian_packages():
+        return _no(name, _NO_DEBIAN.format("nodes' image is made"), _NEEDS_DEBIAN)
     return _yes(name, f"its nodes are containers of {whose}: ask for it with {asked}")
 
 

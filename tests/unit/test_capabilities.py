@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from labsupport.backends import LabOptions, plan
+from labsupport.process.ownership import GUEST_VARIABLE
 from labsupport.systems import capabilities
 from labsupport.systems.clusters.certificates import KeyPair
 from labsupport.systems.clusters.kubeconfig import kubeconfig
@@ -15,6 +17,7 @@ from tests.scripted import Reply, ScriptedRunner
 
 RELEASE = "6.1.0-test"
 VXLAN = next(feature for feature in FEATURES if feature.name == "vxlan")
+NO_SIMULATION = capabilities.Capability("simulated nodes", False, "not here", "get them")
 OVERLAY = next(feature for feature in FEATURES if feature.name == "overlay file system")
 
 
@@ -119,3 +122,19 @@ def test_a_kubeconfig_of_a_lab_is_not_yours(tmp_path: Path, monkeypatch: pytest.
     assert own_kubeconfigs() == [Path("/mine")]
     monkeypatch.setenv("KUBECONFIG", f"{tmp_path}/lab-3f9a2c/private/kubeconfig")
     assert own_kubeconfigs() == [Path.home() / ".kube/config"]
+
+
+def test_another_distribution_is_told_what_can_help_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    for row in (capabilities.namespaces_machine(), capabilities.virtual_machine(), capabilities.kind_cluster()):
+        assert not row.available
+        assert "no Debian or Ubuntu" in row.because, row
+        assert "sudo" not in row.change_it, row
+    chosen = plan(LabOptions(), capabilities.namespaces_machine(), NO_SIMULATION)
+    assert (chosen.machine, "no Debian or Ubuntu" in chosen.no_engine) == (None, True)
+
+
+def test_a_guest_brings_its_own_debian(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setenv(GUEST_VARIABLE, "1")
+    assert "no Debian" not in capabilities.namespaces_machine().because
