@@ -157,7 +157,7 @@ def run(
     if guest.is_wanted(options):
         _run_in_guest(options, guest.Task(notebooks=tuple(notebooks or ()), trials=only))
     results = console.execute(project, notebooks or [], options, jobs=jobs, trials=only)
-    raise typer.Exit(console.summarise(project, results))
+    raise typer.Exit(console.summarise(project, results, options))
 
 
 @app.command(context_settings={"ignore_unknown_options": True, "allow_extra_args": True})
@@ -322,7 +322,7 @@ def record(notebooks: Notebooks = None, machine: Machine = MachineChoice.AUTO, t
     passed = [(one.slug, one.path) for one in results if one.outcome == "passed"]
     for path in recording.record(project, passed, only):
         print(f"recorded {path.relative_to(project.root)}")
-    raise typer.Exit(console.summarise(project, results))
+    raise typer.Exit(console.summarise(project, results, options))
 
 
 @app.command()

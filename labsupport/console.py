@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from labsupport.errors import RequirementMissing
 from labsupport.process.progress import Progress
 from labsupport.project import Project
-from labsupport.running import NotebookProgress, RunPlan, run_notebooks, write_report
+from labsupport.running import NotebookProgress, RunPlan, run_notebooks, sources_of, write_report
 from labsupport.starting import give_folders_to_caller
 
 if TYPE_CHECKING:
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from labsupport.display.report import ExecutedNotebook
 
 QUIET_SECONDS = 5.0
+RECORDED = "recorded"
 CLEAR_LINE = "\r\033[K"
 
 
@@ -102,19 +103,36 @@ def execute(
             give_folders_to_caller(project)
 
 
-def summarise(project: Project, results: "Sequence[ExecutedNotebook]") -> int:
-    """Print one line per notebook, write the report and name it; return the exit code."""
+def summarise(project: Project, results: "Sequence[ExecutedNotebook]", options: "LabOptions") -> int:
+    """Print one line per notebook and how many were live, write the report and name it; return the exit code."""
+    from labsupport import outlook
+
+    sources = sources_of(project, results)
     for one in results:
         passed = one.outcome == "passed"
-        print(
-            f"{'passed' if passed else 'FAILED'}  {one.slug}  {one.cells_done}/{one.cells} cells  {one.seconds:.1f} s"
-        )
+        words = ["passed" if passed else "FAILED", one.slug, f"{one.cells_done}/{one.cells} cells"]
+        print("  ".join([*words, f"{one.seconds:.1f} s", ", ".join(sources[one.slug]) if passed else ""]).rstrip())
         if not passed:
             print("        " + one.error.replace("\n", "\n        "))
     page = write_report_for_caller(project, results)
-    failed = sum(one.outcome != "passed" for one in results)
-    print(f"{len(results) - failed} of {len(results)} notebooks passed. Report: {os.path.relpath(page, Path.cwd())}")
-    return int(failed > 0)
+    passed_sources = [sources[one.slug] for one in results if one.outcome == "passed"]
+    counted = f"{len(passed_sources)} of {len(results)} notebooks passed{in_numbers(passed_sources)}."
+    print(f"{counted} Report: {os.path.relpath(page, Path.cwd())}")
+    if any(RECORDED in words for words in sources.values()) and (how := outlook.how_to_have_more_live(options)):
+        print(f"To have more of it live: {how}. `./lab doctor` says what works here.")
+    return int(len(passed_sources) < len(results))
+
+
+def in_numbers(sources: Sequence[Sequence[str]]) -> str:
+    """Say of so many notebooks how many were live, given where what each showed is from; nothing where none is."""
+    kinds = {
+        "live": [words for words in sources if words and RECORDED not in words],
+        "partly from recorded evidence": [words for words in sources if RECORDED in words and len(words) > 1],
+        "from recorded evidence": [words for words in sources if list(words) == [RECORDED]],
+        "needing no lab": [words for words in sources if not words],
+    }
+    said = ", ".join(f"{len(those)} {kind}" for kind, those in kinds.items() if those)
+    return f": {said}" if said else ""
 
 
 def write_report_for_caller(project: Project, results: "Sequence[ExecutedNotebook]") -> Path:

@@ -88,6 +88,15 @@ def _missing(wanted: Needs) -> "list[Cost]":
     return costs
 
 
+def how_to_have_more_live(options: LabOptions) -> str:
+    """Say what would have more live here; empty where all can be that is not recorded by choice."""
+    from labsupport.systems.capabilities import OR_RECORDED, namespaces_machine
+
+    if options.or_from_environment() != LabOptions():
+        return ""
+    return namespaces_machine().change_it.removesuffix(OR_RECORDED)
+
+
 def _how_to_have_a_machine() -> str:
     from labsupport.systems.capabilities import namespaces_machine
 

@@ -304,3 +304,13 @@ def write_report(project: Project, results: "Sequence[ExecutedNotebook]") -> Pat
         facts=facts,
         recorded=project.recorded_evidence,
     )
+
+
+def sources_of(project: Project, results: "Sequence[ExecutedNotebook]") -> dict[str, tuple[str, ...]]:
+    """Return per notebook, in words, where what it showed is from: live, recorded, simulated; none without a lab."""
+    from labsupport.display.findings import collect_findings
+
+    passed = {one.slug for one in results if one.outcome == "passed"}
+    slugs = [one.slug for one in results]
+    found = collect_findings(slugs, project.live_evidence, project.recorded_evidence, passed=passed)
+    return {slug: tuple(mark.word for mark in found.sources(slug)) for slug in slugs}

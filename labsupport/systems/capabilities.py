@@ -23,9 +23,10 @@ ENOUGH_DISK_GB = 6.0
 _CAP_SYS_ADMIN = 21
 _CAP_SYS_RESOURCE = 24
 _CONTROLLERS = ("cpu", "cpuset", "memory", "pids", "devices", "freezer", "blkio")
-_NEEDS_ROOT = "use `sudo ./lab …`; or a Docker engine (--machine container); or recorded evidence (--engine replay)"
+OR_RECORDED = "; or recorded evidence (--engine replay)"
+_NEEDS_ROOT = f"use `sudo ./lab …`; or a Docker engine (--machine container){OR_RECORDED}"
 _NO_DEBIAN = "its {} of Debian packages, and this is no Debian or Ubuntu"
-_NEEDS_DEBIAN = "use Debian or Ubuntu; or a Docker engine, as a guest container has a Debian; or recorded evidence"
+_NEEDS_DEBIAN = f"use Debian or Ubuntu; or a Docker engine, as a guest container there has a Debian{OR_RECORDED}"
 _OTHER_KERNEL = "use another kernel, or a machine with a kernel of its own (--machine vm)"
 
 

@@ -150,7 +150,7 @@ def test_all_notebooks_run_beside_jupyterlab_in_two_gibibytes(server: Server, tm
     peak, seconds = server.group.peak_bytes / GIBIBYTE, ran.seconds
     print(f"Ten notebooks and JupyterLab: {seconds:.0f} s, at most {peak:.2f} of 2 GiB, caches of files included.")
     assert ran.exit_code == 0, ran.stdout[-3000:] + ran.stderr[-1000:]
-    assert "10 of 10 notebooks passed" in ran.stdout
+    assert "10 of 10 notebooks passed: 9 from recorded evidence, 1 needing no lab." in ran.stdout
     assert server.group.killed == 0
 
 
