@@ -22,6 +22,7 @@ from labsupport.backends import (
     attach_to_end,
     end_and_look,
     have_tools,
+    make_toolchain,
     plan,
     running_backends,
     start_backends,
@@ -37,6 +38,7 @@ from labsupport.process.progress import Listener, silent
 if TYPE_CHECKING:
     from labsupport.systems.capabilities import Capability
     from labsupport.systems.machines.run_folders import LabRecord
+    from labsupport.systems.toolchain.costs import Cost
 
 NO_OPTIONS = LabOptions()
 
@@ -58,7 +60,20 @@ def doctor() -> "list[Capability]":
     """Say what works on this computer; changes nothing."""
     from labsupport.systems.capabilities import probe
 
-    return list(probe())
+    chosen = plan(NO_OPTIONS)
+    live = [one.slug for one in LESSONS if not chosen.why_not(one.needs)]
+    to_build = costs_of_tools(chosen.within(needs_of(live))) if live else []
+    return list(probe(megabytes_to_build=sum(each.disk_megabytes for each in to_build if each.minutes)))
+
+
+def costs_of_tools(wanted: Needs) -> "list[Cost]":
+    """Return what a lab with `wanted` would first have to build and unpack; looks only."""
+    from labsupport.systems.images.recipes import recipe_of, tools_of
+    from labsupport.systems.toolchain.catalogue import read_catalogue
+    from labsupport.systems.toolchain.costs import costs_of
+
+    of_images = [tool for name in wanted.images for tool in tools_of(recipe_of(name))]
+    return costs_of(read_catalogue(), make_toolchain().missing(*tool_groups(wanted), *of_images))
 
 
 def prepare(options: LabOptions, needs: Needs, listener: Listener = silent) -> None:

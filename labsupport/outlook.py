@@ -5,7 +5,7 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 from labsupport import keeping
-from labsupport.backends import LabOptions, make_toolchain, plan, tool_groups
+from labsupport.backends import LabOptions, make_toolchain, plan
 from labsupport.backends.places import SYSTEMD
 from labsupport.lessons.catalog import LESSONS
 from labsupport.lessons.needs import Needs
@@ -70,14 +70,12 @@ def look_ahead(options: LabOptions) -> Outlook:
 def _missing(wanted: Needs) -> "list[Cost]":
     """Return what a lab with `wanted` would first have to get."""
     from labsupport.systems.images.archives import missing_images
-    from labsupport.systems.images.recipes import RECIPES, recipe_of, tools_of
+    from labsupport.systems.images.recipes import RECIPES, recipe_of
     from labsupport.systems.machines.systemd_tree import MEGABYTES, has_tree
-    from labsupport.systems.toolchain.catalogue import read_catalogue
-    from labsupport.systems.toolchain.costs import Cost, costs_of
+    from labsupport.systems.toolchain.costs import Cost
 
     toolchain = make_toolchain()
-    of_images = [tool for name in wanted.images for tool in tools_of(recipe_of(name))]
-    costs = costs_of(read_catalogue(), toolchain.missing(*tool_groups(wanted), *of_images))
+    costs = keeping.costs_of_tools(wanted)
     if SYSTEMD in wanted.engines and not has_tree(toolchain.store):
         costs.append(Cost("make the systemd machine's system of Debian packages", 0, MEGABYTES, MEGABYTES))
     for name in missing_images(toolchain, *wanted.images):

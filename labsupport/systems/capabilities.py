@@ -16,6 +16,7 @@ from labsupport.systems.guests.fitness import is_elsewhere, unfit_for_guests
 from labsupport.systems.kernel_features import FEATURES, KernelFeatures
 from labsupport.systems.machines.connections import ask_about_itself
 from labsupport.systems.machines.own_engine import host_in_use, own_kubeconfigs, unfit
+from labsupport.systems.toolchain.store import CACHE_VARIABLE, cache_folder
 
 OLDEST_KERNEL = (5, 12)
 ENOUGH_MEMORY_GB = 2.0
@@ -54,8 +55,8 @@ class Capabilities:
         return self._by_name[name]
 
 
-def probe(runner: Runner | None = None) -> Capabilities:
-    """Look at this computer."""
+def probe(runner: Runner | None = None, *, megabytes_to_build: int = 0) -> Capabilities:
+    """Look at this computer; `megabytes_to_build` is what the first lab takes of its disk to build what it lacks."""
     if not sys.platform.startswith("linux"):
         return Capabilities(
             [
@@ -65,7 +66,7 @@ def probe(runner: Runner | None = None) -> Capabilities:
                 guest_container(),
                 simulated_cluster(),
                 own_cluster(),
-                *_room(),
+                *_room(megabytes_to_build),
                 *_programs(),
             ]
         )
@@ -87,7 +88,7 @@ def probe(runner: Runner | None = None) -> Capabilities:
             _systemd(),
             *_kernel(kernel),
             *(_device(path, purpose) for path, purpose in _DEVICES.items()),
-            *_room(),
+            *_room(megabytes_to_build),
             _way_out(),
             _machines_way_out(),
             _products(),
@@ -353,7 +354,7 @@ def _device(path: str, purpose: str) -> Capability:
     return _no(path, because, f"it is for {purpose}; labs work without it")
 
 
-def _room() -> Iterator[Capability]:
+def _room(megabytes_to_build: int) -> Iterator[Capability]:
     memory = _free_memory_gb()
     if memory is None:
         yield _yes("memory", "not known on this system")
@@ -362,13 +363,32 @@ def _room() -> Iterator[Capability]:
     else:
         because = f"{memory:.1f} GB free; a lab with a cluster takes about {ENOUGH_MEMORY_GB:g} GB"
         yield _no("memory", because, "end other programs, or other labs (`./lab status`)")
-    folder = next(path for path in (run_root(), *run_root().parents) if path.exists())
-    disk = shutil.disk_usage(folder).free / 1e9
+    folder, disk = _free_disk_gb(run_root())
     if disk >= ENOUGH_DISK_GB:
         yield _yes("disk", f"{disk:.1f} GB free at {folder}")
     else:
         because = f"{disk:.1f} GB free at {folder}; tools, images and a lab take up to {ENOUGH_DISK_GB:g} GB"
         yield _no("disk", because, "free some; `./lab clean --all` removes all that labs keep")
+    yield _disk_to_build(cache_folder(), megabytes_to_build / 1000)
+
+
+def _disk_to_build(cache: Path, wanted_gb: float) -> Capability:
+    """Say whether the cache's disk has room for what building takes of it while it lasts."""
+    name = "disk for building"
+    if not wanted_gb:
+        return _yes(name, f"nothing has to be built for what can be live here: {cache} has it")
+    folder, disk = _free_disk_gb(cache)
+    because = f"{disk:.1f} GB free at {folder}; the first lab takes up to {wanted_gb:.0f} GB while tools are built"
+    if disk >= wanted_gb:
+        return _yes(name, because)
+    change_it = f"free some, or choose another disk: {CACHE_VARIABLE}=FOLDER; `./lab run 06` takes less"
+    return _no(name, because, change_it)
+
+
+def _free_disk_gb(wanted: Path) -> tuple[Path, float]:
+    """Return the folder that is there of a path, and how much its disk has free."""
+    folder = next(path for path in (wanted, *wanted.parents) if path.exists())
+    return folder, shutil.disk_usage(folder).free / 1e9
 
 
 def _free_memory_gb() -> float | None:
