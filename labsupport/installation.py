@@ -10,6 +10,7 @@ import fcntl
 import os
 import pwd
 import re
+import shlex
 import shutil
 import sys
 import sysconfig
@@ -51,8 +52,8 @@ def install(project: Path, listener: Listener, *, bundle: Path | None = None) ->
 
     Raises:
         UsageError, ToolchainError: the bundle is none, is for another computer, Python or edition, or is damaged.
-        RequirementMissing: the folder is read-only, Debian's python3-venv is missing and we are not root,
-            or the packages could not be fetched.
+        RequirementMissing: the folder is read-only or somebody else's, Debian's python3-venv is missing and we are
+            not root, or the packages could not be fetched.
     """
     if not os.access(project, os.W_OK):
         raise RequirementMissing(
@@ -69,6 +70,7 @@ def install(project: Path, listener: Listener, *, bundle: Path | None = None) ->
         else:
             _ensure_venv_module(listener)
         _become_caller()
+        _require_own(project)
         source = f"from {bundle}" if bundle else f"about {DOWNLOAD_MEGABYTES} MB to download"
         listener(
             Progress(
@@ -204,6 +206,26 @@ def _become_caller() -> None:
     os.setgid(group)
     os.setuid(user)
     os.environ["HOME"] = account.pw_dir
+
+
+def _require_own(project: Path) -> None:
+    """Refuse a clone that root made: under sudo set-up is the caller's, who could write nothing there."""
+    for folder in (project, project / ".venv"):
+        if folder.exists() and not os.access(folder, os.W_OK):
+            caller = pwd.getpwuid(os.geteuid()).pw_name
+            raise RequirementMissing(
+                f"make the folder {project / '.venv'} as {caller}, who called sudo",
+                f"{folder} belongs to {_owner_of(folder)}, and {caller} may not write there",
+                f"give the clone to its user: sudo chown -R {caller} {shlex.quote(str(project))}    "
+                "then run the same command again; or clone without sudo",
+            )
+
+
+def _owner_of(folder: Path) -> str:
+    try:
+        return folder.owner()
+    except KeyError:  # no account has that number
+        return f"user {folder.stat().st_uid}"
 
 
 @contextmanager

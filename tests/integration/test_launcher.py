@@ -255,6 +255,18 @@ def test_under_sudo_the_environment_belongs_to_the_caller(clone: Project) -> Non
 
 
 @pytest.mark.needs("root")
+def test_a_clone_that_root_made_is_one_clear_message_under_sudo(clone: Project) -> None:
+    open_to_everyone(clone)
+    caller = {"SUDO_UID": str(NOBODY), "SUDO_GID": str(NOBODY), "PATH": SYSTEM_PATH}
+    result = launch(clone, "run", environment=caller)
+    assert result.exit_code == 3, result.stderr
+    assert "belongs to root, and nobody may not write there" in result.stderr
+    assert f"sudo chown -R nobody '{clone.root}'" in result.stderr
+    assert "Traceback" not in result.stderr
+    assert not (clone.root / ".venv").exists()
+
+
+@pytest.mark.needs("root")
 def test_a_bundle_sets_it_up_where_there_is_no_network(bundle: Path, clone: Project) -> None:
     result = LocalRunner().run(
         ["unshare", "--net", str(clone.root / "lab"), "unbundle", str(bundle)],
