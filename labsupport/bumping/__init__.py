@@ -6,7 +6,7 @@ replacing  new content for several files at once
 outdated   which recorded evidence was seen with the version there was
 """
 
-from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -24,26 +24,33 @@ from labsupport.systems.toolchain.store import Store, cache_folder
 
 @dataclass(frozen=True)
 class Bumped:
-    """A changed version: the files that say it, from the project's folder, and the experiments to record anew."""
+    """A changed version: the files that say it, from the project's folder, and the experiments to record anew.
+
+    `virtual` are those to record anew in a virtual machine.
+    """
 
     name: str
     before: str
     after: str
     files: tuple[Path, ...]
     experiments: tuple[str, ...]
+    virtual: tuple[str, ...] = ()
 
     def as_text(self) -> str:
         if not self.files:
             return f"{self.name} is at {self.after} already: nothing was changed."
         lines = [f"{self.name} {self.before} -> {self.after}", *(f"changed {path}" for path in self.files)]
-        notebooks = Counter(experiment.partition("/")[0] for experiment in self.experiments)
-        if notebooks:
-            seen = ", ".join(f"{notebook} ({_counted(count)})" for notebook, count in notebooks.items())
-            lines.append(f"Seen with {self.before}, so to be recorded anew: {seen}")
-            numbers = " ".join(notebook[:2] for notebook in notebooks)
-            lines.append(f"Next: ./lab record {numbers}, then ./lab verify and ./lab test")
-        else:
-            lines.append("No recorded evidence was seen with it. Next: ./lab test")
+        if not (self.experiments or self.virtual):
+            return "\n".join([*lines, "No recorded evidence was seen with it. Next: ./lab test"])
+        seen = f"{_seen(self.experiments)}{_seen(self.virtual, ' in a virtual machine')}".removeprefix("; ")
+        lines.append(f"Seen with {self.before}, so to be recorded anew: {seen}")
+        numbers = " ".join(each[:2] for each in _by_notebook(self.experiments))
+        records = [f"./lab record {numbers}"] if numbers else []
+        records += [
+            f"./lab record {notebook[:2]} --machine vm --trials {','.join(trials)}"
+            for notebook, trials in _by_notebook(self.virtual).items()
+        ]
+        lines.append(f"Next: {', '.join(records)}, then ./lab verify and ./lab test")
         return "\n".join(lines)
 
 
@@ -77,9 +84,24 @@ def bump(
     if module and not pin.module:
         raise UsageError(f"./lab bump {name} --module {module}", f"{name} is built from no module", "leave it out")
     contents = tools.changed(change, pin, number, module) if pin.section else packages.changed(change, name, number)
-    done = Bumped(pin.name, pin.version, number, tuple(contents), outdated.experiments(project, pin))
+    seen, virtual = outdated.experiments(project, pin), outdated.experiments(project, pin, virtual=True)
+    done = Bumped(pin.name, pin.version, number, tuple(contents), seen, virtual)
     replace_together({project.root / path: content for path, content in contents.items()})
     return done
+
+
+def _seen(experiments: Sequence[str], where: str = "") -> str:
+    counted = (f"{notebook} ({_counted(len(trials))})" for notebook, trials in _by_notebook(experiments).items())
+    return f"; {', '.join(counted)}{where}" if experiments else ""
+
+
+def _by_notebook(experiments: Sequence[str]) -> dict[str, list[str]]:
+    """Return the trials of each notebook."""
+    found: dict[str, list[str]] = {}
+    for experiment in experiments:
+        notebook, _, trial = experiment.partition("/")
+        found.setdefault(notebook, []).append(trial)
+    return found
 
 
 def _counted(experiments: int) -> str:

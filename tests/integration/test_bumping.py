@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from labsupport.bumping import bump
+from labsupport.bumping import Bumped, bump
 from labsupport.errors import LabError, RequirementMissing, ToolchainError, UsageError
 from labsupport.experiments.evidence import Evidence, Provenance, Tool, recorded_path, write
 from labsupport.process.commands import Invocation
@@ -124,7 +124,23 @@ def test_it_says_which_evidence_was_seen_with_the_old_version(clone: Project, pr
     done = bump(clone, "tiny", "1.1.0")
     assert done.experiments == ("06-dockerfile-instructions/stop",)
     assert "Seen with 1.0.0, so to be recorded anew: 06-dockerfile-instructions (1 experiment)" in done.as_text()
-    assert "./lab record 06," in done.as_text()
+    assert "./lab record 06, then ./lab verify" in done.as_text()
+
+
+def test_evidence_of_a_virtual_machine_is_told_apart_with_the_command_that_records_it(
+    clone: Project, proxy: Path
+) -> None:
+    for experiment in ("04-network-drivers/swarm", "04-network-drivers/neighbour"):
+        seen_on = Provenance(kernel="Linux 6.1", tools=(Tool(name="tiny", version="1.0.0"),))
+        day = datetime.date(2026, 1, 2)
+        evidence = Evidence(experiment=experiment, backend="vm", recorded=day, provenance=seen_on)
+        write(evidence, recorded_path(clone.recorded_evidence, experiment, "vm"))
+    said = bump(clone, "tiny", "1.1.0").as_text()
+    assert "(1 experiment); 04-network-drivers (2 experiments) in a virtual machine" in said
+    assert "Next: ./lab record 06, ./lab record 04 --machine vm --trials neighbour,swarm, then ./lab verify" in said
+    alone = Bumped("tiny", "1.0.0", "1.1.0", (Path("x"),), (), ("04-network-drivers/swarm",)).as_text()
+    assert "anew: 04-network-drivers (1 experiment) in a virtual machine" in alone
+    assert "Next: ./lab record 04 --machine vm --trials swarm, then" in alone
 
 
 def test_the_version_that_is_there_changes_nothing(clone: Project, proxy: Path) -> None:
