@@ -23,6 +23,7 @@ from labsupport.backends.places import SYSTEMD
 from labsupport.bundle import BundleReader, BundleWriter, Manifest, digest_of_lock, platform_here, python_here
 from labsupport.errors import RequirementMissing, ToolchainError
 from labsupport.installation import DOWNLOAD_MEGABYTES, Collecting, packages_of
+from labsupport.lessons.catalog import lesson
 from labsupport.lessons.needs import Needs
 from labsupport.process.commands import Invocation, LocalRunner
 from labsupport.process.progress import Listener, Progress, silent
@@ -36,12 +37,16 @@ BYTES = 1_000_000
 
 @dataclass(frozen=True)
 class Bundled:
-    """A bundle that was made: the file, its SHA-256, and how many megabytes it has, packed and unpacked."""
+    """A bundle that was made: the file, its SHA-256, and how many megabytes it has, packed and unpacked.
+
+    `recorded` has, by reason, the numbers of the notebooks for which it brings recorded evidence only.
+    """
 
     path: Path
     sha256: str
     megabytes: int
     unpacked_megabytes: int
+    recorded: dict[str, list[str]]
 
 
 @dataclass(frozen=True)
@@ -92,7 +97,7 @@ def bundle(
         megabytes = packed.stat().st_size // BYTES
         packed.replace(target)
         target.with_name(target.name + CHECKSUM_ENDING).write_text(f"{digest}  {target.name}\n")
-    return Bundled(target, digest, megabytes, size // BYTES)
+    return Bundled(target, digest, megabytes, size // BYTES, why_recorded(notebooks, options))
 
 
 def unbundle(project: Project, source: Path, listener: Listener = silent) -> Arrived:
@@ -141,6 +146,16 @@ def _folders(toolchain: Toolchain, options: LabOptions, needs: Needs, listener: 
         found.append(have_node_image(toolchain, listener).archive.parent)
     if chosen.machine == "container":
         found.append(prepare_image(toolchain.store, listener).parent)
+    return found
+
+
+def why_recorded(notebooks: Sequence[str], options: LabOptions) -> dict[str, list[str]]:
+    """Return, by reason, the numbers of the notebooks that cannot be live here, so that nothing was packed for them."""
+    chosen = plan(options.or_from_environment())
+    found: dict[str, list[str]] = {}
+    for each in map(lesson, notebooks):
+        if reason := chosen.why_not(each.needs):
+            found.setdefault(reason, []).append(each.slug[:2])
     return found
 
 

@@ -189,7 +189,13 @@ def doctor(
     ] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Say what works on this computer, what does not, why, and how to change it. Changes nothing."""
+    """Say what works on this computer, what does not, why, and how to change it. Changes nothing.
+
+    On Linux say `sudo` where you say it to start a lab: with and without it tools lie in two folders, and without it
+    no machine of the lab's own can start.
+
+    Examples: `sudo ./lab doctor` · `sudo ./lab doctor --class`
+    """
     from labsupport import keeping
 
     if for_class:

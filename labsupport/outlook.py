@@ -5,7 +5,7 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 from labsupport import keeping
-from labsupport.backends import LabOptions, make_toolchain, plan
+from labsupport.backends import LabOptions, make_toolchain, plan, takes_a_guest
 from labsupport.backends.places import SYSTEMD
 from labsupport.lessons.catalog import LESSONS
 from labsupport.lessons.needs import Needs
@@ -13,6 +13,13 @@ from labsupport.lessons.needs import Needs
 if TYPE_CHECKING:
     from labsupport.systems.room import Room
     from labsupport.systems.toolchain.costs import Cost
+
+# Looking into a guest takes its image and Python packages, which is more than a look may cost.
+IN_A_GUEST = (
+    "Labs run in a guest here, such as a container of your Docker engine, and that is not looked into from outside: "
+    "`./lab run` shows what is live there, and gets what it takes. A lab takes up to 2 GB of the engine's memory, and "
+    "building what it lacks up to 20 GB of its disk for a while. `./lab bundle` packs nothing for guests."
+)
 
 
 @dataclass(frozen=True)
@@ -27,11 +34,15 @@ class NotebookOutlook:
 
 @dataclass(frozen=True)
 class Outlook:
-    """All of it. `missing` is what the first lab would get, and `rooms` how many labs fit beside what runs now."""
+    """All of it. `missing` is what the first lab would get, and `rooms` how many labs fit beside what runs now.
+
+    Where labs run in a guest, `guest` says what is known of that, and all else is empty.
+    """
 
     notebooks: tuple[NotebookOutlook, ...]
     missing: "tuple[Cost, ...]"
     rooms: "tuple[Room, ...]"
+    guest: str = ""
 
     @property
     def minutes(self) -> float:
@@ -55,7 +66,10 @@ def look_ahead(options: LabOptions) -> Outlook:
     """Look at this computer as somebody who wants to teach all notebooks on it."""
     from labsupport.systems.room import Free, Size, rooms
 
-    chosen = plan(options.or_from_environment())
+    options = options.or_from_environment()
+    if takes_a_guest(options):
+        return Outlook((), (), (), IN_A_GUEST)
+    chosen = plan(options)
     change_it = "" if chosen.machine == "namespaces" else _how_to_have_a_machine()
     notebooks = []
     for each in LESSONS:

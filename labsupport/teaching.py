@@ -1,6 +1,7 @@
 """The commands of who teaches: words in, exit code out. What they do is in the modules that they call."""
 
 import json
+import os
 from pathlib import Path
 from typing import Annotated
 
@@ -22,12 +23,14 @@ def bundle(
     cluster: Cluster = ClusterChoice.AUTO,
     machine: Machine = MachineChoice.AUTO,
 ) -> None:
-    """Pack all that notebooks take into one file, for a room without a network. There: `./lab unbundle FILE`.
+    """Pack all that notebooks take into one file, for a room without a network. There: `sudo ./lab unbundle FILE`.
 
     It has Python packages, tools and images, for the same kind of computer, Debian and Python as this one; with
-    `--cluster kind` or `--machine container` also what those take. Beside it is its SHA-256.
+    `--cluster kind` or `--machine container` also what those take. Beside it is its SHA-256. Tools and images are for
+    notebooks that can be live on this computer, so on Linux say `sudo`; where a lab takes a guest container, as on
+    Docker Desktop, it has Python packages only.
 
-    Examples: `./lab bundle` · `./lab bundle 00 06 --to /media/stick/lab.bundle`
+    Examples: `sudo ./lab bundle` · `sudo ./lab bundle 00 06 --to /media/stick/lab.bundle`
     """
     from labsupport import bundling
     from labsupport.bundle import platform_here
@@ -38,8 +41,10 @@ def bundle(
     target = (to or project.build / f"lab-{project.version}-{platform_here()}.bundle").absolute()
     with console.Screen() as screen:
         made = bundling.bundle(project, chosen, lab_options(cluster=cluster, machine=machine), target, screen.show)
+    for reason, numbers in made.recorded.items():
+        print(f"Without what a live lab takes for {' '.join(numbers)}, which is not to be had here: {reason}")
     print(f"{made.path}: {made.megabytes} MB, and {made.unpacked_megabytes} MB unpacked; SHA-256 {made.sha256}")
-    print(f"Take it and {made.path.name}.sha256 along. In a clone of this edition: ./lab unbundle FILE")
+    print(f"Take it and {made.path.name}.sha256 along. In a clone of this edition: sudo ./lab unbundle FILE")
 
 
 @app.command()
@@ -47,16 +52,17 @@ def unbundle(source: Annotated[Path, typer.Argument(metavar="FILE", help="What `
     """Set up from a bundle: Python packages, tools and images, without a network.
 
     Each part comes whole or not at all; when it was stopped, run it again, and it goes on. Afterwards `./lab run` and
-    `./lab start` take nothing else.
+    `./lab start` take nothing else. Say `sudo` where you say it then: with and without it, tools lie in two places.
 
-    Example: `./lab unbundle /media/stick/lab.bundle`
+    Example: `sudo ./lab unbundle /media/stick/lab.bundle`
     """
     from labsupport import bundling
 
     with console.Screen() as screen:
         arrived = bundling.unbundle(this_project(), source, screen.show)
     print(f"{arrived.came} folders came to {arrived.cache}; {arrived.were_there} were there.")
-    print(f"Ready without a network: ./lab run {' '.join(one[:2] for one in arrived.notebooks)}")
+    sudo = "sudo " if "SUDO_UID" in os.environ else ""
+    print(f"Ready without a network: {sudo}./lab run {' '.join(one[:2] for one in arrived.notebooks)}")
 
 
 @app.command()
@@ -119,6 +125,9 @@ def show_outlook(*, as_json: bool) -> None:
     found = outlook.look_ahead(lab_options())
     if as_json:
         print(json.dumps(found.as_data(), indent=2))
+        return
+    if found.guest:
+        print(found.guest)
         return
     print("What is live here:")
     rows = [("live" if one.live else "recorded", one.notebook, one.because, one.change_it) for one in found.notebooks]

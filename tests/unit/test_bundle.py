@@ -11,8 +11,9 @@ from pathlib import Path
 
 import pytest
 
+from labsupport.backends import LabOptions
 from labsupport.bundle import BundleReader, BundleWriter, Manifest, digest_of_lock, platform_here, python_here
-from labsupport.bundling import entries_of_release
+from labsupport.bundling import entries_of_release, why_recorded
 from labsupport.errors import LabError, ToolchainError, UsageError
 
 AREA, KEY = "debian/bookworm-amd64", "machine-1"
@@ -177,3 +178,9 @@ def test_wheels_of_other_patch_releases_come_along() -> None:
         ["old==2.10 \\\n    --hash=sha256:bb \\\n    --hash=sha256:cc\n"] if here != f"{minor}.0" else []
     )
     assert entries_of_release(lock, f"{minor}.99") == []
+
+
+def test_a_bundle_says_for_which_notebooks_it_has_nothing_live() -> None:
+    assert why_recorded(["06-dockerfile-instructions", "09-claims", "08-statefulset"], LabOptions(engine="replay")) == {
+        "--engine replay was asked for": ["06", "08"]
+    }

@@ -16,6 +16,7 @@ from labsupport.systems.machines.run_folders import LabRecord
 from labsupport.systems.room import TRIALS_MEGABYTES, Free, Room, Size, instances_in_use, require_room, rooms
 from labsupport.systems.toolchain.catalogue import read_catalogue
 from labsupport.systems.toolchain.costs import costs_of
+from labsupport.teaching import show_outlook
 
 ONE_NODE = Size(engine=True, nodes=1)
 
@@ -100,6 +101,16 @@ def test_where_nothing_is_live_nothing_is_to_be_got(root: Path) -> None:
     live = [each.notebook for each in found.notebooks if each.live]
     assert live == ["09-claims"]
     assert "--engine replay was asked for" in found.notebooks[1].because
+
+
+def test_of_a_guest_it_says_that_it_does_not_look_into_it(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("LAB_MACHINE", "vm")
+    show_outlook(as_json=False)
+    said = capsys.readouterr().out
+    assert "Labs run in a guest here" in said and "./lab run" in said
+    assert "What is live here" not in said and "To get before class" not in said
 
 
 @pytest.mark.needs("machine")
