@@ -107,6 +107,8 @@ def start(
     Notebooks are copied to work/, and your edits there are kept. Kernels and terminals have docker and kubectl of this
     lab on PATH. The server listens on this computer only. **Ctrl-C** ends JupyterLab and the lab.
 
+    On Linux say `sudo ./lab start`; without it, a Docker engine of yours has the lab, or nothing is live.
+
     Example: `./lab start`, or on a remote computer `./lab start --no-browser` and open the address it prints.
     """
     from labsupport import keeping, starting, workspace
@@ -146,9 +148,10 @@ def run(
 ) -> None:
     """Execute notebooks from top to bottom and write build/report/index.html.
 
-    Works on copies; goes on after a notebook that failed, and then ends with exit code 1.
+    Works on copies; goes on after a notebook that failed, and then ends with exit code 1. The last lines say how many
+    were live, and how to have more: on Linux that takes `sudo`, or a Docker engine.
 
-    Examples: `./lab run` · `./lab run 06` · `./lab run --engine replay` (needs neither root nor Docker) ·
+    Examples: `sudo ./lab run` · `sudo ./lab run 06` · `./lab run --engine replay` (needs neither root nor Docker) ·
     `./lab run 04 --trials neighbour` (the other trials from recorded evidence)
     """
     only = trials_in(trials)
@@ -164,9 +167,10 @@ def run(
 def test(context: typer.Context) -> None:
     """Run the whole test suite: lint, types, layers, tests. Arguments go to pytest, which then runs alone.
 
-    Tests that need what is not here skip and say so; `LAB_REQUIRE=engine,browser` turns such skips into failures.
+    Tests that need what is not here skip and say so; `LAB_REQUIRE=engine,browser` turns such skips into failures. On
+    Linux say `sudo`: most tests of engines and clusters need root.
 
-    Examples: `./lab test` · `./lab test tests/unit -k notebooks`
+    Examples: `sudo ./lab test` · `./lab test tests/unit -k notebooks` · `sudo ./lab test --parity`
     """
     from labsupport import testing
 
@@ -299,7 +303,10 @@ def reset(
 def clean(
     everything: Annotated[bool, typer.Option("--all", help="Also the downloaded and built tools and images.")] = False,
 ) -> None:
-    """Remove everything any lab left on this computer. Your notebooks in work/ stay."""
+    """Remove everything any lab left on this computer. Your notebooks in work/ stay.
+
+    With `sudo` for labs that were started so, and `sudo ./lab clean --all` for their tools.
+    """
     from labsupport import hosting, keeping
 
     with console.Screen() as screen:
@@ -426,9 +433,10 @@ def bump(
 
 @app.command()
 def generate() -> None:
-    """Write notebooks/*.ipynb from notebooks/source/*.py, docs/ledger.md and docs/parity.md (for maintainers).
+    """Write `notebooks/*.ipynb` from `notebooks/source/*.py`, and the pages made from evidence (for maintainers).
 
-    Stored outputs are kept.
+    These are docs/ledger.md, docs/parity.md, and in `docs/notes/` the tables of timing and the answers. Stored outputs
+    are kept.
     """
     from labsupport.documents import write_documents
     from labsupport.notebooks import generate_all

@@ -506,7 +506,8 @@ class Lab:
     def progress(self, name: str = "") -> Shown:
         """Say how far you are, in all notebooks; with a name, also write the file that you hand in to your class.
 
-        In it are that name, which predictions and exercises you did and how they came out, and versions: nothing else.
+        In it are that name, which predictions and exercises you did and how they came out, versions, and when it was
+        written: nothing else.
         """
         kept = self._progress.read()
         if not name:

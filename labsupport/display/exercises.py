@@ -60,7 +60,8 @@ def progress_table(progress: Progress) -> Table:
 def progress_shown(progress: Progress, handed_in: Path | None = None) -> Shown:
     """Show a learner's progress, and the file that they hand in or how to have one."""
     how = (
-        f"Hand in this file: {handed_in.name}, in work/ beside your notebooks."
+        f"Hand in this file: {handed_in.name}, in the folder work/ of the course. "
+        "On Binder download it before you leave: nothing stays there."
         if handed_in
         else 'For your class: lab.progress("your name") writes a file to hand in, with this and that name in it.'
     )
