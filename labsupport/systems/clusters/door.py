@@ -13,6 +13,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from labsupport.errors import ClusterError
+from labsupport.process.waiting import patiently
 
 JSON = "application/json"
 MERGE_PATCH = "application/merge-patch+json"
@@ -143,9 +144,9 @@ class ApiDoor:
             connection = self._connection or http.client.HTTPSConnection(
                 self._place.hostname or "", self._place.port, context=self._context
             )
-            connection.timeout = within_seconds
+            connection.timeout = patiently(within_seconds)
             if connection.sock is not None:
-                connection.sock.settimeout(within_seconds)
+                connection.sock.settimeout(connection.timeout)
             try:
                 payload = None if body is None else json.dumps(body)
                 connection.request(method, path, payload, {"Content-Type": content_type, "Accept": JSON})

@@ -16,6 +16,8 @@ from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+from labsupport.process.waiting import patiently
+
 ROOT = b"/registry/"
 # Where they are, and what only those of the API server's own have in them.
 OWN_MARKS = {
@@ -105,9 +107,9 @@ def _connected(etcd_socket: Path) -> Iterator[http.client.HTTPConnection]:
     Raises:
         OSError: nobody listens there.
     """
-    with closing(http.client.HTTPConnection("etcd", timeout=ANSWER_WITHIN_SECONDS)) as connection:
+    with closing(http.client.HTTPConnection("etcd", timeout=patiently(ANSWER_WITHIN_SECONDS))) as connection:
         connection.sock = socket.socket(socket.AF_UNIX)
-        connection.sock.settimeout(ANSWER_WITHIN_SECONDS)
+        connection.sock.settimeout(connection.timeout)
         connection.sock.connect(str(etcd_socket))
         yield connection
 

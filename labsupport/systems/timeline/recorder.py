@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
-from labsupport.process.waiting import wait_until
+from labsupport.process.waiting import patiently, wait_until
 from labsupport.systems.timeline.records import timeline_records
 
 ASK_EVERY_SECONDS = 0.1
@@ -160,7 +160,7 @@ def _resolver(server: str, port: int) -> Any:
     resolver = dns.resolver.Resolver(configure=False)
     resolver.nameservers = [server]
     resolver.port = port
-    resolver.lifetime = ANSWER_WITHIN_SECONDS
+    resolver.lifetime = patiently(ANSWER_WITHIN_SECONDS)
     return resolver
 
 
