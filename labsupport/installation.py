@@ -212,20 +212,20 @@ def _require_own(project: Path) -> None:
     """Refuse a clone that root made: under sudo set-up is the caller's, who could write nothing there."""
     for folder in (project, project / ".venv"):
         if folder.exists() and not os.access(folder, os.W_OK):
-            caller = pwd.getpwuid(os.geteuid()).pw_name
+            caller, owner = _name_of(os.geteuid()), _name_of(folder.stat().st_uid)
             raise RequirementMissing(
-                f"make the folder {project / '.venv'} as {caller}, who called sudo",
-                f"{folder} belongs to {_owner_of(folder)}, and {caller} may not write there",
+                f"make the folder {project / '.venv'} as {caller}",
+                f"{folder} belongs to {owner}, and {caller} may not write there",
                 f"give the clone to its user: sudo chown -R {caller} {shlex.quote(str(project))}    "
                 "then run the same command again; or clone without sudo",
             )
 
 
-def _owner_of(folder: Path) -> str:
+def _name_of(user: int) -> str:
     try:
-        return folder.owner()
+        return pwd.getpwuid(user).pw_name
     except KeyError:  # no account has that number
-        return f"user {folder.stat().st_uid}"
+        return str(user)
 
 
 @contextmanager

@@ -376,7 +376,7 @@ def _disk_to_build(cache: Path, wanted_gb: float) -> Capability:
     """Say whether the cache's disk has room for what building takes of it while it lasts."""
     name = "disk for building"
     if not wanted_gb:
-        return _yes(name, f"nothing has to be built for what can be live here: {cache} has it")
+        return _yes(name, "nothing has to be built for what can be live here")
     folder, disk = _free_disk_gb(cache)
     because = f"{disk:.1f} GB free at {folder}; the first lab takes up to {wanted_gb:.0f} GB while tools are built"
     if disk >= wanted_gb:
