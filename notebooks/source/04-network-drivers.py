@@ -429,10 +429,10 @@ trial.check(equals(told, True, "that it works, or that the kernel is named as th
 # %% [markdown]
 # ## 5. A published port, and the firewall
 #
-# **Ask.** You publish a port, and close it with a rule in the machine's `INPUT` chain. Is it closed?
+# **Ask.** You publish a port, and close it with a rule in the machine's `INPUT` chain. Is it closed? For whom?
 #
 # **Predict.** What does `--publish` add to the firewall? Which chains does a packet from the neighbour pass on its
-# way to the container?
+# way to the container, and which one from the machine itself, asked for `127.0.0.1`?
 
 # %%
 trial.predict("")
@@ -450,8 +450,17 @@ after = trial.run("iptables-save", on="alpha-machine")
 network.new_rules(before, after)
 
 # %% [markdown]
-# The neighbour asks both until they answer, as each has just begun. Then a rule in `INPUT` for both ports, and once
-# more. Then one in `DOCKER-USER`.
+# With what does the engine write its rules? And how many processes called `docker-proxy` are there on `alpha`?
+
+# %%
+backend = trial.run("docker info --format '{{.FirewallBackend.Driver}}'", on="alpha")
+proxies = trial.run("sh -c 'pgrep -x -c docker-proxy || true'", on="alpha-machine")
+[backend.output, proxies.output]
+
+# %% [markdown]
+# The neighbour asks both until they answer, as each has just begun; and `office`, which is on the network `host`, asks
+# the machine itself for the published port. Then a rule in `INPUT` for both ports, and once more. Then one in
+# `DOCKER-USER`.
 
 # %%
 trial.run(
@@ -461,6 +470,8 @@ trial.run(
 until = "docker exec outside timeout 50 sh -c 'until wget -q -O - {}; do sleep 0.1; done'"
 open_shop = trial.run(until.format(f"http://{alpha}:8001/"))
 open_office = trial.run(until.format(f"http://{alpha}:8080/"))
+ask_itself = "docker exec office timeout 5 wget -q -O - http://127.0.0.1:8001/"
+open_to_itself = trial.run(ask_itself, on="alpha")
 
 # %%
 trial.run(
@@ -470,7 +481,8 @@ trial.run(
 ask = "docker exec outside timeout 5 wget -q -O -"
 shop_behind_input = trial.run(f"{ask} http://{alpha}:8001/")
 office_behind_input = trial.run(f"{ask} http://{alpha}:8080/")
-[shop_behind_input.output, office_behind_input.output]
+itself_behind_input = trial.run(ask_itself, on="alpha")
+[shop_behind_input.output, office_behind_input.output, itself_behind_input.output]
 
 # %%
 trial.run(
@@ -484,13 +496,20 @@ shop_behind_docker_user = trial.run(f"{ask} http://{alpha}:8001/")
 # **See.**
 
 # %%
-at_first, what = [open_shop.output, open_office.output], "what the published port says behind it"
+behind = [shop_behind_input.output, itself_behind_input.output]
+what = "what the published port says behind it to the neighbour, and to the machine at 127.0.0.1"
+at_first = [open_shop.output, open_to_itself.output, open_office.output]
+
+# %%
 trial.expect(
     "nw-10",
-    confirmed=equals(shop_behind_input.output, "", what),
-    refuted=equals(shop_behind_input.output, "shop", what),
+    confirmed=equals(behind, ["", ""], what),
+    conditional=equals(behind, ["shop", ""], what),
+    refuted=equals(behind, ["shop", "shop"], what),
     given=all_of(
-        equals(at_first, ["shop", "office"], "what the two say before the rule in INPUT"),
+        equals(backend.output, "iptables", "what the engine writes its rules with"),
+        more_than(int(proxies.output), 0, "number of processes docker-proxy"),
+        equals(at_first, ["shop", "shop", "office"], "what is said before the rule in INPUT"),
         equals(office_behind_input.output, "", "what the one on host says behind it"),
     ),
 )
@@ -500,12 +519,18 @@ what = "what it says behind a rule in DOCKER-USER"
 trial.check(equals(shop_behind_docker_user.output, "", what))
 
 # %% [markdown]
-# **Explain.** `INPUT` is for packets whose end is the machine. The service on `host` is there, and was blocked. The
-# published port is not: before any chain of the table *filter* sees the packet, the rule in *nat* has put the
-# container's address in the place of the machine's. The packet is then *forwarded*, and passes `FORWARD`, never
+# **Explain.** `INPUT` is for packets whose end is the machine. The service on `host` is there, and was blocked. To the
+# neighbour the published port is not: before any chain of the table *filter* sees his packet, the rule in *nat* has
+# put the container's address in the place of the machine's. The packet is then *forwarded*, and passes `FORWARD`, not
 # `INPUT`. Docker puts its own chain `DOCKER-USER` first there and never writes to it. The rule must name the port as
-# it was asked for (`--ctorigdstport`), for in `FORWARD` the packet already has the container's. (Docker manual:
-# *Packet filtering and firewalls*.)
+# it was asked for (`--ctorigdstport`), for in `FORWARD` the packet already has the container's.
+#
+# But not every packet is translated. The rule in *nat* leaves out what the machine sends to its own `127.0.0.1`. That
+# goes to `docker-proxy`, a program of Docker's that listens at the published port and passes on what it is asked. It
+# is a program on the machine like any other, so `INPUT` closes the way to it. (`docker-proxy` also serves who asks by
+# IPv6 for a container that has IPv4 only.) And all this holds where the engine writes its rules with iptables, as it
+# does unless told otherwise; with `firewall-backend` set to `nftables` there is no chain `DOCKER-USER`. (Docker manual:
+# *Packet filtering and firewalls*, *Docker with nftables*.)
 
 # %% [markdown]
 # ## 6. One network on two machines: overlay
