@@ -210,6 +210,23 @@ bare_journald = trial.run("docker logs bare-journald", on="systemd")
 bare_journald
 
 # %% [markdown]
+# Every driver was told to send the label `app` and the variable `STAGE` along, but for `none`, and `awslogs`. May one
+# tell `awslogs`? A line of syslog has no field for them: can they go as a part of the tag?
+
+# %%
+refused = trial.run(
+    "docker run --log-driver awslogs --log-opt labels=app --log-opt awslogs-group=lab "
+    "--log-opt awslogs-region=us-east-1 lab/toolbox true"
+)
+trial.run(
+    "docker run --name tagged --log-driver syslog --log-opt labels=app --log-opt env=STAGE "
+    "--log-opt 'tag=tagged/{{(.ExtraAttributes nil).app}}/{{(.ExtraAttributes nil).STAGE}}' "
+    "--label app=shop --env STAGE=test lab/toolbox echo to the tag"
+)
+details = trial.run("docker logs --details where-local")
+details
+
+# %% [markdown]
 # And where are the lines themselves? First what the engine keeps in files of its own. Of `json-file` it tells the
 # path (`LogPath`), of `local` it does not: that file lies beside others of the container.
 
@@ -220,7 +237,8 @@ where["json-file"] = trial.run(
 )
 where["local"] = trial.run(
     ["sh", "-c", "cd $(dirname $(docker inspect --format {{.ResolvConfPath}} where-local)) && "
-     "grep --text --only-matching 'to std[a-z]*' local-logs/container.log"], on="machine"
+     "grep --text --only-matching -e 'to std[a-z]*' -e app -e shop -e STAGE -e test local-logs/container.log"],
+    on="machine"
 )  # fmt: skip
 where["none"] = trial.run("docker logs where-none")
 
@@ -232,6 +250,8 @@ where["none"] = trial.run("docker logs where-none")
 for collector in ["syslog", "fluentd", "gelf", "splunk"]:
     receivers.wait_for(collector, f"where-{collector}", lines=2)
 where["syslog"] = trial.run("grep where-syslog /var/log/syslog", on="machine")
+receivers.wait_for("syslog", "to the tag")
+tagged = trial.run("grep 'to the tag' /var/log/syslog", on="machine")
 where["journald"] = trial.run(
     "journalctl --output json CONTAINER_NAME=where-journald "
     "--output-fields MESSAGE,PRIORITY,CONTAINER_NAME,CONTAINER_TAG,IMAGE_NAME,APP,STAGE",
@@ -265,6 +285,21 @@ trial.expect(
         equals(today, every, what),
         equals(without_copy, ["journald", "json-file", "local"], f"{what} without the copy"),
     ),
+)
+
+# %% [markdown]
+# Where did the label and the variable come along?
+
+# %%
+they = ["fluentd", "gelf", "journald", "json-file", "local", "splunk"]
+told = "unknown log opt 'labels' for awslogs log driver"
+trial.check(
+    all_of(
+        equals(sorted(found.with_label_and_variable), they, "drivers with label and variable"),
+        contains(details.output, "STAGE=test,app=shop", "what docker logs --details shows"),
+        contains(tagged.output, "tagged/shop/test", "the line in syslog whose tag asks for them"),
+        contains(refused.stderr, told, "what awslogs was told"),
+    )
 )
 
 # %% [markdown]
@@ -307,9 +342,10 @@ trial.expect(
 # With `none` there is nothing to show.
 #
 # Read the table by columns. A label or a variable travels only when you name it (`labels=`, `env=`), and not with
-# every driver: syslog and CloudWatch Logs take the bare line, `local` drops both. CloudWatch Logs cannot tell the two
-# streams apart. GELF adds the container's whole command, secrets in its arguments included. (Docker manual: *Use
-# docker logs with remote logging drivers*, *Customize log driver output*.)
+# every driver. `local` keeps them since Docker 29.5; `docker logs --details` shows them. A line of syslog has no place
+# for them but the tag, if you write them into it. `awslogs` refuses both options, and CloudWatch Logs cannot tell the
+# two streams apart. GELF adds the container's whole command, secrets in its arguments included. (Docker manual: *Use
+# docker logs with remote logging drivers*, *Customize log driver output*; *Docker Engine 29 release notes*.)
 
 # %% [markdown]
 # ## 4. How large can a log grow?

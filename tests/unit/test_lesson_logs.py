@@ -18,7 +18,7 @@ REFUSAL = (
 PRINTED = {
     "json-file": '{"log":"to stderr\\n","stream":"stderr","attrs":{"STAGE":"test","app":"shop"},"time":"t"}\n'
     '{"log":"to stdout\\n","stream":"stdout","attrs":{"STAGE":"test","app":"shop"},"time":"t"}',
-    "local": "to stderr\nto stdout",
+    "local": "to stderr\nSTAGE\ntest\napp\nshop\nto stdout\nSTAGE\ntest\napp\nshop",
     "syslog": "Nov 23 21:15:05 lab daemon.info where-syslog[2]: to stdout\n"
     "Nov 23 21:15:05 lab daemon.err where-syslog[2]: to stderr",
     "journald": '{"MESSAGE":"to stdout","PRIORITY":"6","APP":"shop","STAGE":"test","__CURSOR":"x"}\n'
@@ -46,7 +46,25 @@ def test_both_lines_are_found_in_what_each_collector_writes(driver: str) -> None
     found = delivery.delivery_of(driver, step(PRINTED[driver]))
     assert found.texts == BOTH
     assert found.is_complete
-    assert found.has_label_and_variable == (driver not in ("local", "syslog", "awslogs"))
+    assert found.has_label_and_variable == (driver not in ("syslog", "awslogs"))
+
+
+@pytest.mark.parametrize(
+    ("driver", "line", "came_along"),
+    [
+        ("syslog", "Nov 23 21:15:05 lab daemon.info tagged/shop/test[2]: to stdout", True),
+        ("syslog", "Nov 23 21:15:05 test daemon.info tagged/shop[2]: to stdout", False),
+        ("awslogs", '{"group": "lab", "stream": "shop/test", "message": "to stdout"}', True),
+        ("awslogs", '{"group": "lab", "stream": "shop", "message": "a test"}', False),
+        ("local", "to stdout\napp\nshop", False),
+        ("local", "to stdout\nshop\ntest", False),
+    ],
+)
+def test_label_and_variable_come_along_as_a_part_of_a_name_or_not_at_all(
+    driver: str, line: str, came_along: bool
+) -> None:
+    found = logs.read_deliveries([step(""), step("")], [step(""), step("")], {driver: step(line)})
+    assert found.with_label_and_variable == ([driver] if came_along else [])
 
 
 @pytest.mark.parametrize("driver", [driver for driver in PRINTED if driver != "awslogs"])

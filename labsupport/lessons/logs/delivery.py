@@ -22,7 +22,7 @@ PLACES: Mapping[str, str] = {
     "awslogs": "a stream of CloudWatch Logs",
 }  # fmt: skip
 NOT_READABLE = "configured logging driver does not support reading"
-LABEL_AND_VARIABLE = ("shop", "test")
+LABEL_AND_VARIABLE = {"app": "shop", "STAGE": "test"}
 # As the syslog driver writes them: severity, then tag and process, then the line.
 _SYSLOG = re.compile(r"daemon\.(?P<severity>\w+) (?P<tag>\S+?)\[\d+\]: (?P<line>.*)")
 _BY_SEVERITY = {"info": "stdout", "err": "stderr"}
@@ -58,6 +58,11 @@ class Deliveries:
     readable: tuple[str, ...]
     readable_without_copy: tuple[str, ...]
     origin: Origin = LIVE
+
+    @property
+    def with_label_and_variable(self) -> list[str]:
+        """The drivers under which both came along."""
+        return [driver for driver, found in self.by_driver.items() if found.has_label_and_variable]
 
     def texts(self, driver: str) -> list[str]:
         """The lines that arrived under a driver."""
@@ -140,7 +145,7 @@ def _of_records(
             {stream(record): line(record).rstrip("\n") for record in records},
             told_apart_by,
             tuple(name for name in names if name not in _OWN and not name.startswith("__")),
-            all(f'"{value}"' in text for value in LABEL_AND_VARIABLE),
+            all(f'"{value}"' in text for value in LABEL_AND_VARIABLE.values()),
         )
 
     return read
@@ -153,7 +158,8 @@ _OWN = ("log", "short_message", "line", "message", "MESSAGE", "_BOOT_ID", "over"
 def _syslog(driver: str, lines: Sequence[str]) -> Delivery:
     found = [match for match in map(_SYSLOG.search, lines) if match]
     streams = {_BY_SEVERITY[match["severity"]]: match["line"] for match in found}
-    return Delivery(driver, streams, "severity", ("time", "host", "facility", "tag") if found else ())
+    in_tags = [set(re.split(r"\W", match["tag"])) >= set(LABEL_AND_VARIABLE.values()) for match in found]
+    return Delivery(driver, streams, "severity", ("time", "host", "facility", "tag") if found else (), any(in_tags))
 
 
 def _none(driver: str, lines: Sequence[str]) -> Delivery:
@@ -161,15 +167,18 @@ def _none(driver: str, lines: Sequence[str]) -> Delivery:
 
 
 def _local(driver: str, lines: Sequence[str]) -> Delivery:
-    """What `grep --text --only-matching` finds in the driver's own binary file: stream and line."""
+    """What `grep --text --only-matching` finds in the driver's own binary file: lines, and what goes with them."""
     streams = {name: f"to {name}" for line in lines for name in SAID if f"to {name}" in line}
-    return Delivery(driver, streams, "source" if lines else "", ("source", "time") if lines else ())
+    added = ("source", "time", *(name for name in LABEL_AND_VARIABLE if name in lines))
+    came_along = all({name, value} <= set(lines) for name, value in LABEL_AND_VARIABLE.items())
+    return Delivery(driver, streams, "source" if lines else "", added if lines else (), came_along)
 
 
 def _cloudwatch(driver: str, lines: Sequence[str]) -> Delivery:
     records = [json.loads(each) for each in lines]
     found = {str(number): record["message"] for number, record in enumerate(records)}
-    return Delivery(driver, found, "", ("group", "stream") if records else ())
+    names = [set(re.split(r"\W", record["stream"])) >= set(LABEL_AND_VARIABLE.values()) for record in records]
+    return Delivery(driver, found, "", ("group", "stream") if records else (), any(names))
 
 
 _READERS: Mapping[str, Callable[[str, Sequence[str]], Delivery]] = {

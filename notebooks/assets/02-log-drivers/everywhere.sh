@@ -15,7 +15,7 @@ under() {
 
 added='--log-opt labels=app --log-opt env=STAGE --log-opt tag={{.Name}}'
 under json-file $added
-under local
+under local $added
 under syslog $added
 under fluentd $added
 under gelf $added --log-opt gelf-address=udp://127.0.0.1:12201
