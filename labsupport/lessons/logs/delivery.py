@@ -18,8 +18,8 @@ SAID = {"stdout": "to stdout", "stderr": "to stderr"}
 PLACES: Mapping[str, str] = {
     "json-file": "a file of the engine's, JSON", "local": "a file of the engine's, binary",
     "syslog": "/var/log/syslog of the machine", "journald": "the journal of the machine",
-    "fluentd": "the Fluentd collector", "gelf": "the GELF collector", "splunk": "Splunk's HTTP collector",
-    "awslogs": "a stream of CloudWatch Logs",
+    "fluentd": "the lab's Fluentd collector", "gelf": "the lab's GELF collector",
+    "splunk": "the lab's collector in the place of Splunk's", "awslogs": "a stream of moto's CloudWatch Logs",
 }  # fmt: skip
 NOT_READABLE = "configured logging driver does not support reading"
 LABEL_AND_VARIABLE = {"app": "shop", "STAGE": "test"}

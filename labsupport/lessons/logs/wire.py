@@ -12,7 +12,8 @@ from labsupport.display.tables import Cell, Column, table
 from labsupport.errors import EvidenceError
 from labsupport.experiments.steps import Observation, Step
 
-CARRIED = ("GELF chunk", "data")
+CHUNK = "GELF chunk"
+CARRIED = (CHUNK, "data")
 
 
 @dataclass(frozen=True)
@@ -35,6 +36,18 @@ class Sent:
     def lengths(self) -> list[int]:
         """The bytes of each packet, headers included."""
         return [len(packet["bytes"].split()) for packet in self.packets]
+
+    @property
+    def chunks(self) -> list[str]:
+        """Which of how many each chunk says it is, in the order in which they were sent: "1 of 7"."""
+        layers = (layer for packet in self.packets for layer in packet["layers"])
+        return [layer["fields"]["chunk"] for layer in layers if layer["name"] == CHUNK]
+
+    @property
+    def sent_again(self) -> int:
+        """The packets that carry what an earlier one carried, whether alone or with what came after it."""
+        carried = [_content(packet) for packet in self.packets]
+        return sum(any(each.startswith(one) for one in carried[:number]) for number, each in enumerate(carried))
 
 
 @dataclass(frozen=True)
@@ -110,6 +123,12 @@ def read_wire(captured: Mapping[str, Observation], whole: Step) -> Wire:
 def _carrying(seen: Observation) -> tuple[Mapping[str, Any], ...]:
     """Leave out the packets of TCP that carry nothing: they open and close the connection."""
     return tuple(frame for frame in seen.value if frame["layers"][-1]["name"] in CARRIED)
+
+
+def _content(packet: Mapping[str, Any]) -> bytes:
+    """What a packet carries, with the header of a chunk."""
+    start = next(layer["start"] for layer in packet["layers"] if layer["name"] in CARRIED)
+    return bytes.fromhex(packet["bytes"])[start:]
 
 
 def _told(sent: Sent) -> str:
