@@ -202,6 +202,38 @@ def test_a_line_that_lacks_a_chunk_is_gone_there_and_whole_in_the_copy() -> None
     assert "1700" in figure
 
 
+def carrying(*packets: tuple[str, str]) -> Observation:
+    """Packets, each with which chunk it says it is, or nothing, and what it carries."""
+    frames = []
+    for chunk, content in packets:
+        header = {"name": "GELF chunk", "start": 2, "length": 2, "fields": {"chunk": chunk}}
+        layers = [{"name": "UDP", "start": 0, "length": 2, "fields": {}}, *([header] if chunk else [])]
+        start = 4 if chunk else 2
+        data = {"name": "data", "start": start, "length": len(content), "fields": {}}
+        part = chunk.partition(" ")[0].encode() or b"\0"
+        carried = (b"\x1e" + part if chunk else b"") + content.encode()
+        bytes_of_frame = (len(frames).to_bytes(2, "big") + carried).hex(" ")
+        frames.append({"bytes": bytes_of_frame, "layers": [*layers, data]})
+    return Observation("02-log-drivers/test", "captured", frames)
+
+
+@pytest.mark.parametrize(
+    ("packets", "again"),
+    [
+        # Chunks of one line may carry the same; their headers differ.
+        ([("1 of 3", "000"), ("2 of 3", "000"), ("3 of 3", "000")], 0),
+        ([("1 of 3", "000"), ("2 of 3", "000"), ("3 of 3", "000"), ("2 of 3", "000")], 1),
+        ([("", "first"), ("", "long"), ("", "last")], 0),
+        ([("", "first"), ("", "long"), ("", "last"), ("", "long")], 1),
+        ([("", "first"), ("", "long"), ("", "last"), ("", "longlast")], 1),
+    ],
+)
+def test_what_was_sent_again_is_counted(packets: list[tuple[str, str]], again: int) -> None:
+    sent = logs.read_wire({"lost udp": carrying(*packets)}, step("lost-udp 2 0 3 1"))["lost udp"]
+    assert sent.sent_again == again
+    assert sent.chunks == [chunk for chunk, _ in packets if chunk]
+
+
 @pytest.mark.parametrize("said", ["", "other 1 1 1 1", "random-tcp 1 1 1", "random-tcp 1 1 1 one"])
 def test_what_whole_sh_does_not_print_is_an_error(said: str) -> None:
     with pytest.raises(EvidenceError):
