@@ -441,8 +441,12 @@ trial.check(equals(meanwhile, "cut off", "a pod that asks while “deny” is ad
 # Policies are something else, at each node's end of the pods' wires. An agent watches pods and policies and keeps
 # sets of addresses; few rules ask these sets. “Deny” means: this pod is *isolated*, and only what a rule allows
 # passes. One port is allowed, so HTTP passes and ping does not. And DNS goes through the same door: a pod without
-# egress has no names either. Calico's own default today is an overlay (VXLAN across subnets), and routes by BGP are a
-# choice. (Calico documentation: *Networking*, *Overlay networking*; RFC 4271.)
+# egress has no names either.
+#
+# Calico is published with two defaults, and both have an overlay. Its operator is given VXLAN between nodes of
+# different subnets. Its manifest `calico.yaml` says IP-in-IP between all nodes: there BIRD tells the ranges as here,
+# but the routes it writes lead into the tunnel (`dev tunl0 proto bird`). Nothing but routes is a choice. (Calico
+# documentation: *Networking*, *Overlay networking*; RFC 4271.)
 
 # %% [markdown]
 # ## 5. A program in the kernel, by hand
@@ -980,7 +984,8 @@ trial.predict("")
 
 # %% [markdown]
 # **Do.** For each, `cni.try_products` opens a trial, applies the manifest, waits for the product's configuration on
-# both nodes, asks the pods as above, adds `deny.yaml`, asks again, and removes it all.
+# both nodes, asks the pods as above, looks which route leads from `node-1` to the pod on `node-2`, adds `deny.yaml`,
+# asks again, and removes it all.
 
 # %%
 tried = cni.try_products(lab)
@@ -988,10 +993,10 @@ dataplanes |= cni.findings_of(tried)
 cni.products_table("CNI products", tried)
 
 # %% [markdown]
-# **Explain.** If they took part, they stand in the table below as “calico itself” and so on, and `ip route` in their
-# trials shows whether Calico's routes come from BIRD (`proto bird`): that, and “deny”, are what cn-04-a and cn-04-b
-# say of the product; for cn-07 it is Antrea's own switch on the nodes. Verdicts on these claims wait for evidence of
-# the products, so they stay as they are.
+# **Explain.** If they took part, they stand in the table below as “calico itself” and so on. For cn-04-a Calico's route
+# has to come from BIRD (`proto bird`) *and* to lead to the wire itself (`dev eth0`): one into `tunl0` comes from BIRD
+# too, and is an overlay. For cn-04-b it is “deny”, for cn-07 Antrea's own switch on the nodes. Verdicts on these claims
+# wait for evidence of the products, so they stay as they are.
 
 # %% [markdown]
 # ## 10. All of them

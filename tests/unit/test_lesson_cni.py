@@ -18,7 +18,7 @@ from labsupport.lessons.cni.flows import flows_table, packets_dropped, read_flow
 from labsupport.lessons.cni.matrix import Matrix, matrix_table, read_matrix
 from labsupport.lessons.cni.namespaces import changes_table, lines_changed
 from labsupport.lessons.cni.path import ARRIVING, BETWEEN, LEAVING
-from labsupport.lessons.cni.products import PRODUCTS, findings_of, products_table, try_products
+from labsupport.lessons.cni.products import PRODUCTS, findings_of, products_table, told_route, try_products
 from labsupport.lessons.cni.states import refusals_table, with_ipam
 from labsupport.lessons.cni.whole import CUT_OFF, GOES_ON, Findings, dataplanes_table, what_became_of
 from labsupport.lessons.cni.wire import NOTHING_SEEN, PLAIN, carried_by, goes_to, wire_figure
@@ -219,12 +219,14 @@ ADDRESSES = {"near": "10.244.0.1", "far": "10.244.0.2", "here": "10.244.0.3"}
 PODS = [
     {"kind": "Pod", "metadata": {"name": name}, "status": {"podIP": address}} for name, address in ADDRESSES.items()
 ]
+INTO_TUNNEL = "10.244.0.0/26 via 10.200.0.3 dev tunl0 proto bird onlink \n"
 SERVICE = {"kind": "Service", "metadata": {"name": "web"}, "spec": {"clusterIP": "10.96.0.9"}}
 ASKED = {
     ("kubectl", "get", "pods,services"): Reply(json.dumps({"items": [*PODS, SERVICE]})),
     ("kubectl", "exec", "here", "--", "sh", "/probe/matrix"): Reply(SAID),
     ("kubectl", "exec", "here", "--", "sh", "/probe/keep-asking", "enough"): Reply("answers\nno answer\n"),
     ("kubectl", "exec", "host"): Reply("from the node\t10.200.0.2\n"),
+    ("ip", "-oneline", "route", "get", "fibmatch", ADDRESSES["far"]): Reply(INTO_TUNNEL),
     (): Reply(),
 }
 
@@ -265,7 +267,25 @@ def test_products_in_reach_are_asked_and_of_the_others_it_is_said_why_not() -> N
     assert list(found) == ["calico itself"]
     assert found["calico itself"].meanwhile == CUT_OFF
     assert "not looked at" in dataplanes_table("t", found).text
-    assert "its host is far" in products_table("t", tried).text
+    shown = products_table("t", tried).text
+    assert "its host is far" in shown
+    assert shown.count("dev tunl0 proto bird: not the wire itself") == 1
+
+
+@pytest.mark.parametrize(
+    ("route", "told"),
+    [
+        (INTO_TUNNEL, "dev tunl0 proto bird: not the wire itself"),
+        ("10.244.1.0/26 via 10.200.0.3 dev eth0 proto bird \n", "dev eth0 proto bird: the wire itself"),
+        (
+            "10.244.1.0/26 via 10.244.1.0 dev vxlan.calico onlink \n",
+            "dev vxlan.calico proto not told: not the wire itself",
+        ),
+        ("", "none"),
+    ],
+)
+def test_a_route_of_bgp_into_a_tunnel_is_told_from_one_to_the_wire(route: str, told: str) -> None:
+    assert told_route(step(route)) == told
 
 
 def test_where_nothing_is_live_or_recorded_no_product_took_part() -> None:
