@@ -19,6 +19,7 @@ from labsupport.experiments.checks import (
     any_of,
     contains,
     equals,
+    error_contains,
     exit_code_is,
     output_is,
 )
@@ -179,14 +180,14 @@ trial.expect(
 # ## 2. When is a file copied anew?
 #
 # **Ask.** You build again. What makes `COPY` and `ADD` run again instead of taking the layer from the cache: a new
-# date, a new mode, new content, something new on the server?
+# date, a new owner, a new mode, new content, something new on the server?
 
 # %%
 # !cat assets/06-dockerfile-instructions/sources/cache.Dockerfile
 
 # %% [markdown]
-# **Predict.** Five builds: the first, another at once, one after `touch`, one after `chmod`, and one after the file on
-# the server has changed.
+# **Predict.** Six builds: the first, another at once, one after `touch`, one after `chown`, one after `chmod`, and one
+# after the file on the server has changed.
 
 # %%
 trial.predict("")
@@ -206,6 +207,15 @@ builds["nothing"] = dockerfile.read_cached(trial.run(build))
 trial.run(f"touch {file}")
 builds["touch notes.txt"] = dockerfile.read_cached(trial.run(build))
 
+# %% [markdown]
+# Only root may give a file away. If you are not root, `chown` says so, and its row in the table below tells nothing.
+
+# %%
+given_away = trial.run(f"chown 4242:4242 {file}")
+owner = trial.run(f"stat --format %u:%g {file}")
+builds["chown 4242:4242 notes.txt"] = dockerfile.read_cached(trial.run(build))
+given_away
+
 # %%
 trial.run(f"chmod 600 {file}")
 builds["chmod 600 notes.txt"] = dockerfile.read_cached(trial.run(build))
@@ -216,13 +226,16 @@ dockerfile.caching_table(builds)
 
 # %%
 cached = [sum(build.values()) for build in builds.values()]
-trial.check(equals(cached, [0, 3, 3, 0, 1], "how many of the three steps came from the cache"))
+trial.check(equals(cached, [0, 3, 3, 3, 0, 1], "how many of the three steps came from the cache"))
+
+# %%
+trial.check(any_of(output_is(owner, "4242:4242"), error_contains(given_away, "not permitted")))
 
 # %% [markdown]
-# **Explain.** The builder compares content, mode and owner of the files, not their dates: `touch` changes nothing.
-# For a URL it asks the server, and for a repository which commit its branch is at, at every build. A step that is
-# done anew has all steps after it done anew too, so put what changes often last. (Docker manual: *Build cache
-# invalidation*.)
+# **Explain.** The builder compares content and mode of the files, not their dates: `touch` changes nothing. Nor does
+# `chown`: `docker build` sends the files of a folder as root's, and the builder never learns whose they were. For a
+# URL it asks the server, and for a repository which commit its branch is at, at every build. A step that is done anew
+# has all steps after it done anew too, so put what changes often last. (Docker manual: *Build cache invalidation*.)
 
 # %% [markdown]
 # ## 3. Into the image, not into the container
