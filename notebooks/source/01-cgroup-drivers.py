@@ -494,18 +494,31 @@ codes = [ends[name].exit_code for name in names]
 trial.check(checks.equals(codes, [137, 137, 0, 0], "the exit codes of the four"))
 
 # %% [markdown]
-# Does a cgroup also *isolate*? Two containers with the same limits; one shares the machine's process numbers.
+# Does a cgroup also *isolate*? Each container has one of its own. The container `open` has no PID namespace: it shares
+# the machine's process numbers. In it, and in its cgroup, `unshare` gives one more command such a namespace.
 
 # %%
 alone = trial.run("docker run --rm --memory 64m lab/toolbox ps -o pid,comm")
-shared = trial.run("docker run --rm --memory 64m --pid host lab/toolbox ps -o pid,comm")
-seen = [cgroups.sees_others(alone), cgroups.sees_others(shared)]
-what = "whether it sees processes of other cgroups: with a PID namespace, without"
+trial.run(
+    "docker run --detach --name open --memory 64m --cgroupns host --pid host --privileged "
+    "lab/toolbox sleep 600"
+)
+within, unshare = "docker exec open ", "unshare --pid --fork --mount-proc "
+shared = trial.run(within + "ps -o pid,comm")
+hidden = trial.run(within + unshare + "ps -o pid,comm")
+hidden
+
+# %%
+membership = "cat /proc/self/cgroup"
+cgroup_of = [trial.run(within + membership), trial.run(within + unshare + membership)]
+seen = [cgroups.sees_others(alone), cgroups.sees_others(shared), cgroups.sees_others(hidden)]
+what = "whether others are seen: with a PID namespace; without; with one, from the same cgroup"
 trial.expect(
     "cg-02-b",
-    confirmed=checks.equals(seen, [False, False], what),
-    conditional=checks.equals(seen, [False, True], what),
-    refuted=checks.equals(seen, [True, True], what),
+    confirmed=checks.equals(seen, [False, False, True], what),
+    conditional=checks.equals(seen, [False, True, True], what),
+    refuted=checks.equals(seen, [False, True, False], what),
+    given=checks.equals(cgroup_of[1].output, cgroup_of[0].output, "the cgroups of the last two"),
 )
 
 # %% [markdown]
@@ -517,8 +530,9 @@ trial.expect(
 # process 1 itself was killed, now and then it says no.
 #
 # A cgroup says how much a group of processes may use, and counts it. What a process can *see* is the work of
-# namespaces: in the same cgroup, with the same limit, `--pid host` shows everything. (Kernel documentation: *Control
-# Group v2*; *CFS Bandwidth Control*; Linux manual: *pid_namespaces(7)*.)
+# namespaces: `open` has a cgroup of its own and sees everything; with a PID namespace, a command in that same cgroup
+# does not even see the `sleep` beside it. (Kernel documentation: *Control Group v2*; *CFS Bandwidth Control*; Linux
+# manual: *pid_namespaces(7)*.)
 
 # %% [markdown]
 # ## 7. Do shares cap?
