@@ -175,7 +175,8 @@ class TestDownloads:
         )
         assert [pull.most_at_once for pull in pulls] == [2, 1]
         assert [layer.start for layer in pulls[0].layers] == [0, 1, 2]
-        assert "at most 2 at once" in cgroups.downloads_figure({"with": pulls[0], "without": pulls[1]}).text
+        told = cgroups.downloads_figure({"with": pulls[0], "without": pulls[1], "again": pulls[1]}).text
+        assert "of 3 pulls" in told and "with: at most 2 at once" in told
 
     def test_levels_are_counted(self) -> None:
         assert cgroups.levels(step("    106 level=info\n      5 level=warning\n")) == {"info": 106, "warning": 5}

@@ -157,7 +157,7 @@ def downloads_figure(pulls: Mapping[str, Downloads]) -> Shown:
         axes.set_yticks(range(len(rows)), [f"layer {number}" for _, number, _ in rows])
         axes.set_ylim(len(rows) - 0.4, -0.6)
         axes.set_xlabel("seconds since the first layer was asked for")
-        axes.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=2)
+        axes.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=len(pulls))
 
     columns: list[str | Column] = [
         "pull",
@@ -172,7 +172,7 @@ def downloads_figure(pulls: Mapping[str, Downloads]) -> Shown:
     drawn = draw(
         "When the layers were asked for",
         paint,
-        alt=f"Horizontal bars over time, one for each layer of two pulls. {told}.",
+        alt=f"Horizontal bars over time, one for each layer of {len(pulls)} pulls. {told}.",
         twin=table("When the layers were asked for", columns, cells, note=told, header_columns=2),
         rows=len(rows) * 0.8,
     )
