@@ -622,8 +622,9 @@ trial.check(checks.output_is(pinned, "1"))
 # %% [markdown]
 # **Explain.** `free` reads `/proc/meminfo`, `nproc` asks which processors the process may run on. Both are of the
 # machine: a limit of memory or of processor time changes neither. Only `--cpuset-cpus` shows, for it changes where the
-# process may run. Runtimes that size themselves rightly read the cgroup's files instead, as Java and Go do since some
-# years; programs that do not are killed, or have many more threads than their quota feeds.
+# process may run. Some runtimes read the cgroup's files instead: Java those of both limits (since 10), Go that of
+# processor time only (since 1.25), so of its memory one has to tell it (`GOMEMLIMIT`). Programs that do not know their
+# limits are killed, or have many more threads than their quota feeds. (Release notes of both.)
 
 # %% [markdown]
 # ## 9. A daemon goes away
