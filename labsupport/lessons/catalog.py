@@ -88,8 +88,8 @@ LESSONS = (
         "03-storage-drivers",
         "What storage drivers do with your bytes",
         "labsupport.lessons.storage",
-        Needs(engine=True, images=("lab/toolbox",), engines=("old",), tools=("btrfs",)),
-        apart={"blocks": _TOOLBOX | Needs(engines=("old",))},
+        Needs(engine=True, images=("lab/toolbox",), engines=("old",), tools=("btrfs", "xfs")),
+        apart={"blocks": _TOOLBOX | Needs(engines=("old",)), "reflinks": _TOOLBOX | Needs(tools=("xfs",))},
     ),
     Lesson(
         "04-network-drivers",

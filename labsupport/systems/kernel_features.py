@@ -28,7 +28,7 @@ class Feature:
 FEATURES = (
     Feature("overlay file system", "OVERLAY_FS", "overlay", "images and containers"),
     Feature("btrfs", "BTRFS_FS", "btrfs", "the btrfs storage driver"),
-    Feature("xfs", "XFS_FS", "xfs", "size limits per container"),
+    Feature("xfs", "XFS_FS", "xfs", "copies of files that share their blocks"),
     Feature("loop devices", "BLK_DEV_LOOP", "loop", "file systems in a file"),
     Feature("bridge", "BRIDGE", "bridge", "container networks", "bridge"),
     Feature("bridge firewalling", "BRIDGE_NETFILTER", "br_netfilter", "policies between containers of one node"),

@@ -173,6 +173,14 @@ class TestRounds:
     def test_growth_is_a_difference(self) -> None:
         assert storage.growth_of({"a": step("IUsed\n 10\n")}, {"a": step("IUsed\n 250\n")}) == {"a": 240}
 
+    def test_each_deed_takes_its_part_of_the_disk(self) -> None:
+        disks = {"vfs": [step("Used\n10\n"), step("70"), step("75")], "overlay2": [step("0"), step("10"), step("13")]}
+        taken = storage.read_taken(disks, "an image", "a container")
+        assert taken.by("a container", "vfs") == 5
+        assert taken.ratio("vfs", "overlay2") == 5
+        assert taken.by("an image", "btrfs") == taken.ratio("btrfs", "vfs") == taken.ratio("vfs", "btrfs") == 0
+        assert "overlay2        10            3" in str(taken.table())
+
     def test_engines_that_did_not_start_are_left_out(self) -> None:
         seen = {"btrfs": {"started": False, "says": "no btrfs"}, "vfs": {"started": True, "says": ""}}
         assert storage.started(Observation("03-storage-drivers/test", "starts", seen)) == ["vfs"]

@@ -8,11 +8,18 @@ from labsupport.lessons.storage.stack import read_stack
 from labsupport.lessons.storage.subvolumes import read_subvolumes
 from labsupport.lessons.storage.switching import read_switches
 from labsupport.lessons.storage.withdrawn import read_answers
-from labsupport.lessons.storage.workload import Rounds, compare_times, growth_of, started, starts_table
+from labsupport.lessons.storage.workload import (
+    Rounds,
+    compare_times,
+    growth_of,
+    read_taken,
+    started,
+    starts_table,
+)
 
 EXERCISES = {"predict-usage": predict_usage}
 
 __all__ = [
     "EXERCISES", "Rounds", "compare_times", "growth", "growth_of", "layers_explorer", "layers_figure", "predict_usage",
-    "read_answers", "read_stack", "read_subvolumes", "read_switches", "started", "starts_table",
+    "read_answers", "read_stack", "read_subvolumes", "read_switches", "read_taken", "started", "starts_table",
 ]  # fmt: skip

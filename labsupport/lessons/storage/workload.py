@@ -137,6 +137,39 @@ class Rounds:
         return self.origin.above(drawn.shown())
 
 
+@dataclass(frozen=True)
+class Taken:
+    """By how many KB each of several deeds, one after the other, made the disk of each engine fuller."""
+
+    deeds: Sequence[str]
+    kilobytes: Mapping[str, Sequence[int]]
+    origin: Origin = LIVE
+
+    def by(self, deed: str, engine: str) -> int:
+        """What one deed took; 0 for an engine that did not run here."""
+        return self.kilobytes[engine][list(self.deeds).index(deed)] if engine in self.kilobytes else 0
+
+    def ratio(self, engine: str, other: str) -> float:
+        """What all deeds took together under one engine, by that under another; 0 where one of them did not run."""
+        if engine not in self.kilobytes or other not in self.kilobytes:
+            return 0.0
+        return round(sum(self.kilobytes[engine]) / max(sum(self.kilobytes[other]), 1), 2)
+
+    def table(self) -> Shown:
+        columns: list[str | Column] = [Column("engine", "code"), *(Column(deed, "number") for deed in self.deeds)]
+        rows: list[list[Cell]] = [[engine, *numbers] for engine, numbers in self.kilobytes.items()]
+        return self.origin.above(table("What each takes of the disk, in KB", columns, rows).shown())
+
+
+def read_taken(disks: Mapping[str, Sequence[Step]], *deeds: str) -> Taken:
+    """Read `df --output=used` of each engine's disk, before the first deed and after each."""
+    found = {
+        engine: [kilobytes_used(after) - kilobytes_used(before) for before, after in pairwise(steps)]
+        for engine, steps in disks.items()
+    }
+    return Taken(deeds, found, Origin.of(next(iter(disks.values()))[0]))
+
+
 def started(*engines: Observation, first: Sequence[str] = ()) -> list[str]:
     """The names of those engines of `lab.start_engines` that run; those of `first` come first."""
     names = [name for each in engines for name, one in each.value.items() if one["started"]]
