@@ -137,6 +137,15 @@ class TestOrder:
         old["object"]["metadata"]["uid"], new["object"]["metadata"]["uid"] = "old", "new"
         assert [record["revision"] for record in told(log, notices=[old, new])] == [30, 31]
 
+    def test_a_binding_without_a_revision_that_was_logged_first_comes_after_the_pod_was_made(self) -> None:
+        made = entry(SET_CONTROLLER, "create", "pods", "web-0", 1.0, 5, metadata={"uid": "new"})
+        bound = binding("web-0", 0.9)
+        bound["requestObject"]["metadata"] = {"uid": "new"}
+        records = told([bound, made])
+        assert [(record["verb"], record["because"]) for record in records] == [("create", None), ("bind", 1)]
+        bound["requestObject"]["metadata"] = {"uid": "old"}
+        assert [record["verb"] for record in told([bound, made])] == ["bind", "create"]
+
     def test_seconds_count_from_your_first_request(self) -> None:
         log = [
             entry(BINDER, "update", "persistentvolumeclaims", "left", 0.0, 1),

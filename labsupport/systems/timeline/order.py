@@ -22,7 +22,11 @@ def in_order(written: Iterable[Happening], watched: Iterable[Happening] = ()) ->
     for one in sorted((one for one in known if one.revision is not None), key=lambda one: one.revision or 0):
         latest = max(latest, one.at)
         placed.append((latest, replace(one, at=latest)))
-    placed += [(one.at, one) for one in known if one.revision is None]
+    made = {_unique_id(one): moment for moment, one in placed if one.verb == "create" and _unique_id(one)}
+    for one in (one for one in known if one.revision is None):
+        # A pod is on its node after it was made, whichever of the two the log tells first.
+        at = max(one.at, made.get(_unique_id(one), one.at)) if one.verb == "bind" else one.at
+        placed.append((at, replace(one, at=at)))
     return [one for _, one in sorted(placed, key=_turn)]
 
 
@@ -72,4 +76,8 @@ def _is_trace_of(notice: Happening, one: Happening) -> bool:
 
 
 def _who_and_where(one: Happening) -> tuple[object, object]:
-    return (one.seen.get("metadata") or {}).get("uid"), (one.seen.get("spec") or {}).get("nodeName")
+    return _unique_id(one), (one.seen.get("spec") or {}).get("nodeName")
+
+
+def _unique_id(one: Happening) -> object:
+    return (one.seen.get("metadata") or {}).get("uid")
