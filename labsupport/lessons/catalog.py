@@ -127,7 +127,7 @@ LESSONS = (
         "07-pv-reclaim",
         "What reclaim policies do to volumes and to data",
         "labsupport.lessons.reclaim",
-        Needs(nodes=1, images=("lab/toolbox",), tools=("ext4",), local_path=True, simulated_nodes=True),
+        Needs(nodes=2, images=("lab/toolbox",), tools=("ext4",), local_path=True, simulated_nodes=True),
         on_a_machine=("size", "forensics"),
         real_nodes={
             "life": IN_PODS,

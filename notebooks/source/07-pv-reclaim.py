@@ -504,7 +504,8 @@ trial.expect(
 # %% [markdown]
 # ## 6. ReadWriteOnce
 #
-# **Ask.** Two pods use one claim with the access mode `ReadWriteOnce`. Does the second one start?
+# **Ask.** Two pods use one claim with the access mode `ReadWriteOnce`. Does the second one start? And if it is on
+# another node?
 #
 # **Predict.** And with `ReadWriteOncePod`?
 
@@ -513,18 +514,23 @@ trial = lab.trial("sharing", settles="pv-10")
 trial.predict("")
 
 # %% [markdown]
-# **Do.** `once-1` and `once-2` share a claim with `ReadWriteOnce`, `pod-1` and `pod-2` one with `ReadWriteOncePod`.
-# Each adds its name to a file in the volume.
+# **Do.** `once-1` and `once-2`, both on `node-1`, share a claim with `ReadWriteOnce`, `pod-1` and `pod-2` one with
+# `ReadWriteOncePod`. `here` on `node-1` and `there` on `node-2` share a third, with `ReadWriteOnce` again: its volume
+# is a hostPath below `/tmp/hostpath_pv`, a folder that both nodes of the lab have, as others have an NFS server's. Each
+# adds its name to a file in the volume.
 
 # %%
 trial.run("kubectl apply -f assets/07-pv-reclaim/sharing.yaml")
 trial.run("kubectl wait --for=condition=Ready pod/once-1 pod/once-2 pod/pod-1 --timeout=60s")
+trial.run("kubectl apply -f assets/07-pv-reclaim/sharing-apart.yaml")
+trial.run("kubectl wait --for=condition=Ready pod/here pod/there --timeout=60s")
 trial.run("kubectl apply -f assets/07-pv-reclaim/sharing-later.yaml")
 trial.run("kubectl wait --for=condition=PodScheduled=false pod/pod-2 --timeout=30s")
-trial.run("kubectl get pods")
+trial.run("kubectl get pods --output wide")
 
 # %%
 writers = trial.run("kubectl exec once-1 -- sort /data/writers")
+apart = trial.run("kubectl exec here -- sort /data/writers")
 why = trial.run("kubectl get pod pod-2 --output jsonpath={.status.conditions[0].message}")
 why
 
@@ -541,9 +547,18 @@ trial.expect(
 )
 
 # %% [markdown]
-# **Explain.** *Once* means one **node**: all pods of that node may write, at the same time. If two programs must not,
-# say `ReadWriteOncePod`; the scheduler then places the second pod only when the first has gone. (Kubernetes
-# documentation: *Persistent volumes*, *Access modes*.)
+# And from two nodes?
+
+# %%
+trial.check(equals(apart.lines, ["here", "there"], "who wrote from node-1 and from node-2"))
+
+# %% [markdown]
+# **Explain.** *Once* is about **nodes**, not pods: all pods of one node may write, at the same time. And it is no lock.
+# A claim is bound to a volume that says it can do that mode; who keeps a second *node* away is the attach/detach
+# controller, which attaches such a disk to one node at a time, and the pod on the other then waits (“Multi-Attach
+# error”). A volume that is not attached, such as hostPath, NFS, or that of many a CSI driver, has nobody who does: two
+# nodes wrote to ours. If two programs must not write at once, say `ReadWriteOncePod`; the scheduler then places the
+# second pod only when the first has gone. (Kubernetes documentation: *Persistent volumes*, *Access modes*.)
 
 # %% [markdown]
 # ## 7. Is it really gone?
@@ -676,9 +691,10 @@ reclaim.aftermath_table(
 
 # %% [markdown]
 # **Explain.** Removing a file takes its name out of a folder and marks its blocks as free. The blocks keep their
-# bytes until something else is written there. `Recycle` and `Delete` both just remove files. So `Delete` protects
-# from other *pods*, and from nobody who can read the disk; `Retain` protects from neither, it keeps the data, which
-# is what it is for.
+# bytes until something else is written there. `Recycle`, and `Delete` with local-path, just remove files. So `Delete`
+# protected from other *pods* here, and from nobody who can read the disk; `Retain` protects from neither, it keeps the
+# data, which is what it is for. With another plugin `Delete` is what its driver does when it is told to delete a
+# volume, such as giving a whole disk back. Kubernetes asks no driver to erase: read its manual, or look, as we did.
 #
 # What would erase?
 #

@@ -42,7 +42,10 @@ def standard_classes() -> list[dict[str, Any]]:
 
 
 def recycler_pod() -> dict[str, Any]:
-    """Make the pod that empties a hostPath volume of policy Recycle: Kubernetes' own but for its image."""
+    """Make the pod that empties a hostPath volume of policy Recycle: Kubernetes' own but for its image and its node.
+
+    Nothing says on which node such a volume is. Notebooks that make one by hand have its folder on the first.
+    """
     empty = r'test -e /scrub && rm -rf /scrub/..?* /scrub/.[!.]* /scrub/* && test -z "$(ls -A /scrub)" || exit 1'
     container = {
         "name": "pv-recycler",
@@ -57,7 +60,12 @@ def recycler_pod() -> dict[str, Any]:
         "apiVersion": "v1",
         "kind": "Pod",
         "metadata": {"name": "pv-recycler", "namespace": "default"},
-        "spec": {"restartPolicy": "Never", "volumes": [volume], "containers": [container]},
+        "spec": {
+            "nodeSelector": {"kubernetes.io/hostname": "node-1"},
+            "restartPolicy": "Never",
+            "volumes": [volume],
+            "containers": [container],
+        },
     }
 
 
