@@ -355,14 +355,24 @@ class TestConnections:
         assert (found.of("etcd"), found.of("kube-apiserver")) == ([], [])
 
 
-def test_a_template_beside_the_pod_that_does_not_follow_it() -> None:
-    def pod(image: str) -> dict[str, Any]:
-        return {"metadata": {"name": "stuck-1"}, "spec": {"containers": [{"image": image}]}}
+def test_templates_beside_the_pods_that_do_or_do_not_follow_them() -> None:
+    def several(*items: dict[str, Any]) -> Step:
+        return step(json.dumps({"items": items}))
+
+    def of_image(image: str, name: str) -> dict[str, Any]:
+        return {"metadata": {"name": name}, "spec": {"containers": [{"image": image}]}, "status": {}}
+
+    def its_set(name: str) -> dict[str, Any]:
+        return {"metadata": {"name": name}, "spec": {"template": of_image("good", "")}}
 
     waiting = {"status": {"containerStatuses": [{"state": {"waiting": {"reason": "ErrImageNeverPull"}}}]}}
-    seen = step(json.dumps({"spec": {"template": pod("good")}})), step(json.dumps({**pod("bad"), **waiting}))
-    assert stuck_state(*seen) == {"template": "good", "pod": "bad"}
-    assert "ErrImageNeverPull" in stuck_table(*seen).text
+    sets = several(its_set("parallel"), its_set("stuck"))
+    pods = several({**of_image("bad", "stuck-1"), **waiting}, of_image("good", "parallel-1"))
+    assert stuck_state(sets, pods) == {"parallel": ["good", "good"], "stuck": ["good", "bad"]}
+    assert stuck_table(sets, pods).rows == (
+        ("the template of stuck", "good", None), ("stuck-1", "bad", "ErrImageNeverPull"),
+        ("the template of parallel", "good", None), ("parallel-1", "good", None),
+    )  # fmt: skip
 
 
 class TestAblation:
