@@ -25,7 +25,7 @@ from tests.leaks import assert_ended_by_the_kernel
 
 pytestmark = [pytest.mark.needs("cluster"), pytest.mark.timeout(900)]
 
-STOPPED = ("kube-scheduler", "kube-controller-manager", "kubelet@node-1", "coredns", "etcd")
+STOPPED = ("kube-scheduler", "kube-controller-manager", "kubelet@node-1", "coredns", "etcd", "kube-apiserver")
 
 
 @pytest.fixture(scope="module")

@@ -404,6 +404,20 @@ class TestAblation:
         assert "meanwhile" in text
         assert "later" in text
 
+    def test_what_had_come_before_the_component_stopped_is_not_missed(self) -> None:
+        begun = [event(0, "set", "more", "made"), event(0, "pod", "more-0", "made"), event(0, "pod", "more-0", "bound")]
+        records = [*begun, *(each for each in self.records() if each["number"] not in (3, 5, 7))]
+        (found,) = read_ablations(story_of(records), {"kube-scheduler": "more-0"}, {"kube-scheduler": self.said})
+        assert (found.before, found.meanwhile) == (("set scaled", "pod made", "pod gets its node"), ())
+        assert found.halted_before == "pod running"
+        assert found.title == "kube-scheduler, after “pod gets its node”"
+        assert "· before" in ablation_table([found]).text
+
+    def test_a_set_that_was_scaled_for_another_pod_was_not_for_this_one(self) -> None:
+        records = [event(0, "set", "more", "scaled"), *(each for each in self.records() if each["number"] != 3)]
+        (found,) = read_ablations(story_of(records), {"kube-scheduler": "more-0"}, {"kube-scheduler": self.said})
+        assert (found.before, found.halted_before) == ((), "set scaled")
+
     def test_a_script_that_said_nothing_proves_nothing(self) -> None:
         (found,) = read_ablations(story_of(self.records()), {"kube-scheduler": "more-0"}, {"kube-scheduler": step("")})
         assert found.fails == ["container", "by address", "by name"]

@@ -12,7 +12,8 @@ from labsupport.lessons.statefulset.story import Story
 
 # From the request to the name, in the order in which each waits for the one before.
 FLOW = ("set scaled", "pod made", "pod gets its node", "pod running", "pod ready", "name answered")
-MEANWHILE, LATER, NEVER = (
+BEFORE, MEANWHILE, LATER, NEVER = (
+    Mark("·", "before", "plain"),
     Mark("✓", "meanwhile", "good"),
     Mark("↷", "later", "careful"),
     Mark("✗", "no", "bad"),
@@ -27,28 +28,35 @@ _IN_WORDS = {
 
 @dataclass(frozen=True)
 class Ablation:
-    """One component stopped, one more pod asked for.
+    """One component stopped on the way of one pod: at its beginning, or when it had come some steps.
 
     Args:
-        meanwhile: the steps of FLOW that came while the component stood still.
+        before: the steps of FLOW that the pod had come when the component stopped.
+        meanwhile: those that came while it stood still.
         later: those that came once it was back.
         still: what without.sh found of what ran before: container, by address, by name.
     """
 
     component: str
+    before: tuple[str, ...]
     meanwhile: tuple[str, ...]
     later: tuple[str, ...]
     still: Mapping[str, str]
 
     @property
     def halted_before(self) -> str:
-        """The first step that did not come meanwhile; empty when all did."""
-        return next((step for step in FLOW if step not in self.meanwhile), "")
+        """The first step that had not come before and did not come meanwhile; empty when all did."""
+        return next((step for step in FLOW if step not in self.before + self.meanwhile), "")
 
     @property
     def resumed(self) -> bool:
         """Whether every step came in the end."""
-        return set(self.meanwhile) | set(self.later) == set(FLOW)
+        return {*self.before, *self.meanwhile, *self.later} == set(FLOW)
+
+    @property
+    def title(self) -> str:
+        """The component, and after which step it stopped, where the pod had begun."""
+        return f"{self.component}, after “{self.before[-1]}”" if self.before else self.component
 
     @property
     def fails(self) -> list[str]:
@@ -73,10 +81,12 @@ def ablation_table(ablations: Sequence[Ablation]) -> Table:
     """A column for each component: which steps came while it stood still, and what of the old went on."""
     rows: list[list[Cell]] = [[step, *(_when(step, each) for each in ablations)] for step in FLOW]
     rows += [[words, *(_goes_on(name, each) for each in ablations)] for name, words in _IN_WORDS.items()]
-    return table("While this stands still …", ["", *(each.component for each in ablations)], rows)
+    return table("While this stands still …", ["", *(each.title for each in ablations)], rows)
 
 
 def _when(step: str, one: Ablation) -> Mark:
+    if step in one.before:
+        return BEFORE
     if step in one.meanwhile:
         return MEANWHILE
     return LATER if step in one.later else NEVER
@@ -88,10 +98,17 @@ def _goes_on(name: str, one: Ablation) -> Mark:
 
 def _ablation(records: Sequence[Record], component: str, pod: str, said: Step) -> Ablation:
     begin, end = _place(records, component, "broken"), _place(records, component, "mended")
-    meanwhile = _steps(records[begin:end], pod)
-    later = [step for step in _steps(records[end:], pod) if step not in meanwhile]
+    before = _before(records[:begin], pod)
+    meanwhile = [step for step in _steps(records[begin:end], pod) if step not in before]
+    later = [step for step in _steps(records[end:], pod) if step not in before + meanwhile]
     still = dict(line.split(": ", 1) for line in said.lines if ": " in line)
-    return Ablation(component, tuple(meanwhile), tuple(later), still)
+    return Ablation(component, tuple(before), tuple(meanwhile), tuple(later), still)
+
+
+def _before(records: Sequence[Record], pod: str) -> list[str]:
+    """What had come already: nothing where the pod was not there, since its set was scaled for others before."""
+    found = _steps([record for record in records if record["pod"] == pod], pod)
+    return [FLOW[0], *found] if found else []
 
 
 def _place(records: Sequence[Record], component: str, tag: str) -> int:
