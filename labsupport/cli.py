@@ -275,7 +275,7 @@ def down() -> None:
     """End the lab that `./lab up` started, and say what was left of it (nothing)."""
     from labsupport import keeping
 
-    if (code := guest.down(this_project())) is not None:
+    if (code := guest.down(this_project(), console.print_announcement)) is not None:
         raise typer.Exit(code)
     with console.Screen() as screen:
         ended = keeping.down(listener=screen.show)

@@ -112,12 +112,12 @@ def running(project: Project) -> "list[Guest]":
     return running_guests(_engine(), project)
 
 
-def down(project: Project) -> int | None:
+def down(project: Project, listener: Listener) -> int | None:
     """End the lab that is up in a guest, and that; bring results here; None where none is up."""
     from labsupport.systems.guests import copies, streams
     from labsupport.systems.guests.container import end_guest
 
-    code = virtual.down(project, _command(project, ["down"]))
+    code = virtual.down(project, _command(project, ["down"]), listener)
     for guest in [each for each in running(project) if each.stays]:
         code = streams.run_in(guest, _command(project, ["down"]))
         if not guest.shared:

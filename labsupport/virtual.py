@@ -6,7 +6,8 @@ Owns when it is started and ended. What `./lab` needs in there is got here first
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
-from labsupport.errors import UsageError
+from labsupport.errors import MachineError, UsageError
+from labsupport.process.interrupts import interrupts_later
 from labsupport.process.ownership import Owner
 from labsupport.process.progress import Listener, Progress
 from labsupport.project import Project
@@ -61,7 +62,8 @@ def run(
         return code
     finally:
         if ending:
-            computer.close()
+            with interrupts_later():
+                computer.close()
 
 
 def running(project: Project) -> "list[VirtualComputer]":
@@ -80,12 +82,21 @@ def run_in_running(project: Project, argv: Sequence[str], *, as_user: bool) -> i
     return _sessions(computer).run_in_front(argv, as_user=as_user)
 
 
-def down(project: Project, argv: Sequence[str]) -> int | None:
-    """End the lab that is up in a virtual machine with that command, and the machine; None where none is up."""
+def down(project: Project, argv: Sequence[str], listener: Listener) -> int | None:
+    """End the lab that is up in a virtual machine with that command, and the machine; None where none is up.
+
+    The machine ends whether or not anybody in it answers: all that runs in it ends with it.
+    """
     code = None
     for computer in [each for each in running(project) if each.stays]:
-        code = _sessions(computer).run_in_front(argv)
-        computer.close()
+        try:
+            code = _sessions(computer).run_in_front(argv)
+        except MachineError as lost:
+            listener(Progress(f"{lost.happened}: it is ended as it is"))
+            code = 0
+        finally:
+            with interrupts_later():
+                computer.close()
     return code
 
 

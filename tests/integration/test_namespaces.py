@@ -71,6 +71,21 @@ def test_it_ends_with_its_owner_whoever_that_is(tmp_path: Path) -> None:
     machine.close()
 
 
+def test_it_ends_after_the_daemon_that_it_is_for_and_after_no_other(tmp_path: Path) -> None:
+    machine = start_namespaces_machine(owner=None, root=tmp_path)
+    try:
+        other, purpose = machine.start("other", ["sleep", "1000"]), machine.start("purpose", ["sleep", "1000"])
+        machine.end_after("purpose")
+        os.kill(other.pid, signal.SIGKILL)
+        wait_until(lambda: machine.service("other").exit_code == 128 + signal.SIGKILL, "the other", within_seconds=30)
+        assert sweep(tmp_path) == []
+        os.kill(purpose.pid, signal.SIGKILL)
+        wait_until(lambda: sweep(tmp_path) == [machine.name], "the machine to end after it", within_seconds=30)
+        assert records(tmp_path) == {}
+    finally:
+        machine.close()
+
+
 def test_an_owner_that_is_gone_already_gets_no_machine(tmp_path: Path) -> None:
     gone = Owner(Owner.this_process().pid, "another boot/1")
     with pytest.raises(MachineError, match="has ended"):

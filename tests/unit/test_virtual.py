@@ -1,19 +1,24 @@
 """Virtual machines, as far as nothing runs: what a kernel begins with, what is shared, what is refused."""
 
 import stat
+from collections.abc import Sequence
+from contextlib import nullcontext
 from pathlib import Path
+from typing import Any, cast
 
 import pytest
 
+from labsupport import virtual
 from labsupport.backends import LabOptions, plan, takes_a_guest
-from labsupport.errors import RequirementMissing, WaitExpired
+from labsupport.errors import MachineError, RequirementMissing, WaitExpired
 from labsupport.process.ownership import GUEST_VARIABLE
 from labsupport.process.waiting import PATIENCE_VARIABLE, patiently, wait_until
 from labsupport.project import Project
 from labsupport.systems.capabilities import Capability
 from labsupport.systems.clusters.control_plane import controller_manager_settings
 from labsupport.systems.clusters.node import kubelet_settings
-from labsupport.systems.virtual import hardware
+from labsupport.systems.toolchain import Toolchain
+from labsupport.systems.virtual import hardware, sessions
 from labsupport.systems.virtual.computer import MOST_MEGABYTES, memory_for, shared_folders
 from labsupport.systems.virtual.first_files import archive, dependencies, in_order
 from labsupport.systems.virtual.system import System
@@ -54,6 +59,83 @@ def test_modules_come_after_what_they_take_each_once(tmp_path: Path) -> None:
     order = [Path(path).stem for path in in_order(["virtio_pci", "ext4", "built_in", "jbd2"], known)]
     assert order == ["virtio", "virtio_pci", "crc16", "mbcache", "jbd2", "ext4"]
     assert "dummy_net" in known
+
+
+class FakeComputer:
+    """A virtual machine of which nothing runs but what `ssh`, a program of the test's, does."""
+
+    def __init__(self, folder: Path, *, alive: bool = True) -> None:
+        self.name, self.stays, self.address, self.patience, self.closed = "lab-00000f", True, "192.0.2.9", 1.0, False
+        self.project, self.key, self.known_hosts, self.alive = Project(folder), folder / "key", folder / "hosts", alive
+
+    def is_alive(self) -> bool:
+        return self.alive
+
+    def close(self) -> None:
+        self.closed = True
+
+
+class FakeToolchain:
+    def __init__(self, folder: Path, ssh: str) -> None:
+        self.cache = folder
+        (folder / "ssh").write_text(f"#!/bin/sh\n{ssh}\n")
+        (folder / "ssh").chmod(0o755)
+
+    def path(self, name: str) -> Path:
+        return self.cache / name
+
+
+@pytest.mark.parametrize(
+    ("ssh", "alive", "happened", "do"),
+    [
+        ("exit 255", True, "nobody in it answers within 1 s", "./lab down"),
+        (
+            '[ -e "$0.asked" ] && exec sleep 1000; touch "$0.asked"; exit 255',
+            True,
+            "nobody in it answers",
+            "./lab down",
+        ),
+        ("exit 255", False, "has ended meanwhile", "run the same command again"),
+    ],
+)
+def test_a_machine_that_does_not_answer_is_told_apart_from_one_that_has_ended(
+    ssh: str, alive: bool, happened: str, do: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sessions, "CONNECTS_WITHIN_SECONDS", 1)
+    fake: Any = FakeComputer(tmp_path, alive=alive)
+    there = sessions.Sessions(fake, cast(Toolchain, FakeToolchain(tmp_path, ssh)))
+    with pytest.raises(MachineError, match=happened) as caught:
+        there.run_in_front(["true"])
+    assert do in caught.value.do
+
+
+def test_a_command_that_ends_with_255_by_itself_is_no_lost_machine(tmp_path: Path) -> None:
+    fake: Any = FakeComputer(tmp_path)
+    ssh = 'for word; do :; done; case $word in "env true") exit 0 ;; esac; exit 255'
+    assert sessions.Sessions(fake, cast(Toolchain, FakeToolchain(tmp_path, ssh))).run_in_front(["gone"]) == 255
+
+
+@pytest.mark.parametrize("ends", [None, MachineError("./lab down", "nobody answers", ""), KeyboardInterrupt()])
+def test_down_ends_a_machine_whether_or_not_anybody_in_it_answers(
+    ends: BaseException | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    computers = [FakeComputer(tmp_path), FakeComputer(tmp_path)]
+    computers[1].stays = False
+
+    class Session:
+        def run_in_front(self, argv: Sequence[str]) -> int:
+            if ends is not None:
+                raise ends
+            return 7
+
+    monkeypatch.setattr(virtual, "running", lambda project: computers)
+    monkeypatch.setattr(virtual, "_sessions", lambda computer: Session())
+    told: list[str] = []
+    with nullcontext() if not isinstance(ends, KeyboardInterrupt) else pytest.raises(KeyboardInterrupt):
+        code = virtual.down(Project(tmp_path), ["down"], lambda progress: told.append(progress.text))
+        assert code == (7 if ends is None else 0)
+    assert [computer.closed for computer in computers] == [True, False]
+    assert told == (["nobody answers: it is ended as it is"] if isinstance(ends, MachineError) else [])
 
 
 def test_memory_is_half_of_what_there_is_within_limits() -> None:

@@ -125,6 +125,14 @@ class NamespacesMachine:
         run_folders.forget_owner(self.folder)
         self.control.ask({"do": "stay"})
 
+    def end_after(self, name: str) -> None:
+        """From now on, end when the daemon of that name ends: the machine has no other purpose.
+
+        Raises:
+            MachineError: none was started under this name.
+        """
+        self.control.ask({"do": "end_after", "name": name})
+
     def close(self) -> None:
         """End PID 1, wait until the kernel has ended all else, then remove what it left."""
         self._end()

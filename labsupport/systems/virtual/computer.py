@@ -17,7 +17,7 @@ from labsupport.process.waiting import wait_until
 from labsupport.project import Project
 from labsupport.systems.machines.machine import Service
 from labsupport.systems.machines.namespaces import NamespacesMachine, attach, start_namespaces_machine
-from labsupport.systems.machines.run_folders import records
+from labsupport.systems.machines.run_folders import LabRecord, records
 from labsupport.systems.toolchain import Toolchain
 from labsupport.systems.virtual import hardware, keys
 from labsupport.systems.virtual.hardware import Acceleration, Shared
@@ -65,6 +65,13 @@ class VirtualComputer:
     def patience(self) -> float:
         """How many times longer than here things may take in it."""
         return hardware.PATIENCE[(self.machine.folder / ACCELERATION_FILE).read_text()]
+
+    def is_alive(self) -> bool:
+        """Whether its emulator runs; what it runs may hang all the same."""
+        try:
+            return LabRecord.read(self.machine.folder).is_alive()
+        except MachineError:  # it has been ended
+            return False
 
     def outlive_owner(self) -> None:
         """Go on when the process ends that owns it."""
@@ -116,6 +123,7 @@ def start_virtual_computer(
             words += hardware.share(tag, each.path, writable=each.how == "written")
         service = machine.start(EMULATOR, words)
         _wait_ready(service, machine.folder / CONSOLE, acceleration)
+        machine.end_after(EMULATOR)
     except BaseException:
         machine.close()
         raise

@@ -5,7 +5,7 @@ import shlex
 import sys
 from collections.abc import Callable, Sequence
 
-from labsupport.errors import MachineError
+from labsupport.errors import MachineError, WaitExpired
 from labsupport.process.commands import CommandResult, Invocation, LocalRunner, run_watched
 from labsupport.process.ownership import GUEST_KIND_VARIABLE, VIRTUAL_KIND, caller
 from labsupport.process.passing import passing_on
@@ -17,6 +17,8 @@ from labsupport.systems.virtual.computer import VirtualComputer
 HOME = "/home/learner"
 SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 NO_CONNECTION = 255
+# The emulator answers for a machine that hangs, which then says nothing. An emulated one with much to do takes seconds.
+CONNECTS_WITHIN_SECONDS = 60
 _WITH_PID = 'echo $$ >"$0"; exec "$@"'
 
 
@@ -30,6 +32,7 @@ class Sessions:
             *(str(toolchain.path("ssh")), "-F", "none", "-i", str(computer.key), "-o", "BatchMode=yes"),
             *("-o", f"UserKnownHostsFile={computer.known_hosts}", "-o", "StrictHostKeyChecking=yes"),
             *("-o", "LogLevel=ERROR", "-o", "IdentitiesOnly=yes", "-o", "ServerAliveInterval=30"),
+            *("-o", f"ConnectTimeout={CONNECTS_WITHIN_SECONDS}"),
         ]
 
     def run(
@@ -60,7 +63,7 @@ class Sessions:
             watch: gets a copy of what it prints.
 
         Raises:
-            MachineError: the virtual machine has ended meanwhile.
+            MachineError: the virtual machine has ended meanwhile, or does not answer.
         """
         terminal = sys.stdin.isatty() and sys.stdout.isatty()
         typed = terminal or as_user
@@ -70,10 +73,23 @@ class Sessions:
         with passing_on(lambda: self._interrupt(pid_file)):
             told = shlex.join(self._words(argv, as_user, pid_file))
             code = run_watched([*words, told], watch, typed=typed, apart=not terminal)
-        if code == NO_CONNECTION and self.run(["true"]).exit_code == NO_CONNECTION:
-            happened = f"the virtual machine {self.computer.name} has ended meanwhile"
-            raise MachineError(shlex.join(argv), happened, "run the same command again")
+        if code == NO_CONNECTION and not self._is_answered():
+            raise self._lost(argv)
         return code
+
+    def _is_answered(self) -> bool:
+        try:
+            return self.run(["true"], within_seconds=CONNECTS_WITHIN_SECONDS).exit_code != NO_CONNECTION
+        except WaitExpired:
+            return False
+
+    def _lost(self, argv: Sequence[str]) -> MachineError:
+        name = self.computer.name
+        if self.computer.is_alive():
+            happened = f"the virtual machine {name} runs, and nobody in it answers within {CONNECTS_WITHIN_SECONDS} s"
+            return MachineError(shlex.join(argv), happened, "end it: ./lab down, or Ctrl-C where it was started")
+        happened = f"the virtual machine {name} has ended meanwhile"
+        return MachineError(shlex.join(argv), happened, "run the same command again")
 
     @property
     def _who(self) -> str:

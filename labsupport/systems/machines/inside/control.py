@@ -5,6 +5,7 @@
     {"do": "signal", "name": …, "number": …}                                       → {}
     {"do": "exit_code", "name": …}                                                 → {"exit_code": … or null, "pid": …}
     {"do": "stay"}                                                                 → {}: it outlives its owner
+    {"do": "end_after", "name": …}                                                 → {}: it ends when that has ended
     {"do": "end"}                                                                  → the machine ends
 Errors: {"error": …}. Three descriptors come with `run`: its streams. One may come with `start`, as its standard output.
 A `run` ends with its connection: whoever asked for it and is gone needs it no more.
@@ -38,6 +39,7 @@ class Control:
         self._children: list[Child] = []
         self._connections: dict[int, socket.socket] = {}
         self._waiting: dict[int, Child] = {}
+        self._ends_after: Child | None = None
         self._wake, wake_writer = os.pipe()
         os.set_blocking(wake_writer, False)
         os.set_blocking(self._wake, False)
@@ -69,7 +71,7 @@ class Control:
             elif descriptor in self._connections and self._attend(self._connections[descriptor]):
                 return True
         self._report_ended()
-        return False
+        return self._ends_after is not None and self._ends_after.exit_code is not None
 
     def _report_ended(self) -> None:
         ended = reap(self._children)
@@ -134,6 +136,9 @@ class Control:
                 for descriptor in self._ends_with[1:]:
                     self._poll.unregister(descriptor)
                 self._ends_with = self._ends_with[:1]
+                return {}
+            case "end_after":
+                self._ends_after = self._find(request["name"])
                 return {}
             case unknown:
                 return {"error": f"no such request: {unknown}"}
