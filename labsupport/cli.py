@@ -240,17 +240,19 @@ def up(
 @app.command()
 def status(as_json: AsJson = False) -> None:
     """List the labs that run on this computer."""
-    from labsupport import keeping
+    from labsupport import keeping, virtual
 
-    _run_in_running_guest()
+    _run_in_running_guest(also_virtual=False)
     running = keeping.status()
+    running += virtual.status(this_project(), lambda progress: print(progress.text, file=sys.stderr))
     if as_json:
         print(json.dumps([vars(one) for one in running], indent=2, default=str))
     elif not running:
         print("No lab is running. ./lab start or ./lab up starts one.")
     for one in [] if as_json else running:
         print(f"{one.name}  machine {one.machine}  engine {one.engine}  cluster {one.cluster}  address {one.address}")
-        print(f"            since {one.started}, ends with {one.owner}")
+        within = f", in the virtual machine {one.inside}" if one.inside else ""
+        print(f"            since {one.started}, ends with {one.owner}{within}")
 
 
 @app.command(context_settings={"ignore_unknown_options": True})
@@ -461,9 +463,9 @@ def _run_in_guest(options: "LabOptions", task: guest.Task, *, opens: bool = Fals
     raise typer.Exit(code)
 
 
-def _run_in_running_guest(*, as_user: bool = False) -> None:
+def _run_in_running_guest(*, as_user: bool = False, also_virtual: bool = True) -> None:
     """Run this very command in the guest that runs, if there is one, and leave with its exit code."""
-    code = guest.run_in_running(this_project(), sys.argv[1:], as_user=as_user)
+    code = guest.run_in_running(this_project(), sys.argv[1:], as_user=as_user, also_virtual=also_virtual)
     if code is not None:
         raise typer.Exit(code)
 

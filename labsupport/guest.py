@@ -90,11 +90,15 @@ def run(
         return code
 
 
-def run_in_running(project: Project, words: Sequence[str], *, as_user: bool = False) -> int | None:
+def run_in_running(
+    project: Project, words: Sequence[str], *, as_user: bool = False, also_virtual: bool = True
+) -> int | None:
     """Run `./lab` with these words in the guest that is up, else the newest; None where there is none."""
     from labsupport.systems.guests import streams
 
     found = running(project)
+    if not found and not also_virtual:
+        return None
     if not found:
         return virtual.run_in_running(project, _command(project, words), as_user=as_user)
     guest = next((each for each in found if each.stays), found[-1])

@@ -32,8 +32,9 @@ from labsupport.errors import MachineError, RequirementMissing, UsageError
 from labsupport.lessons.catalog import LESSONS, lesson
 from labsupport.lessons.needs import Needs
 from labsupport.process.interrupts import interrupts_later
-from labsupport.process.ownership import Owner, run_roots
+from labsupport.process.ownership import VIRTUAL_KIND, Owner, run_roots
 from labsupport.process.progress import Listener, silent
+from labsupport.project import Project, this_project
 
 if TYPE_CHECKING:
     from labsupport.systems.capabilities import Capability
@@ -45,7 +46,7 @@ NO_OPTIONS = LabOptions()
 
 @dataclass(frozen=True)
 class LabStatus:
-    """One running lab. `owner` says with what it ends."""
+    """One running lab. `owner` says with what it ends; `inside` in which virtual machine it is, if in one."""
 
     name: str
     machine: str
@@ -54,6 +55,7 @@ class LabStatus:
     address: str
     started: str
     owner: str
+    inside: str = ""
 
 
 def doctor() -> "list[Capability]":
@@ -133,10 +135,8 @@ def up(options: LabOptions, listener: Listener = silent) -> LabStatus:
         raise RequirementMissing(
             "./lab up", nothing, "run it with sudo; or `./lab start`, which shows recorded evidence"
         )
-    if already := [one for one in _running() if one.owner is None]:
-        raise UsageError(
-            "./lab up", f"{already[0].name} is up already", "use it (`./lab shell`), or end it: ./lab down"
-        )
+    if already := which_is_up(this_project()):
+        raise UsageError("./lab up", f"{already} is up already", "use it (`./lab shell`), or end it: ./lab down")
     prepare(options, needs_of(), listener)
     backends = start_backends(chosen, _all_needs(chosen), owner=Owner.this_process(), listener=listener)
     try:
@@ -149,6 +149,16 @@ def up(options: LabOptions, listener: Listener = silent) -> LabStatus:
         with interrupts_later():
             backends.close()
         raise
+
+
+def which_is_up(project: Project) -> str:
+    """The lab that `./lab down` would end: one on this computer, or this clone's virtual machine; empty if none is."""
+    return next((one.name for one in _running() if one.owner is None and not _is_of_another(one, project)), "")
+
+
+def is_any_here() -> bool:
+    """Whether a lab runs on this computer itself."""
+    return any(one.kind != VIRTUAL_KIND for one in _running())
 
 
 def status() -> list[LabStatus]:
@@ -180,7 +190,8 @@ def down(name: str | None = None, listener: Listener = silent) -> list[str]:
     """
     ended = []
     for record in _running():
-        if record.name == name or (name is None and record.owner is None):
+        ours = record.owner is None and not _is_of_another(record, this_project())
+        if record.name == name or (name is None and ours):
             if left := end_and_look(attach_to_end(record.name)):
                 raise MachineError(f"end {record.name}", f"left: {'; '.join(map(str, left))}", "run ./lab clean")
             ended.append(f"{record.name} ended; nothing is left of it.")
@@ -221,7 +232,7 @@ def sweep_all() -> list[str]:
 
 def reset(name: str | None = None, listener: Listener = silent) -> list[str]:
     """Remove every container, network, volume and image from the running lab that the lab did not bring itself."""
-    if not _running():
+    if not is_any_here():
         return []
     backends = attach_backends(_the_running(name).name)
     assert backends.home is not None
@@ -241,11 +252,33 @@ def _running() -> "list[LabRecord]":
     return sorted(found, key=lambda record: record.created)
 
 
+def _is_of_another(record: "LabRecord", project: Project) -> bool:
+    """Whether it is a virtual machine of another clone; one whose clone is gone is everybody's to end."""
+    from labsupport.systems.virtual.computer import clone_of
+
+    if record.kind != VIRTUAL_KIND:
+        return False
+    clone = clone_of(_folder_of(record))
+    return clone is not None and clone != project.root and os.access(clone, os.F_OK)
+
+
+def _folder_of(record: "LabRecord") -> Path:
+    return next(root / record.name for root in run_roots() if (root / record.name).is_dir())
+
+
 def _the_running(name: str | None) -> "LabRecord":
-    running = _running()
+    found = _running()
+    # What is in a virtual machine is used by commands that run there.
+    running = [one for one in found if one.kind != VIRTUAL_KIND]
     fitting = [one for one in running if one.name == name] if name else [one for one in running if one.owner is None]
     if fitting or (running and not name):
         return (fitting or running)[-1]
+    for one in reversed(found):
+        if one.kind == VIRTUAL_KIND and name in (None, one.name):
+            from labsupport.systems.virtual.computer import why_not_used
+
+            because, do = why_not_used(_folder_of(one), this_project())
+            raise UsageError(f"use the lab {name or 'that is up'}", f"{one.name} {because}", do)
     raise UsageError(
         f"use the lab {name or 'that is up'}", "no such lab runs", "start one: ./lab up; ./lab status lists them"
     )
@@ -261,8 +294,12 @@ def _status_of(backends: Backends, owner: str) -> LabStatus:
 def _status_from(record: "LabRecord") -> LabStatus:
     from labsupport.systems.machines.launching import Settings
     from labsupport.systems.machines.sweeping import VISIT_KIND
+    from labsupport.systems.virtual.computer import clone_of
 
-    folder = next(root / record.name for root in run_roots() if (root / record.name).is_dir())
+    folder = _folder_of(record)
+    ends_with = f"process {record.owner.pid}" if record.owner else "./lab down"
+    if record.owner is None and _is_of_another(record, this_project()):
+        ends_with += f" in {clone_of(folder)}"
     visits = record.kind == VISIT_KIND
     return LabStatus(
         record.name,
@@ -271,7 +308,7 @@ def _status_from(record: "LabRecord") -> LabStatus:
         next((kind for kind, file in CLUSTER_FILES.items() if (folder / file).exists()), "none"),
         record.engine if visits else Settings.read(folder).address,
         record.created,
-        f"process {record.owner.pid}" if record.owner else "./lab down",
+        ends_with,
     )
 
 

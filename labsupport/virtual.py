@@ -3,19 +3,25 @@
 Owns when it is started and ended. What `./lab` needs in there is got here first: there it would take many times longer.
 """
 
+import json
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
-from labsupport.errors import MachineError, UsageError
+from labsupport.errors import LabError, MachineError, RequirementMissing, UsageError
+from labsupport.process.commands import Invocation
 from labsupport.process.interrupts import interrupts_later
 from labsupport.process.ownership import Owner
 from labsupport.process.progress import Listener, Progress
 from labsupport.project import Project
 
 if TYPE_CHECKING:
+    from labsupport.keeping import LabStatus
     from labsupport.lessons.needs import Needs
     from labsupport.systems.virtual.computer import VirtualComputer
     from labsupport.systems.virtual.sessions import Sessions
+
+# Emulated, Python alone takes ten.
+STATUS_WITHIN_SECONDS = 120
 
 
 def run(
@@ -46,8 +52,8 @@ def run(
     from labsupport.systems.virtual.computer import start_virtual_computer
     from labsupport.systems.virtual.sessions import Sessions
 
-    if stays and (up := [each.name for each in running(project) if each.stays]):
-        raise UsageError("./lab up", f"{up[0]} is up already", "use it (`./lab shell`), or end it: ./lab down")
+    if stays and (up := keeping.which_is_up(project)):
+        raise UsageError("./lab up", f"{up} is up already", "use it (`./lab shell`), or end it: ./lab down")
     keeping.prepare(LabOptions(machine="namespaces"), needs, listener)
     toolchain = make_toolchain(listener)
     computer = start_virtual_computer(project, toolchain, owner=Owner.this_process(), listener=listener)
@@ -74,12 +80,33 @@ def running(project: Project) -> "list[VirtualComputer]":
 
 
 def run_in_running(project: Project, argv: Sequence[str], *, as_user: bool) -> int | None:
-    """Run a command in the virtual machine that is up, else the newest; None where there is none."""
+    """Run a command in the virtual machine that is up, else in the newest where no lab runs here; None elsewhere."""
+    from labsupport import keeping
+
     found = running(project)
-    if not found:
-        return None
-    computer = next((each for each in found if each.stays), found[-1])
-    return _sessions(computer).run_in_front(argv, as_user=as_user)
+    chosen = next((each for each in found if each.stays), None)
+    if chosen is None and found and not keeping.is_any_here():
+        chosen = found[-1]
+    return None if chosen is None else _sessions(chosen).run_in_front(argv, as_user=as_user)
+
+
+def status(project: Project, listener: Listener) -> "list[LabStatus]":
+    """Return the labs that run in virtual machines of this clone; tell of one in which nobody answers."""
+    from labsupport.keeping import LabStatus
+
+    found = []
+    for computer in running(project):
+        try:
+            sessions = _sessions(computer)
+            words = ["sh", str(project.root / "lab"), "status", "--json"]
+            there = Invocation(environment=sessions.settings)
+            said = sessions.run(words, within_seconds=STATUS_WITHIN_SECONDS, invocation=there)
+            labs = json.loads(said.or_raise().stdout)
+        except LabError as error:
+            listener(Progress(f"What runs in {computer.name} is not listed: {error.happened}"))
+            continue
+        found += [LabStatus(**{**each, "inside": computer.name}) for each in labs]
+    return found
 
 
 def down(project: Project, argv: Sequence[str], listener: Listener) -> int | None:
@@ -89,8 +116,9 @@ def down(project: Project, argv: Sequence[str], listener: Listener) -> int | Non
     """
     code = None
     for computer in [each for each in running(project) if each.stays]:
+        sessions = _sessions(computer)
         try:
-            code = _sessions(computer).run_in_front(argv)
+            code = sessions.run_in_front(argv)
         except MachineError as lost:
             listener(Progress(f"{lost.happened}: it is ended as it is"))
             code = 0
@@ -104,4 +132,7 @@ def _sessions(computer: "VirtualComputer") -> "Sessions":
     from labsupport.backends import make_toolchain
     from labsupport.systems.virtual.sessions import Sessions
 
+    if not computer.is_ours:
+        happened = f"{computer.name} is a virtual machine that root started, and only root comes in"
+        raise RequirementMissing(f"use {computer.name}", happened, "run it with sudo: `sudo ./lab …`")
     return Sessions(computer, make_toolchain())

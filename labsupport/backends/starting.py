@@ -14,9 +14,10 @@ from labsupport.backends.places import OLD, SYSTEMD
 from labsupport.backends.running import Backends
 from labsupport.backends.simulating import start_simulated_backends
 from labsupport.backends.visiting import attach_visit_backends, start_visit_backends
+from labsupport.errors import UsageError
 from labsupport.lessons.needs import Needs
 from labsupport.process.interrupts import interrupts_later
-from labsupport.process.ownership import Owner, own_run_root, run_root, run_roots
+from labsupport.process.ownership import VIRTUAL_KIND, Owner, own_run_root, run_root, run_roots
 from labsupport.process.progress import Listener, silent
 from labsupport.project import this_project
 
@@ -179,8 +180,12 @@ def attach_backends(name: str) -> Backends:
     from labsupport.systems.machines.sweeping import VISIT_KIND
 
     folder = _folder_of(name)
-    if LabRecord.read(folder).kind == VISIT_KIND:
+    kind = LabRecord.read(folder).kind
+    if kind == VISIT_KIND:
         return attach_visit_backends(folder)
+    if kind == VIRTUAL_KIND:
+        happened = "it is a virtual machine, whose labs are in it"
+        raise UsageError(f"attach to {name}", happened, "use a command that goes there: ./lab shell")
     machine = attach_machine(name)
     found = Backends(saved_plan(folder), machine, attached=True)
     if fields := saved_tools(folder):

@@ -1,24 +1,29 @@
 """Virtual machines, as far as nothing runs: what a kernel begins with, what is shared, what is refused."""
 
+import json
 import stat
 from collections.abc import Sequence
 from contextlib import nullcontext
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
 
-from labsupport import virtual
-from labsupport.backends import LabOptions, plan, takes_a_guest
-from labsupport.errors import MachineError, RequirementMissing, WaitExpired
-from labsupport.process.ownership import GUEST_VARIABLE
+from labsupport import keeping, virtual
+from labsupport.backends import LabOptions, attach_backends, plan, takes_a_guest
+from labsupport.errors import MachineError, RequirementMissing, UsageError, WaitExpired
+from labsupport.lessons.needs import Needs
+from labsupport.process.ownership import GUEST_VARIABLE, RUN_ROOT_VARIABLE, VIRTUAL_KIND, Owner
 from labsupport.process.waiting import PATIENCE_VARIABLE, patiently, wait_until
-from labsupport.project import Project
+from labsupport.project import Project, this_project
 from labsupport.systems.capabilities import Capability
 from labsupport.systems.clusters.control_plane import controller_manager_settings
 from labsupport.systems.clusters.node import kubelet_settings
+from labsupport.systems.machines.launching import Settings
+from labsupport.systems.machines.run_folders import LabRecord
 from labsupport.systems.toolchain import Toolchain
-from labsupport.systems.virtual import hardware, sessions
+from labsupport.systems.virtual import computer, hardware, sessions
 from labsupport.systems.virtual.computer import MOST_MEGABYTES, memory_for, shared_folders
 from labsupport.systems.virtual.first_files import archive, dependencies, in_order
 from labsupport.systems.virtual.system import System
@@ -66,6 +71,7 @@ class FakeComputer:
 
     def __init__(self, folder: Path, *, alive: bool = True) -> None:
         self.name, self.stays, self.address, self.patience, self.closed = "lab-00000f", True, "192.0.2.9", 1.0, False
+        self.lost_writes, self.is_ours = False, True
         self.project, self.key, self.known_hosts, self.alive = Project(folder), folder / "key", folder / "hosts", alive
 
     def is_alive(self) -> bool:
@@ -73,6 +79,12 @@ class FakeComputer:
 
     def close(self) -> None:
         self.closed = True
+
+    def has_lost_writes(self) -> bool:
+        return self.lost_writes
+
+    def free_megabytes(self) -> int:
+        return 3
 
 
 class FakeToolchain:
@@ -109,6 +121,33 @@ def test_a_machine_that_does_not_answer_is_told_apart_from_one_that_has_ended(
     assert do in caught.value.do
 
 
+def test_a_machine_whose_disk_could_not_be_written_to_says_so(tmp_path: Path) -> None:
+    fake: Any = FakeComputer(tmp_path)
+    fake.lost_writes = True
+    with pytest.raises(MachineError, match="could not write to its disk: 3 MB are free on this computer's disk"):
+        sessions.Sessions(fake, cast(Toolchain, FakeToolchain(tmp_path, "exit 0"))).run_in_front(["true"])
+
+
+def test_none_starts_where_the_disk_has_no_room_for_what_it_writes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[Path] = []
+
+    def usage(free: int) -> None:
+        def of(path: Path) -> SimpleNamespace:
+            asked.append(path)
+            return SimpleNamespace(free=free << 20)
+
+        monkeypatch.setattr(computer.shutil, "disk_usage", of)
+
+    usage(computer.LEAST_FREE_MEGABYTES)
+    computer.require_disk(tmp_path / "labs" / "of-mine")
+    assert asked == [tmp_path], "the root is made by the first lab"
+    usage(computer.LEAST_FREE_MEGABYTES - 1)
+    with pytest.raises(RequirementMissing, match=f"{computer.LEAST_FREE_MEGABYTES - 1} MB are free"):
+        computer.start_virtual_computer(Project(tmp_path), cast(Toolchain, None), owner=None)
+
+
 def test_a_command_that_ends_with_255_by_itself_is_no_lost_machine(tmp_path: Path) -> None:
     fake: Any = FakeComputer(tmp_path)
     ssh = 'for word; do :; done; case $word in "env true") exit 0 ;; esac; exit 255'
@@ -136,6 +175,126 @@ def test_down_ends_a_machine_whether_or_not_anybody_in_it_answers(
         assert code == (7 if ends is None else 0)
     assert [computer.closed for computer in computers] == [True, False]
     assert told == (["nobody answers: it is ended as it is"] if isinstance(ends, MachineError) else [])
+
+
+HERE = this_project()
+ELSEWHERE = HERE.root.parent
+
+
+@pytest.fixture
+def labs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv(RUN_ROOT_VARIABLE, str(tmp_path))
+    monkeypatch.setattr(keeping, "run_roots", lambda: (tmp_path,))
+    return tmp_path
+
+
+def record_of_a_lab(root: Path, number: int, kind: str, clone: Path | None = None, *, stays: bool = True) -> str:
+    """Put a lab on record that runs; of a virtual machine also its clone, once it is known, and that it is ready."""
+    me, name = Owner.this_process(), f"lab-00000{number}"
+    record = LabRecord(name, kind, me, None if stays else me, me, me, "", f"2026-01-0{number}", 0)
+    (root / name / "log").mkdir(parents=True)
+    (root / name / "vm").mkdir()
+    record.write(root / name)
+    Settings(name, "192.0.2.9", "", name, "", (), (), ()).write(root / name)
+    (root / name / computer.CONSOLE).write_text(f"{computer.READY}\n" if clone else "")
+    if clone:
+        (root / name / computer.PROJECT_FILE).write_text(str(clone))
+    return name
+
+
+@pytest.mark.parametrize(
+    ("clone", "because", "do"),
+    [
+        (ELSEWHERE, f"is a virtual machine of the clone {ELSEWHERE}", "from there"),
+        (None, "still starting", "wait"),
+        (HERE.root, "has its own ./lab", "./lab shell"),
+    ],
+)
+def test_what_is_in_a_virtual_machine_is_not_attached_to_from_outside(
+    clone: Path | None, because: str, do: str, labs: Path
+) -> None:
+    name = record_of_a_lab(labs, 1, VIRTUAL_KIND, clone)
+    for asked in (None, name):
+        with pytest.raises(UsageError, match=because) as caught:
+            keeping.environment_of(asked)
+        assert do in caught.value.do
+    with pytest.raises(UsageError, match="virtual machine"):
+        attach_backends(name)
+    assert keeping.reset() == []
+    assert not keeping.is_any_here()
+    record_of_a_lab(labs, 2, "namespaces")
+    assert keeping.is_any_here()
+
+
+def test_up_and_down_leave_virtual_machines_of_other_clones_alone(labs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    ended: list[str] = []
+    monkeypatch.setattr(keeping, "attach_to_end", lambda name: name)
+    monkeypatch.setattr(keeping, "end_and_look", ended.append)
+    theirs = record_of_a_lab(labs, 1, VIRTUAL_KIND, ELSEWHERE)
+    assert (keeping.which_is_up(HERE), keeping.down()) == ("", [])
+    assert [(one.name, one.owner) for one in keeping.status()] == [(theirs, f"./lab down in {ELSEWHERE}")]
+    of_nobody = record_of_a_lab(labs, 2, VIRTUAL_KIND, labs / "removed")
+    ours = record_of_a_lab(labs, 3, VIRTUAL_KIND, HERE.root)
+    record_of_a_lab(labs, 4, VIRTUAL_KIND, HERE.root, stays=False)
+    assert keeping.which_is_up(HERE) == of_nobody
+    keeping.down()
+    assert ended == [of_nobody, ours]
+
+
+def test_none_is_up_beside_a_lab_on_this_computer(labs: Path) -> None:
+    name = record_of_a_lab(labs, 1, "namespaces")
+    with pytest.raises(UsageError, match=f"{name} is up already"):
+        virtual.run(
+            HERE, [], Needs(), lambda progress: None, port=0, stays=True, ready=lambda: None, watch=lambda said: None
+        )
+
+
+@pytest.mark.parametrize(
+    ("stays", "here", "goes_to"), [(True, True, 1), (True, False, 1), (False, False, 2), (False, True, None)]
+)
+def test_a_command_goes_to_a_virtual_machine_that_is_up_else_only_where_no_lab_runs_here(
+    stays: bool, here: bool, goes_to: int | None, labs: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, last = FakeComputer(labs), FakeComputer(labs)
+    first.stays, last.stays = stays, False
+    if here:
+        record_of_a_lab(labs, 1, "namespaces", stays=False)
+    went: list[FakeComputer] = []
+
+    class Session:
+        def run_in_front(self, argv: Sequence[str], *, as_user: bool) -> int:
+            return 9
+
+    monkeypatch.setattr(virtual, "running", lambda project: [first, last])
+    monkeypatch.setattr(virtual, "_sessions", lambda computer: (went.append(computer), Session())[1])
+    assert virtual.run_in_running(HERE, ["shell"], as_user=True) == (9 if goes_to else None)
+    assert went == ([(first, last)[goes_to - 1]] if goes_to else [])
+
+
+def test_only_who_started_a_virtual_machine_comes_in(labs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    record_of_a_lab(labs, 1, VIRTUAL_KIND, HERE.root)
+    monkeypatch.setattr(computer.os, "access", lambda path, mode: False)
+    told: list[str] = []
+    for command in (
+        lambda: virtual.run_in_running(HERE, ["shell"], as_user=True),
+        lambda: virtual.down(HERE, ["down"], lambda progress: None),
+    ):
+        with pytest.raises(RequirementMissing, match="root started") as caught:
+            command()
+        assert "sudo" in caught.value.do
+    assert virtual.status(HERE, lambda progress: told.append(progress.text)) == []
+    assert "What runs in lab-000001 is not listed" in told[0]
+
+
+def test_status_lists_what_runs_in_a_virtual_machine_too(labs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    fake = FakeComputer(labs)
+    inside = keeping.LabStatus("lab-abcdef", "namespaces", "private", "embedded", "192.0.2.1", "now", "./lab down")
+    said = json.dumps([vars(inside)])
+    ssh = FakeToolchain(labs, f"echo '{said}'")
+    monkeypatch.setattr(virtual, "running", lambda project: [fake])
+    monkeypatch.setattr(virtual, "_sessions", lambda _: sessions.Sessions(cast(Any, fake), cast(Toolchain, ssh)))
+    (found,) = virtual.status(HERE, lambda progress: None)
+    assert (found.name, found.inside) == ("lab-abcdef", "lab-00000f")
 
 
 def test_memory_is_half_of_what_there_is_within_limits() -> None:

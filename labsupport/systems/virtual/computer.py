@@ -5,13 +5,14 @@ What it writes to its disk is in a file without a name, which is gone when the e
 """
 
 import os
+import shutil
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from labsupport.errors import LabError, MachineError, RequirementMissing, WaitExpired
-from labsupport.process.ownership import VIRTUAL_KIND, Owner, caller, run_root
+from labsupport.process.ownership import RUN_ROOT_VARIABLE, VIRTUAL_KIND, Owner, caller, run_root
 from labsupport.process.progress import Listener, Progress, silent
 from labsupport.process.waiting import wait_until
 from labsupport.project import Project
@@ -26,13 +27,16 @@ from labsupport.systems.virtual.system import DISK_GIGABYTES, ensure_system
 EMULATOR = "emulator"
 CONSOLE = Path("log") / "console.log"
 SHARED_FOLDER = Path("vm") / "shared"
-PROJECT_FILE = Path("vm") / "project"
+PROJECT_FILE = Path("project")
 ACCELERATION_FILE = Path("vm") / "acceleration"
 READY = "lab: ready"
 # With KVM it takes three seconds, emulated fifteen.
 READY_WITHIN_SECONDS = {"kvm": 60, "tcg": 300}
 LEAST_MEGABYTES = 2048
 MOST_MEGABYTES = 6144
+# What a lab for some notebooks writes on its disk.
+LEAST_FREE_MEGABYTES = 4096
+LOST_WRITES = "I/O error, dev vda"
 LAST_LINES = 12
 
 
@@ -58,6 +62,11 @@ class VirtualComputer:
         return self.machine.folder / "vm" / keys.CLIENT_KEY
 
     @property
+    def is_ours(self) -> bool:
+        """Whether this user may come in: who started it may, and root."""
+        return os.access(self.key, os.R_OK)
+
+    @property
     def known_hosts(self) -> Path:
         return self.machine.folder / "vm" / keys.KNOWN_HOSTS
 
@@ -72,6 +81,14 @@ class VirtualComputer:
             return LabRecord.read(self.machine.folder).is_alive()
         except MachineError:  # it has been ended
             return False
+
+    def has_lost_writes(self) -> bool:
+        """Whether its disk could not be written to, as its kernel says on the console."""
+        return LOST_WRITES in _console(self.machine.folder / CONSOLE)
+
+    def free_megabytes(self) -> int:
+        """How much is free on this computer's disk that has what it writes."""
+        return shutil.disk_usage(self.machine.folder).free >> 20
 
     def outlive_owner(self) -> None:
         """Go on when the process ends that owns it."""
@@ -91,6 +108,7 @@ def start_virtual_computer(
         RequirementMissing: it cannot be had here.
         MachineError: it did not come up, with the last lines of its console; nothing of it is left.
     """
+    require_disk(run_root())
     toolchain.ensure(hardware.group_of_tools())
     system = ensure_system(toolchain.store, listener)
     megabytes = memory_for(_available_megabytes())
@@ -138,12 +156,27 @@ def running_virtual_computers(project: Project) -> list[VirtualComputer]:
         if record is None or record.kind != VIRTUAL_KIND or not record.is_alive():
             continue
         try:
-            of_clone = (folder / PROJECT_FILE).read_text() == str(project.root)
-            if of_clone and READY in _console(folder / CONSOLE):
+            if clone_of(folder) == project.root and READY in _console(folder / CONSOLE):
                 found.append(VirtualComputer(attach(folder.name, root=root), project, stays=record.owner is None))
-        except (OSError, LabError):  # it ends at this moment, or is another user's
+        except (OSError, LabError):  # it ends at this moment
             continue
     return found
+
+
+def clone_of(folder: Path) -> Path | None:
+    """The clone that a virtual machine with this run folder is for; None where that is not written yet."""
+    written = folder / PROJECT_FILE
+    return Path(written.read_text()) if written.exists() else None
+
+
+def why_not_used(folder: Path, project: Project) -> tuple[str, str]:
+    """Say why a virtual machine with this run folder is not used by commands of this clone, and what to do."""
+    clone = clone_of(folder)
+    if clone is not None and clone != project.root:
+        return f"is a virtual machine of the clone {clone}", "use it from there, or start a lab here: ./lab up"
+    if clone is None or READY not in _console(folder / CONSOLE):
+        return "is a virtual machine that is still starting", "wait until it says that it is up"
+    return "is a virtual machine that has its own ./lab", "use a command that goes there: ./lab shell"
 
 
 def shared_folders(project: Project, cache: Path, interpreter: Path) -> dict[str, Shared]:
@@ -171,6 +204,22 @@ def memory_for(available: int) -> int:
             "end other programs, or other labs (`./lab status`)",
         )
     return min(MOST_MEGABYTES, max(LEAST_MEGABYTES, available // 2))
+
+
+def require_disk(root: Path) -> None:
+    """Refuse where this computer has no disk for what one writes.
+
+    Raises:
+        RequirementMissing: less is free than what a lab takes.
+    """
+    there = next(path for path in (root, *root.parents) if path.exists())
+    free = shutil.disk_usage(there).free >> 20
+    if free < LEAST_FREE_MEGABYTES:
+        raise RequirementMissing(
+            "start a virtual machine",
+            f"{free} MB are free on the disk that has {root}, and what it writes takes up to {LEAST_FREE_MEGABYTES} MB",
+            f"free some space there, or choose another disk: {RUN_ROOT_VARIABLE}=FOLDER",
+        )
 
 
 def _available_megabytes() -> int:

@@ -88,9 +88,12 @@ def boot(system: System, *words: str) -> list[str]:
 
 
 def devices(system: System, console: Path, listens_at: str) -> list[str]:
-    """The disk, whose changes are a file without a name; the console's log; a network on which only port 22 answers."""
+    """The disk, whose changes are a file without a name; the console's log; a network on which only port 22 answers.
+
+    Where that file cannot grow the guest is told: left to itself, the emulator would hold it without a word.
+    """
     return [
-        *("-drive", f"file={system.disk},if=virtio,format=raw,snapshot=on,cache=unsafe,discard=unmap"),
+        *("-drive", f"file={system.disk},if=virtio,format=raw,snapshot=on,cache=unsafe,discard=unmap,werror=report"),
         *("-chardev", f"file,id=console,path={console}", "-serial", "chardev:console"),
         "-netdev",
         f"user,id=net,restrict=on,ipv6=off,net={NETWORK},host={GATEWAY},hostfwd=tcp:{listens_at}:22-{ADDRESS}:22",

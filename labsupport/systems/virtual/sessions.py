@@ -63,7 +63,7 @@ class Sessions:
             watch: gets a copy of what it prints.
 
         Raises:
-            MachineError: the virtual machine has ended meanwhile, or does not answer.
+            MachineError: the virtual machine has ended meanwhile, does not answer, or its disk could not be written to.
         """
         terminal = sys.stdin.isatty() and sys.stdout.isatty()
         typed = terminal or as_user
@@ -75,6 +75,12 @@ class Sessions:
             code = run_watched([*words, told], watch, typed=typed, apart=not terminal)
         if code == NO_CONNECTION and not self._is_answered():
             raise self._lost(argv)
+        if self.computer.has_lost_writes():
+            free = f"{self.computer.free_megabytes()} MB are free on this computer's disk"
+            happened = f"the virtual machine {self.computer.name} could not write to its disk: {free}"
+            raise MachineError(
+                shlex.join(argv), happened, "end it and free some space; then run the same command again"
+            )
         return code
 
     def _is_answered(self) -> bool:
