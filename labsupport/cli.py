@@ -451,7 +451,7 @@ def generate() -> None:
 def _run_in_guest(options: "LabOptions", task: guest.Task, *, opens: bool = False) -> NoReturn:
     """Run this very command, with the task's words after it, in a guest of its own; leave with its exit code."""
     virtual = options.or_from_environment().machine == MachineChoice.VM
-    task = replace(task, words=(*sys.argv[1:], *task.words), virtual=virtual)
+    task = replace(task, words=(*sys.argv[1:], *task.words), virtual=virtual, options=options)
     with console.Screen() as screen:
         code = guest.run(
             this_project(),

@@ -35,7 +35,7 @@ class Task:
     """A command for a guest: its words after `./lab`, and what it needs there.
 
     `virtual`: the guest is a virtual machine; it has what these `notebooks` take, or all of them where none is named,
-    and of them what these `trials` take.
+    and of them what these `trials` take, as far as these `options` have it live.
     """
 
     words: tuple[str, ...] = ()
@@ -45,6 +45,7 @@ class Task:
     notebooks: tuple[str, ...] = ()
     trials: tuple[str, ...] = ()
     virtual: bool = False
+    options: "LabOptions | None" = None
 
 
 def is_wanted(options: "LabOptions") -> bool:
@@ -74,6 +75,7 @@ def run(
             _command(project, task.words),
             _needs(project, task),
             listener,
+            options=task.options,
             port=task.port,
             stays=task.stays,
             ready=ready,

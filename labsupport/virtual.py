@@ -5,6 +5,7 @@ Owns when it is started and ended. What `./lab` needs in there is got here first
 
 import json
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from labsupport.errors import LabError, MachineError, RequirementMissing, UsageError
@@ -15,6 +16,7 @@ from labsupport.process.progress import Listener, Progress
 from labsupport.project import Project
 
 if TYPE_CHECKING:
+    from labsupport.backends import LabOptions
     from labsupport.keeping import LabStatus
     from labsupport.lessons.needs import Needs
     from labsupport.systems.virtual.computer import VirtualComputer
@@ -30,6 +32,7 @@ def run(
     needs: "Needs",
     listener: Listener,
     *,
+    options: "LabOptions | None" = None,
     port: int,
     stays: bool,
     ready: Callable[[], None],
@@ -39,6 +42,7 @@ def run(
 
     Args:
         needs: what the command takes there.
+        options: which engine and cluster it has there.
         port: one of the machine's that is to be reached here, where it is not 0.
         stays: the machine goes on when the command ends well.
         ready: called when all is there, before the command's own output begins.
@@ -54,7 +58,8 @@ def run(
 
     if stays and (up := keeping.which_is_up(project)):
         raise UsageError("./lab up", f"{up} is up already", "use it (`./lab shell`), or end it: ./lab down")
-    keeping.prepare(LabOptions(machine="namespaces"), needs, listener)
+    # In there a lab is on a namespaces machine: what that takes is got as for one on this computer.
+    keeping.prepare(replace((options or LabOptions()).or_from_environment(), machine="namespaces"), needs, listener)
     toolchain = make_toolchain(listener)
     computer = start_virtual_computer(project, toolchain, owner=Owner.this_process(), listener=listener)
     ending = True

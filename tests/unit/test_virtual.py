@@ -9,8 +9,9 @@ from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
+import typer
 
-from labsupport import keeping, virtual
+from labsupport import cli, guest, keeping, virtual
 from labsupport.backends import LabOptions, attach_backends, plan, takes_a_guest
 from labsupport.errors import MachineError, RequirementMissing, UsageError, WaitExpired
 from labsupport.lessons.needs import Needs
@@ -241,12 +242,44 @@ def test_up_and_down_leave_virtual_machines_of_other_clones_alone(labs: Path, mo
     assert ended == [of_nobody, ours]
 
 
-def test_none_is_up_beside_a_lab_on_this_computer(labs: Path) -> None:
+def run_nothing(*, stays: bool = False, options: LabOptions | None = None) -> None:
+    virtual.run(
+        HERE,
+        [],
+        Needs(),
+        lambda progress: None,
+        options=options,
+        port=0,
+        stays=stays,
+        ready=lambda: None,
+        watch=lambda said: None,
+    )
+
+
+def test_none_is_up_beside_a_lab_on_this_computer(labs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     name = record_of_a_lab(labs, 1, "namespaces")
+    monkeypatch.setattr(keeping, "prepare", lambda options, needs, listener: pytest.fail("it begins"))
     with pytest.raises(UsageError, match=f"{name} is up already"):
-        virtual.run(
-            HERE, [], Needs(), lambda progress: None, port=0, stays=True, ready=lambda: None, watch=lambda said: None
-        )
+        run_nothing(stays=True)
+
+
+def test_what_options_ask_for_is_got_before_one_starts(labs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Enough(Exception):
+        """Nothing is to start."""
+
+    def prepare(options: LabOptions, needs: Needs, listener: object) -> None:
+        raise Enough(options)
+
+    monkeypatch.setattr(keeping, "prepare", prepare)
+    monkeypatch.setenv("LAB_ENGINE", "private")
+    with pytest.raises(Enough) as caught:
+        run_nothing(options=LabOptions(cluster="kind", machine="vm"))
+    assert caught.value.args == (LabOptions("private", "kind", "namespaces"),)
+    handed: list[guest.Task] = []
+    monkeypatch.setattr(cli.guest, "run", lambda project, task, *_, **__: handed.append(task))
+    with pytest.raises(typer.Exit):
+        cli._run_in_guest(LabOptions(cluster="kind", machine="vm"), guest.Task())
+    assert [(task.virtual, task.options) for task in handed] == [(True, LabOptions(cluster="kind", machine="vm"))]
 
 
 @pytest.mark.parametrize(
