@@ -1,6 +1,7 @@
 """Virtual machines, as far as nothing runs: what a kernel begins with, what is shared, what is refused."""
 
 import json
+import os
 import stat
 from collections.abc import Sequence
 from contextlib import nullcontext
@@ -24,6 +25,7 @@ from labsupport.systems.clusters.node import kubelet_settings
 from labsupport.systems.machines.launching import Settings
 from labsupport.systems.machines.run_folders import LabRecord
 from labsupport.systems.toolchain import Toolchain
+from labsupport.systems.toolchain.store import Store
 from labsupport.systems.virtual import computer, hardware, sessions
 from labsupport.systems.virtual.computer import MOST_MEGABYTES, memory_for, shared_folders
 from labsupport.systems.virtual.first_files import archive, dependencies, in_order
@@ -362,6 +364,53 @@ def test_kvm_is_what_a_guest_says_that_runs_with_it(answer: Reply, name: str, be
     found = hardware._probe(["qemu"], system, ScriptedRunner({"qemu": answer}))
     assert found.name == name
     assert because in found.because
+
+
+class Kvm:
+    """A computer with /dev/kvm, where a probe is answered so; counts how often it is asked."""
+
+    def __init__(self, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(hardware, "KVM", folder)
+        self.store, self.system = Store(folder), System(Path("kernel"), Path("first"), Path("key/disk"), "6.1")
+        self.verdict = hardware._verdict(self.system, self.store)
+        self.told: list[str] = []
+
+    def ask(self, answer: Reply) -> tuple[str, int]:
+        runner = ScriptedRunner({"qemu": answer})
+        found = hardware.find_acceleration(
+            ["qemu"], self.system, runner, self.store, lambda progress: self.told.append(progress.text)
+        )
+        return found.name, len(runner.asked)
+
+
+RUNS, REFUSES, IS_SILENT = Reply(hardware.SAID_BY_A_GUEST), Reply(exit_code=1, stderr="busy"), Reply(expires=True)
+
+
+def test_that_guests_run_with_kvm_is_found_out_once_and_that_they_do_not_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    here = Kvm(tmp_path, monkeypatch)
+    assert here.ask(REFUSES) == ("tcg", 1)
+    assert here.ask(IS_SILENT) == ("tcg", 1)
+    assert "at most 20 s" in here.told[-1]
+    assert here.ask(RUNS) == ("tcg", 0), "what takes 20 s is kept for a while"
+    longer_ago = here.verdict.stat().st_mtime - hardware.SILENCE_HOLDS_SECONDS
+    os.utime(here.verdict, (longer_ago, longer_ago))
+    assert here.ask(RUNS) == ("kvm", 1)
+    os.utime(here.verdict, (0, 0))
+    assert here.ask(REFUSES) == ("kvm", 0)
+    assert len(here.told) == 3
+    hardware.forget_acceleration(here.system, here.store)
+    assert here.ask(RUNS) == ("kvm", 1)
+    here.verdict.write_text('{"na')
+    assert here.ask(REFUSES) == ("tcg", 1)
+
+
+def test_a_cache_that_cannot_be_written_to_keeps_no_machine_from_starting(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / hardware.VERDICTS).write_text("no folder")
+    assert Kvm(tmp_path, monkeypatch).ask(RUNS) == ("kvm", 1)
 
 
 def test_a_virtual_machine_is_a_guest_that_is_asked_for_by_name(monkeypatch: pytest.MonkeyPatch) -> None:

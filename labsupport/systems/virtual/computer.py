@@ -120,7 +120,7 @@ def start_virtual_computer(
     )
     try:
         words = hardware.emulator(toolchain)
-        acceleration = hardware.find_acceleration(words, system, machine.runner, toolchain.store)
+        acceleration = hardware.find_acceleration(words, system, machine.runner, toolchain.store, listener)
         listener(
             Progress(
                 f"Starting the virtual machine {machine.name}: {megabytes} MB of memory, up to {DISK_GIGABYTES} GB of "
@@ -129,18 +129,25 @@ def start_virtual_computer(
         )
         folders = shared_folders(project, toolchain.cache, Path(sys.base_prefix))
         _write_settings(machine, project, folders)
-        (machine.folder / ACCELERATION_FILE).write_text(acceleration.name)
-        words += [
-            *hardware.processor(acceleration),
+        devices = [
             *("-smp", str(os.cpu_count() or 1), "-m", str(megabytes)),
             *hardware.boot(system),
             *hardware.devices(system, machine.folder / CONSOLE, machine.address),
             *hardware.share("settings", machine.folder / SHARED_FOLDER, writable=False),
         ]
         for tag, each in folders.items():
-            words += hardware.share(tag, each.path, writable=each.how == "written")
-        service = machine.start(EMULATOR, words)
-        _wait_ready(service, machine.folder / CONSOLE, acceleration)
+            devices += hardware.share(tag, each.path, writable=each.how == "written")
+        try:
+            _boot(machine, words, acceleration, devices)
+        except MachineError as error:
+            if acceleration.name != "kvm":
+                raise
+            hardware.forget_acceleration(system, toolchain.store)
+            if machine.service(EMULATOR).is_running():
+                raise
+            emulated = Acceleration("tcg", "with KVM its emulator ended")
+            listener(Progress(f"{error.happened}\nStarting it once more, with {emulated.in_words}"))
+            _boot(machine, words, emulated, devices)
         machine.end_after(EMULATOR)
     except BaseException:
         machine.close()
@@ -240,6 +247,12 @@ def _write_settings(machine: NamespacesMachine, project: Project, folders: dict[
     (shared / "outside").write_text(f"{machine.host_address}\n")
     (shared / "account").write_text(f"{owner.uid} {owner.gid}\n" if owner.uid else "")
     (machine.folder / PROJECT_FILE).write_text(str(project.root))
+
+
+def _boot(machine: NamespacesMachine, words: Sequence[str], acceleration: Acceleration, devices: Sequence[str]) -> None:
+    (machine.folder / ACCELERATION_FILE).write_text(acceleration.name)
+    service = machine.start(EMULATOR, [*words, *hardware.processor(acceleration), *devices])
+    _wait_ready(service, machine.folder / CONSOLE, acceleration)
 
 
 def _wait_ready(service: Service, console: Path, acceleration: Acceleration) -> None:

@@ -6,12 +6,15 @@ KVM may be there and not work, as in many a virtual machine: that is found out b
 import json
 import os
 import re
+import time
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from labsupport.errors import WaitExpired
 from labsupport.process.commands import Runner
+from labsupport.process.progress import Listener, Progress, silent
 from labsupport.systems.toolchain import Toolchain
 from labsupport.systems.toolchain.catalogue import Platform
 from labsupport.systems.toolchain.store import Store
@@ -22,7 +25,10 @@ SAID_BY_A_GUEST = "lab: a guest runs here"
 # A guest whose processor is emulated says it after three seconds, one with KVM in less than one.
 PROBE_WITHIN_SECONDS = 20
 PROBE_MEGABYTES = 512
+SAID_NOTHING = f"with {KVM} a guest said nothing for {PROBE_WITHIN_SECONDS} s"
 VERDICTS = "vm-probes"
+# A computer with too much else to do says nothing either: it is asked again.
+SILENCE_HOLDS_SECONDS = 60 * 60
 # Reserved for documentation: no network of a lab, an engine or a cluster has them.
 NETWORK = "192.0.2.0/24"
 GATEWAY, ADDRESS = "192.0.2.2", "192.0.2.15"
@@ -110,8 +116,13 @@ def share(tag: str, folder: Path, *, writable: bool) -> list[str]:
     ]
 
 
-def find_acceleration(words: Sequence[str], system: System, runner: Runner, store: Store) -> Acceleration:
-    """Say how guests run here; found out once for each boot of this computer.
+def find_acceleration(
+    words: Sequence[str], system: System, runner: Runner, store: Store, listener: Listener = silent
+) -> Acceleration:
+    """Say how guests run here; that they run with KVM is found out once for each boot of this computer.
+
+    That they do not may pass: another program that has the processor's help ends. A refusal, which comes at once, is
+    not kept; silence, which takes its time, for a while.
 
     Args:
         words: of the emulator.
@@ -121,14 +132,35 @@ def find_acceleration(words: Sequence[str], system: System, runner: Runner, stor
         return Acceleration("tcg", f"there is no {KVM}")
     if not os.access(KVM, os.R_OK | os.W_OK):
         return Acceleration("tcg", f"this user may not use {KVM}")
-    boot_id = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
-    known = store.root / VERDICTS / f"{boot_id}-{system.disk.parent.name}.json"
-    if known.exists():
-        return Acceleration(**json.loads(known.read_text()))
+    if known := _known(_verdict(system, store)):
+        return known
+    listener(Progress(f"Finding out whether a guest runs with {KVM}: at most {PROBE_WITHIN_SECONDS} s"))
     found = _probe([*words, *processor(Acceleration("kvm"))], system, runner)
-    known.parent.mkdir(exist_ok=True)
-    known.write_text(json.dumps({"name": found.name, "because": found.because}))
+    if found.name == "kvm" or found.because == SAID_NOTHING:
+        with suppress(OSError):  # a cache that cannot be written to: it is found out each time
+            _verdict(system, store).parent.mkdir(exist_ok=True)
+            _verdict(system, store).write_text(json.dumps({"name": found.name, "because": found.because}))
     return found
+
+
+def forget_acceleration(system: System, store: Store) -> None:
+    """Have it found out anew at the next start."""
+    with suppress(OSError):
+        _verdict(system, store).unlink(missing_ok=True)
+
+
+def _verdict(system: System, store: Store) -> Path:
+    boot_id = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+    return store.root / VERDICTS / f"{boot_id}-{system.disk.parent.name}.json"
+
+
+def _known(verdict: Path) -> Acceleration | None:
+    try:
+        found = Acceleration(**json.loads(verdict.read_text()))
+        holds = found.name == "kvm" or time.time() - verdict.stat().st_mtime < SILENCE_HOLDS_SECONDS
+    except (OSError, ValueError, TypeError):  # there is none, or it is half written
+        return None
+    return found if holds else None
 
 
 def _probe(words: Sequence[str], system: System, runner: Runner) -> Acceleration:
@@ -137,7 +169,7 @@ def _probe(words: Sequence[str], system: System, runner: Runner) -> Acceleration
     try:
         result = runner.run([*words, *console, *boot(system, "lab.probe")], within_seconds=PROBE_WITHIN_SECONDS)
     except WaitExpired:
-        return Acceleration("tcg", f"with {KVM} a guest said nothing for {PROBE_WITHIN_SECONDS} s")
+        return Acceleration("tcg", SAID_NOTHING)
     if SAID_BY_A_GUEST in result.stdout:
         return Acceleration("kvm")
     lines = (result.stderr.strip() or result.stdout.strip() or f"exit code {result.exit_code}").splitlines()
