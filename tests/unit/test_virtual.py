@@ -25,6 +25,7 @@ from labsupport.systems.clusters.node import kubelet_settings
 from labsupport.systems.machines.launching import Settings
 from labsupport.systems.machines.run_folders import LabRecord
 from labsupport.systems.toolchain import Toolchain
+from labsupport.systems.toolchain.catalogue import Platform
 from labsupport.systems.toolchain.store import Store
 from labsupport.systems.virtual import computer, hardware, sessions
 from labsupport.systems.virtual.computer import MOST_MEGABYTES, memory_for, shared_folders
@@ -364,6 +365,18 @@ def test_kvm_is_what_a_guest_says_that_runs_with_it(answer: Reply, name: str, be
     found = hardware._probe(["qemu"], system, ScriptedRunner({"qemu": answer}))
     assert found.name == name
     assert because in found.because
+
+
+@pytest.mark.parametrize(
+    ("arch", "here", "emulated", "with_kvm"), [("amd64", 3, 3, 3), ("amd64", 12, 12, 12), ("arm64", 12, 8, 12)]
+)
+def test_a_guest_has_the_processors_that_this_process_may_use(
+    arch: str, here: int, emulated: int, with_kvm: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(hardware.os, "sched_getaffinity", lambda pid: set(range(here)))
+    monkeypatch.setattr(hardware.Platform, "here", lambda: Platform("linux", arch))
+    assert hardware.processors(hardware.Acceleration("tcg")) == emulated
+    assert hardware.processors(hardware.Acceleration("kvm")) == with_kvm
 
 
 class Kvm:

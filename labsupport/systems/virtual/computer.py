@@ -130,7 +130,7 @@ def start_virtual_computer(
         folders = shared_folders(project, toolchain.cache, Path(sys.base_prefix))
         _write_settings(machine, project, folders)
         devices = [
-            *("-smp", str(os.cpu_count() or 1), "-m", str(megabytes)),
+            *("-m", str(megabytes)),
             *hardware.boot(system),
             *hardware.devices(system, machine.folder / CONSOLE, machine.address),
             *hardware.share("settings", machine.folder / SHARED_FOLDER, writable=False),
@@ -251,7 +251,8 @@ def _write_settings(machine: NamespacesMachine, project: Project, folders: dict[
 
 def _boot(machine: NamespacesMachine, words: Sequence[str], acceleration: Acceleration, devices: Sequence[str]) -> None:
     (machine.folder / ACCELERATION_FILE).write_text(acceleration.name)
-    service = machine.start(EMULATOR, [*words, *hardware.processor(acceleration), *devices])
+    processor = [*hardware.processor(acceleration), "-smp", str(hardware.processors(acceleration))]
+    service = machine.start(EMULATOR, [*words, *processor, *devices])
     _wait_ready(service, machine.folder / CONSOLE, acceleration)
 
 

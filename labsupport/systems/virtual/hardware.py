@@ -38,6 +38,8 @@ PROGRAMS = {"amd64": "qemu-system-x86_64", "arm64": "qemu-system-aarch64"}
 MODELS = {"amd64": "q35", "arm64": "virt"}
 # The least that programs of today take: instructions that came later are emulated slower than what they replace.
 EMULATED = {"amd64": "Nehalem", "arm64": "cortex-a72"}
+# More than its emulated interrupt controller knows are refused.
+MOST_EMULATED = {"arm64": 8}
 CONSOLES = {"amd64": "ttyS0", "arm64": "ttyAMA0"}
 
 
@@ -84,6 +86,12 @@ def processor(acceleration: Acceleration) -> list[str]:
     if acceleration.name == "kvm":
         return ["-accel", "kvm", "-cpu", "host"]
     return ["-accel", "tcg,thread=multi", "-cpu", EMULATED[Platform.here().arch]]
+
+
+def processors(acceleration: Acceleration) -> int:
+    """How many a guest has: as many as this process may use, as far as its kind of machine takes so many."""
+    here = len(os.sched_getaffinity(0))
+    return here if acceleration.name == "kvm" else min(here, MOST_EMULATED.get(Platform.here().arch, here))
 
 
 def boot(system: System, *words: str) -> list[str]:
