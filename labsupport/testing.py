@@ -22,6 +22,7 @@ TESTED = Needs(
     engines=("old", "systemd"),
     tools=("kind", "checks"),
 )
+TESTED_IN_A_VIRTUAL_MACHINE = Needs(engine=True, nodes=1, images=("lab/toolbox", "lab/agnhost"))
 # A test file waits as often as it computes: three at once, in the order that tests/conftest.py gives them.
 FILES_AT_ONCE = ("-n", "3", "--dist", "loadfile", "--no-loadscope-reorder")
 
@@ -53,6 +54,8 @@ def run_checks(
         ensure_browser(listener)
         # Here, where it is told and may take minutes; a test would run out of time.
         prepare(LabOptions(), TESTED | needs_of(), listener)
+    elif "--vm" in pytest_arguments:  # in there nothing can be got
+        prepare(LabOptions(machine="namespaces"), TESTED_IN_A_VIRTUAL_MACHINE, listener)
     results = []
     for check in _checks(project, pytest_arguments):
         listener(Progress(f"{check.name}: {' '.join(check.argv[1:])}"))

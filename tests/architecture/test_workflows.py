@@ -10,6 +10,7 @@ from labsupport.process.commands import CommandResult, LocalRunner
 from labsupport.process.ownership import VIRTUAL_KIND
 from labsupport.project import Project, this_project
 from labsupport.systems.toolchain import Toolchain
+from labsupport.systems.virtual import system
 
 WORKFLOWS = sorted((this_project().root / ".github/workflows").glob("*.yml"))
 PINNED = re.compile(r"uses: [\w-]+/[\w-]+@[0-9a-f]{40} # v\d+\.\d+\.\d+$")
@@ -78,6 +79,18 @@ def test_the_cache_of_the_toolchain_goes_by_its_versions() -> None:
     for path in WORKFLOWS:
         text = path.read_text()
         assert text.count("hashFiles('toolchain/**')") == text.count("uses: actions/cache@") > 0, path.name
+
+
+def test_what_is_left_out_of_a_kept_cache_is_left_out() -> None:
+    """Of a folder that is named itself nothing is left out: only of what a pattern finds in it."""
+    kept = {}
+    for path in WORKFLOWS:
+        for job, content in yaml.safe_load(path.read_text())["jobs"].items():
+            for step in content["steps"]:
+                if step.get("uses", "").startswith("actions/cache@"):
+                    kept[path.stem, job] = step["with"]["path"].split()
+    assert all(paths[:2] == ["/opt/lab-cache/*", "!/opt/lab-cache/build"] for paths in kept.values())
+    assert kept["notebooks", "vm"][2:] == [f"!/opt/lab-cache/{system.AREA}"]
 
 
 def test_each_week_the_trials_run_again_that_were_recorded_in_a_virtual_machine(project: Project) -> None:

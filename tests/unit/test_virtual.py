@@ -12,7 +12,7 @@ from typing import Any, cast
 import pytest
 import typer
 
-from labsupport import cli, guest, keeping, virtual
+from labsupport import cli, guest, keeping, testing, virtual
 from labsupport.backends import LabOptions, attach_backends, plan, takes_a_guest
 from labsupport.errors import MachineError, RequirementMissing, UsageError, WaitExpired
 from labsupport.lessons.needs import Needs
@@ -377,6 +377,27 @@ def test_a_guest_has_the_processors_that_this_process_may_use(
     monkeypatch.setattr(hardware.Platform, "here", lambda: Platform("linux", arch))
     assert hardware.processors(hardware.Acceleration("tcg")) == emulated
     assert hardware.processors(hardware.Acceleration("kvm")) == with_kvm
+
+
+@pytest.mark.parametrize(("argument", "prepared"), [("--vm", True), ("tests/unit", False)])
+def test_what_is_tested_in_a_virtual_machine_is_got_before(
+    argument: str, prepared: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    done: list[object] = []
+    monkeypatch.setattr(testing, "prepare", lambda options, needs, listener: done.append((options, needs)))
+    monkeypatch.setattr(testing, "_checks", lambda project, arguments: done.append(arguments) or [])
+    testing.run_checks(HERE, [argument], show=lambda line: None, listener=lambda progress: None)
+    first = [(LabOptions(machine="namespaces"), testing.TESTED_IN_A_VIRTUAL_MACHINE)] if prepared else []
+    assert done == [*first, [argument]]
+
+
+def test_what_is_freed_is_what_is_written_in_a_file_not_its_size(tmp_path: Path) -> None:
+    (tmp_path / "full").write_bytes(b"x" * 1_000_000)
+    before = keeping._megabytes(tmp_path)
+    assert before >= 1
+    with (tmp_path / "disk").open("wb") as disk:
+        disk.truncate(1 << 34)
+    assert keeping._megabytes(tmp_path) - before < 1
 
 
 class Kvm:
