@@ -53,11 +53,12 @@ def run(
     """
     from labsupport import keeping
     from labsupport.backends import LabOptions, make_toolchain
-    from labsupport.systems.virtual.computer import start_virtual_computer
+    from labsupport.systems.virtual.computer import require_place, start_virtual_computer
     from labsupport.systems.virtual.sessions import Sessions
 
     if stays and (up := keeping.which_is_up(project)):
         raise UsageError("./lab up", f"{up} is up already", "use it (`./lab shell`), or end it: ./lab down")
+    require_place()
     # In there a lab is on a namespaces machine: what that takes is got as for one on this computer.
     keeping.prepare(replace((options or LabOptions()).or_from_environment(), machine="namespaces"), needs, listener)
     toolchain = make_toolchain(listener)

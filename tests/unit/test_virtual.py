@@ -16,6 +16,7 @@ from labsupport import cli, guest, keeping, testing, virtual
 from labsupport.backends import LabOptions, attach_backends, plan, takes_a_guest
 from labsupport.errors import MachineError, RequirementMissing, UsageError, WaitExpired
 from labsupport.lessons.needs import Needs
+from labsupport.process.commands import CommandResult
 from labsupport.process.ownership import GUEST_VARIABLE, RUN_ROOT_VARIABLE, VIRTUAL_KIND, Owner
 from labsupport.process.waiting import PATIENCE_VARIABLE, patiently, wait_until
 from labsupport.project import Project, this_project
@@ -27,7 +28,7 @@ from labsupport.systems.machines.run_folders import LabRecord
 from labsupport.systems.toolchain import Toolchain
 from labsupport.systems.toolchain.catalogue import Platform
 from labsupport.systems.toolchain.store import Store
-from labsupport.systems.virtual import computer, hardware, sessions
+from labsupport.systems.virtual import computer, hardware, sessions, system
 from labsupport.systems.virtual.computer import MOST_MEGABYTES, memory_for, shared_folders
 from labsupport.systems.virtual.first_files import archive, dependencies, in_order
 from labsupport.systems.virtual.system import System
@@ -144,6 +145,7 @@ def test_none_starts_where_the_disk_has_no_room_for_what_it_writes(
 
         monkeypatch.setattr(computer.shutil, "disk_usage", of)
 
+    monkeypatch.setattr(computer, "_available_megabytes", lambda: 8000)
     usage(computer.LEAST_FREE_MEGABYTES)
     computer.require_disk(tmp_path / "labs" / "of-mine")
     assert asked == [tmp_path], "the root is made by the first lab"
@@ -273,6 +275,7 @@ def test_what_options_ask_for_is_got_before_one_starts(labs: Path, monkeypatch: 
     def prepare(options: LabOptions, needs: Needs, listener: object) -> None:
         raise Enough(options)
 
+    monkeypatch.setattr(computer, "require_place", lambda: None)
     monkeypatch.setattr(keeping, "prepare", prepare)
     monkeypatch.setenv("LAB_ENGINE", "private")
     with pytest.raises(Enough) as caught:
@@ -361,8 +364,8 @@ def test_the_clone_is_written_to_and_the_cache_is_not() -> None:
     ],
 )
 def test_kvm_is_what_a_guest_says_that_runs_with_it(answer: Reply, name: str, because: str) -> None:
-    system = System(Path("kernel"), Path("first"), Path("disk"), "6.1")
-    found = hardware._probe(["qemu"], system, ScriptedRunner({"qemu": answer}))
+    booted = System(Path("kernel"), Path("first"), Path("disk"), "6.1")
+    found = hardware._probe(["qemu"], booted, ScriptedRunner({"qemu": answer}))
     assert found.name == name
     assert because in found.because
 
@@ -398,6 +401,62 @@ def test_what_is_freed_is_what_is_written_in_a_file_not_its_size(tmp_path: Path)
     with (tmp_path / "disk").open("wb") as disk:
         disk.truncate(1 << 34)
     assert keeping._megabytes(tmp_path) - before < 1
+
+
+@pytest.mark.parametrize(
+    ("release", "package"),
+    [
+        ("ID=debian\nVERSION_CODENAME=bookworm\n", "linux-image-arm64"),
+        ("ID=ubuntu\nID_LIKE=debian\n", "linux-image-generic"),
+        ('NAME="Linux Mint"\nID=linuxmint\nID_LIKE="ubuntu debian"\n', "linux-image-generic"),
+        ("ID=linuxmint\nID_LIKE=debian\n", "linux-image-arm64"),
+        ("", "linux-image-arm64"),
+    ],
+)
+def test_the_kernel_is_that_of_the_system_or_of_what_it_is_made_from(release: str, package: str) -> None:
+    assert system.kernel_package(release, "arm64") == package
+
+
+UBUNTU = """\
+linux-image-generic
+  Depends: linux-image-6.8.0-88-generic
+ |Depends: linux-modules-extra-6.8.0-88-generic
+  Depends: linux-firmware
+  Depends: intel-microcode
+  Recommends: thermald
+"""
+
+
+def test_ubuntus_kernel_comes_without_firmware(monkeypatch: pytest.MonkeyPatch) -> None:
+    said = CommandResult((), 0, UBUNTU, "", 0.0)
+    monkeypatch.setattr(system, "must", lambda argv: said if argv[:2] == ["apt-cache", "depends"] else pytest.fail())
+    monkeypatch.setattr(system, "_kernel_package", lambda: "linux-image-generic")
+    kernels = [name for name in system._packages_to_unpack() if name.startswith("linux-")]
+    assert kernels == ["linux-image-6.8.0-88-generic", "linux-modules-extra-6.8.0-88-generic"]
+    assert "linux-image-generic" in system.packages(), "what is made goes by its name"
+    others = [name for name in system.packages() if name != "linux-image-generic"]
+    assert set(others) <= set(system._packages_to_unpack())
+
+
+def test_a_python_of_usr_that_is_not_the_systems_own_is_refused_before_anything_is_got(
+    labs: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    own = labs / "python3"
+    computer.require_python(Path("/usr"), (3, 12), own)
+    own.symlink_to("python3.11")
+    (labs / "python3.11").touch()
+    computer.require_python(Path("/usr"), (3, 11), own)
+    computer.require_python(Path("/opt"), (3, 12), own)
+    with pytest.raises(RequirementMissing, match=r"runs with python3\.12 of /usr.*own, python3\.11"):
+        computer.require_python(Path("/usr"), (3, 12), own)
+
+    def refuse() -> None:
+        raise RequirementMissing("it", "cannot be", "")
+
+    monkeypatch.setattr(computer, "require_place", refuse)
+    monkeypatch.setattr(keeping, "prepare", lambda options, needs, listener: pytest.fail("it is got"))
+    with pytest.raises(RequirementMissing, match="cannot be"):
+        run_nothing()
 
 
 class Kvm:

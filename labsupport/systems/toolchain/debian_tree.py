@@ -24,6 +24,8 @@ LINKS = {
 }
 EMPTY_FOLDERS = ("dev", "mnt", "opt", "proc", "root", "run", "sys", "tmp", "var/tmp", "var/log", "var/lib")
 WITHIN_SECONDS = 300
+# Some hundred MB, over whatever line there is.
+DOWNLOADED_WITHIN_SECONDS = 3600
 
 
 def recipe_of(packages: Sequence[str]) -> list[object]:
@@ -47,10 +49,10 @@ def make_tree(root: Path, packages: Sequence[str], work: Path) -> None:
     _complete(root)
 
 
-def must(argv: Sequence[str]) -> CommandResult:
+def must(argv: Sequence[str], within_seconds: float = WITHIN_SECONDS) -> CommandResult:
     """Run a command of Debian's own."""
     invocation = Invocation(environment={"LC_ALL": "C", "DEBIAN_FRONTEND": "noninteractive"})
-    result = LocalRunner().run(argv, within_seconds=WITHIN_SECONDS, invocation=invocation)
+    result = LocalRunner().run(argv, within_seconds=within_seconds, invocation=invocation)
     if not result.succeeded:
         raise RequirementMissing(
             result.command,
@@ -66,7 +68,8 @@ def _download(packages: Sequence[str], work: Path) -> list[Path]:
     (downloads / "partial").mkdir(parents=True)
     settings = ("Dir::State::status=/dev/null", f"Dir::Cache::archives={downloads}", "Debug::NoLocking=1")
     options = [word for setting in settings for word in ("-o", setting)]
-    must(["apt-get", "install", "--download-only", "--yes", "--no-install-recommends", *options, *packages])
+    command = ["apt-get", "install", "--download-only", "--yes", "--no-install-recommends", *options, *packages]
+    must(command, DOWNLOADED_WITHIN_SECONDS)
     return sorted(downloads.glob("*.deb"))
 
 

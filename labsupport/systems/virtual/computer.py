@@ -27,6 +27,7 @@ from labsupport.systems.virtual.system import DISK_GIGABYTES, ensure_system
 EMULATOR = "emulator"
 CONSOLE = Path("log") / "console.log"
 SHARED_FOLDER = Path("vm") / "shared"
+SYSTEM_PYTHON = Path("/usr/bin/python3")
 PROJECT_FILE = Path("project")
 ACCELERATION_FILE = Path("vm") / "acceleration"
 READY = "lab: ready"
@@ -108,7 +109,7 @@ def start_virtual_computer(
         RequirementMissing: it cannot be had here.
         MachineError: it did not come up, with the last lines of its console; nothing of it is left.
     """
-    require_disk(run_root())
+    require_place()
     toolchain.ensure(hardware.group_of_tools())
     system = ensure_system(toolchain.store, listener)
     megabytes = memory_for(_available_megabytes())
@@ -211,6 +212,34 @@ def memory_for(available: int) -> int:
             "end other programs, or other labs (`./lab status`)",
         )
     return min(MOST_MEGABYTES, max(LEAST_MEGABYTES, available // 2))
+
+
+def require_place() -> None:
+    """Refuse what could not work, before anything is got for it.
+
+    Raises:
+        RequirementMissing: too little memory or disk, or a Python that the machine has not.
+    """
+    memory_for(_available_megabytes())
+    require_disk(run_root())
+    require_python(Path(sys.base_prefix), (sys.version_info.major, sys.version_info.minor))
+
+
+def require_python(prefix: Path, running: tuple[int, int], system: Path = SYSTEM_PYTHON) -> None:
+    """Refuse a Python of /usr that is not this system's own: in the machine, /usr has that one alone.
+
+    Raises:
+        RequirementMissing: it is another.
+    """
+    has = f"python{running[0]}.{running[1]}"
+    if prefix != Path("/usr") or not system.exists() or system.resolve().name == has:
+        return
+    raise RequirementMissing(
+        "start a virtual machine",
+        f"./lab runs with {has} of /usr, and in the machine there is this system's own, {system.resolve().name}",
+        "have python3-venv installed and remove .venv, so that it is made with that one; or use a Python that is "
+        "not in /usr",
+    )
 
 
 def require_disk(root: Path) -> None:

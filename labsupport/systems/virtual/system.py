@@ -4,6 +4,7 @@ Made once into the cache, from packages, and never written to: what a start writ
 """
 
 import hashlib
+import re
 import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -21,6 +22,7 @@ from labsupport.systems.virtual.first_files import first_files
 AREA = "vm"
 MEGABYTES = 1100
 DISK_GIGABYTES = 24
+RELEASE = Path("/etc/os-release")
 # A name that Debian or Ubuntu gives the package with its kernel for this processor and all modules.
 KERNELS = {"debian": "linux-image-{arch}", "ubuntu": "linux-image-generic"}
 PACKAGES = (
@@ -113,14 +115,34 @@ def packages() -> tuple[str, ...]:
 
 
 def _kernel_package() -> str:
-    release = Path("/etc/os-release")
-    lines = release.read_text().splitlines() if release.exists() else []
-    here = next((line.removeprefix("ID=").strip('"') for line in lines if line.startswith("ID=")), "debian")
-    return KERNELS.get(here, KERNELS["debian"]).format(arch=Platform.here().arch)
+    return kernel_package(RELEASE.read_text() if RELEASE.exists() else "", Platform.here().arch)
+
+
+def kernel_package(release: str, arch: str) -> str:
+    """The package with the kernel, where os-release says this: of the system itself, else of what it is made from."""
+    said = dict(line.split("=", 1) for line in release.splitlines() if "=" in line)
+    names = [name for key in ("ID", "ID_LIKE") for name in said.get(key, "").strip("\"'").split()]
+    return next((KERNELS[name] for name in names if name in KERNELS), KERNELS["debian"]).format(arch=arch)
+
+
+def kernel_alone(depends: str) -> list[str]:
+    """The packages with the kernel and its modules, of what `apt-cache depends` says of one that stands for them.
+
+    Ubuntu's also takes firmware, half a gigabyte for devices that a virtual machine has not.
+    """
+    return re.findall(r"^ *\|?Depends: (linux-(?:image|modules)-\S+)$", depends, re.MULTILINE)
+
+
+def _packages_to_unpack() -> list[str]:
+    kernel = _kernel_package()
+    alone = [kernel]
+    if kernel == KERNELS["ubuntu"]:
+        alone = kernel_alone(must(["apt-cache", "depends", kernel]).stdout) or alone
+    return [*(name for name in packages() if name != kernel), *alone]
 
 
 def _make(root: Path, made: Path, work: Path) -> None:
-    make_tree(root, packages(), work)
+    make_tree(root, _packages_to_unpack(), work)
     shutil.rmtree(work / "packages")
     _merge(root)
     release = _one([path.name for path in (root / "lib/modules").iterdir()], "kernel")
