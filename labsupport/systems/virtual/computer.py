@@ -253,7 +253,7 @@ def require_disk(root: Path) -> None:
     if free < LEAST_FREE_MEGABYTES:
         raise RequirementMissing(
             "start a virtual machine",
-            f"{free} MB are free on the disk that has {root}, and what it writes takes up to {LEAST_FREE_MEGABYTES} MB",
+            f"{free} MB are free on the disk with {root}, and it takes {LEAST_FREE_MEGABYTES} MB for what it writes",
             f"free some space there, or choose another disk: {RUN_ROOT_VARIABLE}=FOLDER",
         )
 
