@@ -5,7 +5,7 @@
 # may suddenly take hundreds of megabytes. And after one changed line in `daemon.json` all images are gone. The storage
 # driver is behind all three.
 #
-# Six short experiments on real engines, one of them of 2020, about 25 minutes. Each one asks, lets you predict, runs,
+# Six short experiments on real engines, one of them of 2020, half an hour. Each one asks, lets you predict, runs,
 # shows and explains. Run the cells from top to bottom. Nothing outside the lab is touched.
 
 # %% tags=["parameters"]
