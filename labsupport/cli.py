@@ -330,6 +330,7 @@ def record(notebooks: Notebooks = None, machine: Machine = MachineChoice.AUTO, t
 
     only = trials_in(trials)
     project = this_project()
+    recording.require_generated(project)
     options = lab_options(EngineChoice.PRIVATE, ClusterChoice.AUTO, machine)
     if guest.is_wanted(options):
         _run_in_guest(options, guest.Task(records=True, notebooks=tuple(notebooks or ()), trials=only))

@@ -99,15 +99,22 @@ def _find(known: list[NotebookFile], name: str) -> NotebookFile:
 
 def generate_all(project: Project) -> list[NotebookFile]:
     """Write every .ipynb from its source; return those that changed."""
-    changed = []
+    changed = outdated(project)
+    for one, text in changed.items():
+        one.path.write_text(text, encoding="utf-8")
+    return list(changed)
+
+
+def outdated(project: Project) -> dict[NotebookFile, str]:
+    """Return the notebooks that are not what their sources say, each with the text that it should have."""
+    found = {}
     for source in sorted(project.sources.glob("[0-9][0-9]-*.py")):
         target = project.notebooks / f"{source.stem}.ipynb"
         before = target.read_text(encoding="utf-8") if target.exists() else None
         after = generate(source.read_text(encoding="utf-8"), before)
         if after != before:
-            target.write_text(after, encoding="utf-8")
-            changed.append(NotebookFile(source.stem, target))
-    return changed
+            found[NotebookFile(source.stem, target)] = after
+    return found
 
 
 def generate(source: str, existing: str | None) -> str:

@@ -7,13 +7,13 @@ from typing import Any
 
 from labsupport.backends import Plan
 from labsupport.documents import write_documents
-from labsupport.errors import RequirementMissing
+from labsupport.errors import RequirementMissing, UsageError
 from labsupport.experiments.claims import Disagreement, Ledger, load_ledger
 from labsupport.experiments.comparison import Difference, against_ledger, compare_folders, promote, unsupported
 from labsupport.experiments.evidence import Evidence, read_folder
 from labsupport.lessons.catalog import lesson
 from labsupport.lessons.needs import Needs
-from labsupport.notebooks import find_trials, trials_of, with_stored_output
+from labsupport.notebooks import find_trials, outdated, trials_of, with_stored_output
 from labsupport.process.ownership import give_to_caller
 from labsupport.project import Project
 
@@ -128,6 +128,17 @@ def record(project: Project, executed: Sequence[tuple[str, Path]], trials: Seque
         give_to_caller(path, 0o644)
         give_to_caller(path.parent, 0o755)
     return written
+
+
+def require_generated(project: Project) -> None:
+    """Make sure, before anything runs for minutes, that what would run is what the sources of notebooks say.
+
+    Raises:
+        UsageError: a source was edited, and its notebook not written from it.
+    """
+    if old := outdated(project):
+        happened = f"of another edition than their sources: {', '.join(one.slug for one in old)}"
+        raise UsageError("record what notebooks show", happened, "write them from their sources first: ./lab generate")
 
 
 def require_recorded(project: Project) -> None:

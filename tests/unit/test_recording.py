@@ -6,10 +6,11 @@ from pathlib import Path
 import pytest
 
 from labsupport.backends import Plan
-from labsupport.errors import EvidenceError, RequirementMissing
+from labsupport.errors import EvidenceError, RequirementMissing, UsageError
 from labsupport.experiments.evidence import live_path, read, read_folder, write
+from labsupport.notebooks import generate_all
 from labsupport.project import Project, this_project
-from labsupport.recording import live_there, require_recorded, verify
+from labsupport.recording import live_there, require_generated, require_recorded, verify
 
 
 @pytest.fixture(scope="module")
@@ -99,3 +100,15 @@ def test_notebooks_that_cannot_be_live_there_are_left_out_with_the_reason(projec
     assert live_there(project, ["8"], on_kind) == (["08-statefulset"], {})
     with pytest.raises(RequirementMissing, match="tried on the embedded"):
         live_there(project, ["05"], on_kind)
+
+
+def test_what_is_recorded_is_what_the_sources_say(tmp_path: Path) -> None:
+    course = Project(tmp_path)
+    course.sources.mkdir(parents=True)
+    source = course.sources / "42-answer.py"
+    source.write_text("# %% [markdown]\n# # Answer\n\n# %%\n6 * 7\n")
+    generate_all(course)
+    require_generated(course)
+    source.write_text(source.read_text().replace("6 * 7", "6 * 9"))
+    with pytest.raises(UsageError, match=r"42-answer(.|\n)*\./lab generate"):
+        require_generated(course)
