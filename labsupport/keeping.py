@@ -4,7 +4,7 @@ import operator
 import os
 import shutil
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from functools import reduce
 from pathlib import Path
@@ -26,13 +26,14 @@ from labsupport.backends import (
     plan,
     running_backends,
     start_backends,
+    takes_a_guest,
     tool_groups,
 )
 from labsupport.errors import MachineError, RequirementMissing, UsageError
 from labsupport.lessons.catalog import LESSONS, lesson
 from labsupport.lessons.needs import Needs
 from labsupport.process.interrupts import interrupts_later
-from labsupport.process.ownership import VIRTUAL_KIND, Owner, run_roots
+from labsupport.process.ownership import VIRTUAL_KIND, Owner, run_root, run_roots
 from labsupport.process.progress import Listener, silent
 from labsupport.project import Project, this_project
 
@@ -62,10 +63,18 @@ def doctor() -> "list[Capability]":
     """Say what works on this computer; changes nothing."""
     from labsupport.systems.capabilities import probe
 
+    options = NO_OPTIONS.or_from_environment()
+    # What a container takes is on its engine's disk.
+    to_build = None if options.machine != "vm" and takes_a_guest(options) else megabytes_to_build()
+    return list(probe(megabytes_to_build=to_build))
+
+
+def megabytes_to_build() -> int:
+    """Return how much of the cache's disk the first lab here takes while it builds what it lacks; looks only."""
     chosen = plan(NO_OPTIONS)
     live = [one.slug for one in LESSONS if not chosen.why_not(one.needs)]
     to_build = costs_of_tools(chosen.within(needs_of(live))) if live else []
-    return list(probe(megabytes_to_build=sum(each.disk_megabytes for each in to_build if each.minutes)))
+    return sum(each.disk_megabytes for each in to_build if each.minutes)
 
 
 def costs_of_tools(wanted: Needs) -> "list[Cost]":
@@ -211,10 +220,9 @@ def clean(*, caches: bool, listener: Listener = silent) -> list[str]:
     removed = [f"what {name} had left" for name in names]
     if caches:
         removed += _remove_machine_images()
-    if caches and (running := _running()):
-        raise UsageError(
-            "./lab clean --all", f"{running[0].name} runs, from tools in {cache_folder()}", "end it first: ./lab down"
-        )
+    if caches and (running := status()):
+        happened = f"{running[0].name} runs, from tools in {cache_folder()}"
+        raise UsageError("./lab clean --all", happened, f"end it first: it ends with {running[0].owner}")
     if caches and cache_folder().is_dir():
         freed = _megabytes(cache_folder())
         shutil.rmtree(cache_folder())
@@ -254,16 +262,26 @@ def _running() -> "list[LabRecord]":
 
 def _is_of_another(record: "LabRecord", project: Project) -> bool:
     """Whether it is a virtual machine of another clone; one whose clone is gone is everybody's to end."""
-    from labsupport.systems.virtual.computer import clone_of
-
     if record.kind != VIRTUAL_KIND:
         return False
+    from labsupport.systems.virtual.computer import clone_of
+
     clone = clone_of(_folder_of(record))
-    return clone is not None and clone != project.root and os.access(clone, os.F_OK)
+    return clone is not None and clone != project.root and not _is_gone(clone)
+
+
+def _is_gone(folder: Path) -> bool:
+    """Whether there is no such folder. One that this user may not look at is there."""
+    with suppress(PermissionError):
+        try:
+            folder.stat()
+        except (FileNotFoundError, NotADirectoryError):
+            return True
+    return False
 
 
 def _folder_of(record: "LabRecord") -> Path:
-    return next(root / record.name for root in run_roots() if (root / record.name).is_dir())
+    return next((root / record.name for root in run_roots() if (root / record.name).is_dir()), run_root() / record.name)
 
 
 def _the_running(name: str | None) -> "LabRecord":

@@ -86,13 +86,19 @@ def running(project: Project) -> "list[VirtualComputer]":
 
 
 def run_in_running(project: Project, argv: Sequence[str], *, as_user: bool) -> int | None:
-    """Run a command in the virtual machine that is up, else in the newest where no lab runs here; None elsewhere."""
+    """Run a command in the virtual machine that is up, else in the newest where no lab runs here; None elsewhere.
+
+    One of root's is passed by where a lab of this user's runs.
+    """
     from labsupport import keeping
 
     found = running(project)
     chosen = next((each for each in found if each.stays), None)
-    if chosen is None and found and not keeping.is_any_here():
+    others = keeping.is_any_here()
+    if chosen is None and found and not others:
         chosen = found[-1]
+    if chosen and others and not chosen.is_ours:
+        chosen = None
     return None if chosen is None else _sessions(chosen).run_in_front(argv, as_user=as_user)
 
 

@@ -55,8 +55,12 @@ class Capabilities:
         return self._by_name[name]
 
 
-def probe(runner: Runner | None = None, *, megabytes_to_build: int = 0) -> Capabilities:
-    """Look at this computer; `megabytes_to_build` is what the first lab takes of its disk to build what it lacks."""
+def probe(runner: Runner | None = None, *, megabytes_to_build: int | None = None) -> Capabilities:
+    """Look at this computer.
+
+    Args:
+        megabytes_to_build: what the first lab takes of its disk to build what it lacks; None where that is elsewhere.
+    """
     if not sys.platform.startswith("linux"):
         return Capabilities(
             [
@@ -354,7 +358,7 @@ def _device(path: str, purpose: str) -> Capability:
     return _no(path, because, f"it is for {purpose}; labs work without it")
 
 
-def _room(megabytes_to_build: int) -> Iterator[Capability]:
+def _room(megabytes_to_build: int | None) -> Iterator[Capability]:
     memory = _free_memory_gb()
     if memory is None:
         yield _yes("memory", "not known on this system")
@@ -369,7 +373,8 @@ def _room(megabytes_to_build: int) -> Iterator[Capability]:
     else:
         because = f"{disk:.1f} GB free at {folder}; tools, images and a lab take up to {ENOUGH_DISK_GB:g} GB"
         yield _no("disk", because, "free some; `./lab clean --all` removes all that labs keep")
-    yield _disk_to_build(cache_folder(), megabytes_to_build / 1000)
+    if megabytes_to_build is not None:
+        yield _disk_to_build(cache_folder(), megabytes_to_build / 1000)
 
 
 def _disk_to_build(cache: Path, wanted_gb: float) -> Capability:

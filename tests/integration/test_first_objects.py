@@ -46,30 +46,23 @@ def made_by_the_api_server(cluster: EmbeddedCluster) -> set[str]:
     }
 
 
-def test_a_second_cluster_has_what_the_first_made(tmp_path: Path) -> None:
+def test_a_second_cluster_has_what_the_first_made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with cluster_with(tmp_path) as first:
         wanted, identity = names(first), kubectl(first, "get namespace default -o jsonpath={.metadata.uid}")
         assert "clusterroles" in made_by_the_api_server(first)
     objects = FirstObjects(tmp_path, tools().path("kube-apiserver"))
     assert objects.are_kept
+    done: list[str] = []
+    start, put = Component.start, FirstObjects.put
+    monkeypatch.setattr(Component, "start", lambda self: (done.append(self.name), start(self)))
+    monkeypatch.setattr(FirstObjects, "put", lambda *a, **k: put(*a, **k) and not done.append("objects"))
     with cluster_with(tmp_path) as second:
+        assert done.index("objects") < done.index("kube-apiserver"), "it could have looked before"
         assert names(second) == wanted
         assert not made_by_the_api_server(second) & {*KINDS.split(",")}
         # All else is its own.
         assert kubectl(second, "get namespace default -o jsonpath={.metadata.uid}") != identity
         assert kubectl(second, "auth can-i list pods --as=system:kube-scheduler") == "yes"
-
-
-def test_objects_are_in_etcd_before_an_api_server_could_look(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    done: list[str] = []
-    start, put = Component.start, FirstObjects.put
-    monkeypatch.setattr(Component, "start", lambda self: (done.append(self.name), start(self)))
-    monkeypatch.setattr(FirstObjects, "put", lambda *a, **k: put(*a, **k) and not done.append("objects"))
-    monkeypatch.setattr(FirstObjects, "keep", lambda *a: None)
-    objects = FirstObjects(tmp_path, tools().path("kube-apiserver"))
-    objects.file.write_text("[]")
-    with cluster_with(tmp_path):
-        assert done.index("objects") < done.index("kube-apiserver")
 
 
 def test_who_watches_meanwhile_is_told_of_each_object(tmp_path: Path) -> None:

@@ -2,7 +2,6 @@
 
 import gzip
 import os
-import re
 import shutil
 from pathlib import Path
 
@@ -17,6 +16,7 @@ from labsupport.systems.clusters.kubeconfig import kubeconfig
 from labsupport.systems.kernel_features import FEATURES, Feature, KernelFeatures
 from labsupport.systems.machines.own_engine import own_kubeconfigs
 from labsupport.systems.toolchain.catalogue import read_catalogue
+from labsupport.systems.toolchain.store import cache_folder
 from tests.scripted import Reply, ScriptedRunner
 
 RELEASE = "6.1.0-test"
@@ -147,18 +147,14 @@ def test_a_guest_brings_its_own_debian(tmp_path: Path, monkeypatch: pytest.Monke
 def test_a_disk_without_room_for_the_builds_is_told_before(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("LAB_CACHE", str(tmp_path / "not" / "there"))
     free = shutil.disk_usage(tmp_path).free // 1_000_000
-    little, much = (
-        capabilities.probe(megabytes_to_build=megabytes)["disk for building"] for megabytes in (2000, free + 90_000)
-    )
+    little, much = (capabilities._disk_to_build(cache_folder(), wanted / 1000) for wanted in (2000, free + 90_000))
     assert little.available and not much.available
     assert "up to 2 GB while tools are built" in little.because and f"free at {tmp_path}" in little.because
     assert "LAB_CACHE" in much.change_it
 
 
 @pytest.mark.needs("machine")
-def test_doctor_counts_what_the_first_lab_would_build(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_the_first_lab_would_build_is_counted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("LAB_CACHE", str(tmp_path))
-    row = next(each for each in keeping.doctor() if each.name == "disk for building")
     builds = read_catalogue().builds.values()
-    told = re.search(r"takes up to (\d+) GB", row.because)
-    assert told and 10 < int(told[1]) <= sum(each.disk_megabytes for each in builds) / 1000
+    assert 10_000 < keeping.megabytes_to_build() <= sum(each.disk_megabytes for each in builds)

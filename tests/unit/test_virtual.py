@@ -3,6 +3,7 @@
 import json
 import os
 import stat
+import sys
 from collections.abc import Sequence
 from contextlib import nullcontext
 from pathlib import Path
@@ -129,7 +130,7 @@ def test_a_machine_that_does_not_answer_is_told_apart_from_one_that_has_ended(
 def test_a_machine_whose_disk_could_not_be_written_to_says_so(tmp_path: Path) -> None:
     fake: Any = FakeComputer(tmp_path)
     fake.lost_writes = True
-    with pytest.raises(MachineError, match="could not write to its disk: 3 MB are free on this computer's disk"):
+    with pytest.raises(MachineError, match="could not write to its disk: 3 MB were free on this computer's disk"):
         sessions.Sessions(fake, cast(Toolchain, FakeToolchain(tmp_path, "exit 0"))).run_in_front(["true"])
 
 
@@ -239,6 +240,9 @@ def test_up_and_down_leave_virtual_machines_of_other_clones_alone(labs: Path, mo
     theirs = record_of_a_lab(labs, 1, VIRTUAL_KIND, ELSEWHERE)
     assert (keeping.which_is_up(HERE), keeping.down()) == ("", [])
     assert [(one.name, one.owner) for one in keeping.status()] == [(theirs, f"./lab down in {ELSEWHERE}")]
+    with monkeypatch.context() as unseen:  # as a folder of root's is to others
+        unseen.setattr(Path, "stat", lambda self, **_: (_ for _ in ()).throw(PermissionError()))
+        assert not keeping._is_gone(ELSEWHERE)
     of_nobody = record_of_a_lab(labs, 2, VIRTUAL_KIND, labs / "removed")
     ours = record_of_a_lab(labs, 3, VIRTUAL_KIND, HERE.root)
     record_of_a_lab(labs, 4, VIRTUAL_KIND, HERE.root, stays=False)
@@ -289,13 +293,17 @@ def test_what_options_ask_for_is_got_before_one_starts(labs: Path, monkeypatch: 
 
 
 @pytest.mark.parametrize(
-    ("stays", "here", "goes_to"), [(True, True, 1), (True, False, 1), (False, False, 2), (False, True, None)]
+    ("stays", "ours", "here", "goes_to"),
+    [
+        *((True, True, True, 1), (True, True, False, 1), (True, False, False, 1), (True, False, True, None)),
+        *((False, True, False, 2), (False, True, True, None)),
+    ],
 )
 def test_a_command_goes_to_a_virtual_machine_that_is_up_else_only_where_no_lab_runs_here(
-    stays: bool, here: bool, goes_to: int | None, labs: Path, monkeypatch: pytest.MonkeyPatch
+    stays: bool, ours: bool, here: bool, goes_to: int | None, labs: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     first, last = FakeComputer(labs), FakeComputer(labs)
-    first.stays, last.stays = stays, False
+    first.stays, last.stays, first.is_ours = stays, False, ours
     if here:
         record_of_a_lab(labs, 1, "namespaces", stays=False)
     went: list[FakeComputer] = []
@@ -453,6 +461,10 @@ def test_a_python_of_usr_that_is_not_the_systems_own_is_refused_before_anything_
     def refuse() -> None:
         raise RequirementMissing("it", "cannot be", "")
 
+    with monkeypatch.context() as elsewhere:
+        elsewhere.setattr(sys, "platform", "darwin")
+        with pytest.raises(RequirementMissing, match="takes Linux"):
+            computer.require_place()
     monkeypatch.setattr(computer, "require_place", refuse)
     monkeypatch.setattr(keeping, "prepare", lambda options, needs, listener: pytest.fail("it is got"))
     with pytest.raises(RequirementMissing, match="cannot be"):

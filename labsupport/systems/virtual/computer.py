@@ -16,6 +16,7 @@ from labsupport.process.ownership import RUN_ROOT_VARIABLE, VIRTUAL_KIND, Owner,
 from labsupport.process.progress import Listener, Progress, silent
 from labsupport.process.waiting import wait_until
 from labsupport.project import Project
+from labsupport.systems.capabilities import virtual_machine
 from labsupport.systems.machines.machine import Service
 from labsupport.systems.machines.namespaces import NamespacesMachine, attach, start_namespaces_machine
 from labsupport.systems.machines.run_folders import LabRecord, records
@@ -109,10 +110,9 @@ def start_virtual_computer(
         RequirementMissing: it cannot be had here.
         MachineError: it did not come up, with the last lines of its console; nothing of it is left.
     """
-    require_place()
+    megabytes = require_place()
     toolchain.ensure(hardware.group_of_tools())
     system = ensure_system(toolchain.store, listener)
-    megabytes = memory_for(_available_megabytes())
     machine = start_namespaces_machine(
         owner=owner,
         visible=[toolchain.cache],
@@ -214,15 +214,18 @@ def memory_for(available: int) -> int:
     return min(MOST_MEGABYTES, max(LEAST_MEGABYTES, available // 2))
 
 
-def require_place() -> None:
-    """Refuse what could not work, before anything is got for it.
+def require_place() -> int:
+    """Return how much memory one gets, in MB; refuse what could not work, before anything is got for it.
 
     Raises:
-        RequirementMissing: too little memory or disk, or a Python that the machine has not.
+        RequirementMissing: there are none here, too little memory or disk, or a Python that the machine has not.
     """
-    memory_for(_available_megabytes())
+    possible = virtual_machine()
+    if not possible.available:
+        raise RequirementMissing("start a virtual machine", possible.because, possible.change_it)
     require_disk(run_root())
     require_python(Path(sys.base_prefix), (sys.version_info.major, sys.version_info.minor))
+    return memory_for(_available_megabytes())
 
 
 def require_python(prefix: Path, running: tuple[int, int], system: Path = SYSTEM_PYTHON) -> None:

@@ -76,11 +76,10 @@ class Sessions:
         if code == NO_CONNECTION and not self._is_answered():
             raise self._lost(argv)
         if self.computer.has_lost_writes():
-            free = f"{self.computer.free_megabytes()} MB are free on this computer's disk"
+            free = f"{self.computer.free_megabytes()} MB were free on this computer's disk"
             happened = f"the virtual machine {self.computer.name} could not write to its disk: {free}"
-            raise MachineError(
-                shlex.join(argv), happened, "end it and free some space; then run the same command again"
-            )
+            do = "if it is up, end it: ./lab down. Free some space; then run the same command again"
+            raise MachineError(shlex.join(argv), happened, do)
         return code
 
     def _is_answered(self) -> bool:
@@ -93,7 +92,8 @@ class Sessions:
         name = self.computer.name
         if self.computer.is_alive():
             happened = f"the virtual machine {name} runs, and nobody in it answers within {CONNECTS_WITHIN_SECONDS} s"
-            return MachineError(shlex.join(argv), happened, "end it: ./lab down, or Ctrl-C where it was started")
+            do = "if it is up, end it: ./lab down. It ends with the command that started it; run that again"
+            return MachineError(shlex.join(argv), happened, do)
         happened = f"the virtual machine {name} has ended meanwhile"
         return MachineError(shlex.join(argv), happened, "run the same command again")
 
