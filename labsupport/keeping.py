@@ -21,6 +21,7 @@ from labsupport.backends import (
     attach_backends,
     attach_to_end,
     end_and_look,
+    folder_of_lab,
     have_tools,
     make_toolchain,
     plan,
@@ -33,7 +34,7 @@ from labsupport.errors import MachineError, RequirementMissing, UsageError
 from labsupport.lessons.catalog import LESSONS, lesson
 from labsupport.lessons.needs import Needs
 from labsupport.process.interrupts import interrupts_later
-from labsupport.process.ownership import VIRTUAL_KIND, Owner, run_root, run_roots
+from labsupport.process.ownership import VIRTUAL_KIND, Owner, run_roots
 from labsupport.process.progress import Listener, silent
 from labsupport.project import Project, this_project
 
@@ -144,8 +145,7 @@ def up(options: LabOptions, listener: Listener = silent) -> LabStatus:
         raise RequirementMissing(
             "./lab up", nothing, "run it with sudo; or `./lab start`, which shows recorded evidence"
         )
-    if already := which_is_up(this_project()):
-        raise UsageError("./lab up", f"{already} is up already", "use it (`./lab shell`), or end it: ./lab down")
+    require_none_up(this_project())
     prepare(options, needs_of(), listener)
     backends = start_backends(chosen, _all_needs(chosen), owner=Owner.this_process(), listener=listener)
     try:
@@ -163,6 +163,16 @@ def up(options: LabOptions, listener: Listener = silent) -> LabStatus:
 def which_is_up(project: Project) -> str:
     """The lab that `./lab down` would end: one on this computer, or this clone's virtual machine; empty if none is."""
     return next((one.name for one in _running() if one.owner is None and not _is_of_another(one, project)), "")
+
+
+def require_none_up(project: Project) -> None:
+    """Refuse a second lab beside the one that is up.
+
+    Raises:
+        UsageError: one is.
+    """
+    if already := which_is_up(project):
+        raise UsageError("./lab up", f"{already} is up already", "use it (`./lab shell`), or end it: ./lab down")
 
 
 def is_any_here() -> bool:
@@ -266,7 +276,7 @@ def _is_of_another(record: "LabRecord", project: Project) -> bool:
         return False
     from labsupport.systems.virtual.computer import clone_of
 
-    clone = clone_of(_folder_of(record))
+    clone = clone_of(folder_of_lab(record.name))
     return clone is not None and clone != project.root and not _is_gone(clone)
 
 
@@ -280,10 +290,6 @@ def _is_gone(folder: Path) -> bool:
     return False
 
 
-def _folder_of(record: "LabRecord") -> Path:
-    return next((root / record.name for root in run_roots() if (root / record.name).is_dir()), run_root() / record.name)
-
-
 def _the_running(name: str | None) -> "LabRecord":
     found = _running()
     # What is in a virtual machine is used by commands that run there.
@@ -295,7 +301,7 @@ def _the_running(name: str | None) -> "LabRecord":
         if one.kind == VIRTUAL_KIND and name in (None, one.name):
             from labsupport.systems.virtual.computer import why_not_used
 
-            because, do = why_not_used(_folder_of(one), this_project())
+            because, do = why_not_used(folder_of_lab(one.name), this_project())
             raise UsageError(f"use the lab {name or 'that is up'}", f"{one.name} {because}", do)
     raise UsageError(
         f"use the lab {name or 'that is up'}", "no such lab runs", "start one: ./lab up; ./lab status lists them"
@@ -312,11 +318,12 @@ def _status_of(backends: Backends, owner: str) -> LabStatus:
 def _status_from(record: "LabRecord") -> LabStatus:
     from labsupport.systems.machines.launching import Settings
     from labsupport.systems.machines.sweeping import VISIT_KIND
-    from labsupport.systems.virtual.computer import clone_of
 
-    folder = _folder_of(record)
+    folder = folder_of_lab(record.name)
     ends_with = f"process {record.owner.pid}" if record.owner else "./lab down"
     if record.owner is None and _is_of_another(record, this_project()):
+        from labsupport.systems.virtual.computer import clone_of
+
         ends_with += f" in {clone_of(folder)}"
     visits = record.kind == VISIT_KIND
     return LabStatus(

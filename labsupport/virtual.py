@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from labsupport.errors import LabError, MachineError, RequirementMissing, UsageError
+from labsupport.errors import LabError, MachineError, RequirementMissing
 from labsupport.process.commands import Invocation
 from labsupport.process.interrupts import interrupts_later
 from labsupport.process.ownership import Owner
@@ -56,8 +56,8 @@ def run(
     from labsupport.systems.virtual.computer import require_place, start_virtual_computer
     from labsupport.systems.virtual.sessions import Sessions
 
-    if stays and (up := keeping.which_is_up(project)):
-        raise UsageError("./lab up", f"{up} is up already", "use it (`./lab shell`), or end it: ./lab down")
+    if stays:
+        keeping.require_none_up(project)
     require_place()
     # In there a lab is on a namespaces machine: what that takes is got as for one on this computer.
     keeping.prepare(replace((options or LabOptions()).or_from_environment(), machine="namespaces"), needs, listener)

@@ -144,7 +144,7 @@ def attach_machine(name: str) -> "Machine":
     from labsupport.systems.machines.run_folders import LabRecord
     from labsupport.systems.machines.sweeping import CONTAINER_KIND
 
-    folder = _folder_of(name)
+    folder = folder_of_lab(name)
     if LabRecord.read(folder).kind == CONTAINER_KIND:
         return attach_container(folder)
     return attach(name, root=folder.parent)
@@ -159,7 +159,7 @@ def attach_to_end(name: str) -> Backends:
     from labsupport.systems.machines.run_folders import LabRecord
     from labsupport.systems.machines.sweeping import VISIT_KIND
 
-    folder = _folder_of(name)
+    folder = folder_of_lab(name)
     record = LabRecord.read(folder)
     if record.kind == VISIT_KIND:
         return replace(attach_visit_backends(folder, to_end=True), attached=False)
@@ -179,7 +179,7 @@ def attach_backends(name: str) -> Backends:
     from labsupport.systems.machines.run_folders import LabRecord
     from labsupport.systems.machines.sweeping import VISIT_KIND
 
-    folder = _folder_of(name)
+    folder = folder_of_lab(name)
     kind = LabRecord.read(folder).kind
     if kind == VISIT_KIND:
         return attach_visit_backends(folder)
@@ -248,7 +248,7 @@ def _end_visit(backends: Backends) -> "list[Thing]":
     return left
 
 
-def _folder_of(name: str) -> Path:
+def folder_of_lab(name: str) -> Path:
     """The run folder of a lab, below whichever root it is."""
     return next((root for root in run_roots() if (root / name).is_dir()), run_root()) / name
 

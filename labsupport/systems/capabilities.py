@@ -367,7 +367,7 @@ def _room(megabytes_to_build: int | None) -> Iterator[Capability]:
     else:
         because = f"{memory:.1f} GB free; a lab with a cluster takes about {ENOUGH_MEMORY_GB:g} GB"
         yield _no("memory", because, "end other programs, or other labs (`./lab status`)")
-    folder, disk = _free_disk_gb(run_root())
+    folder, disk = free_disk_gb(run_root())
     if disk >= ENOUGH_DISK_GB:
         yield _yes("disk", f"{disk:.1f} GB free at {folder}")
     else:
@@ -382,7 +382,7 @@ def _disk_to_build(cache: Path, wanted_gb: float) -> Capability:
     name = "disk for building"
     if not wanted_gb:
         return _yes(name, "nothing has to be built for what can be live here")
-    folder, disk = _free_disk_gb(cache)
+    folder, disk = free_disk_gb(cache)
     because = f"{disk:.1f} GB free at {folder}; the first lab takes up to {wanted_gb:.0f} GB while tools are built"
     if disk >= wanted_gb:
         return _yes(name, because)
@@ -390,7 +390,7 @@ def _disk_to_build(cache: Path, wanted_gb: float) -> Capability:
     return _no(name, because, change_it)
 
 
-def _free_disk_gb(wanted: Path) -> tuple[Path, float]:
+def free_disk_gb(wanted: Path) -> tuple[Path, float]:
     """Return the folder that is there of a path, and how much its disk has free."""
     folder = next(path for path in (wanted, *wanted.parents) if path.exists())
     return folder, shutil.disk_usage(folder).free / 1e9

@@ -142,7 +142,7 @@ def test_none_starts_where_the_disk_has_no_room_for_what_it_writes(
     def usage(free: int) -> None:
         def of(path: Path) -> SimpleNamespace:
             asked.append(path)
-            return SimpleNamespace(free=free << 20)
+            return SimpleNamespace(free=free * 1_000_000)
 
         monkeypatch.setattr(computer.shutil, "disk_usage", of)
 

@@ -16,7 +16,7 @@ from labsupport.process.ownership import RUN_ROOT_VARIABLE, VIRTUAL_KIND, Owner,
 from labsupport.process.progress import Listener, Progress, silent
 from labsupport.process.waiting import wait_until
 from labsupport.project import Project
-from labsupport.systems.capabilities import virtual_machine
+from labsupport.systems.capabilities import free_disk_gb, virtual_machine
 from labsupport.systems.machines.machine import Service
 from labsupport.systems.machines.namespaces import NamespacesMachine, attach, start_namespaces_machine
 from labsupport.systems.machines.run_folders import LabRecord, records
@@ -37,7 +37,7 @@ READY_WITHIN_SECONDS = {"kvm": 60, "tcg": 300}
 LEAST_MEGABYTES = 2048
 MOST_MEGABYTES = 6144
 # By measure a node with pods writes 15 MB to its disk; notebooks that build images and make disks write more.
-LEAST_FREE_MEGABYTES = 2048
+LEAST_FREE_MEGABYTES = 2000
 LOST_WRITES = "I/O error, dev vda"
 LAST_LINES = 12
 
@@ -251,8 +251,8 @@ def require_disk(root: Path) -> None:
     Raises:
         RequirementMissing: less is free than what a lab takes.
     """
-    there = next(path for path in (root, *root.parents) if path.exists())
-    free = shutil.disk_usage(there).free >> 20
+    _, gigabytes = free_disk_gb(root)
+    free = round(gigabytes * 1000)
     if free < LEAST_FREE_MEGABYTES:
         raise RequirementMissing(
             "start a virtual machine",
